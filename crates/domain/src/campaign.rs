@@ -1,0 +1,256 @@
+//! What an operator sets up: advertisers, publishers, campaigns with goals and terms, links.
+
+use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
+use crate::money::{Currency, Micros, Percent};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest a name or a goal's key may be, in bytes.
+pub const NAME_BYTES_MAX: usize = 200;
+/// How many goals a campaign may have.
+pub const GOALS_MAX: usize = 100;
+/// The longest window, in days.
+pub const WINDOW_DAYS_MAX: u16 = 730;
+/// The window of a campaign that names none.
+pub const WINDOW_DAYS_DEFAULT: u16 = 30;
+
+/// Who pays us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advertiser {
+    pub id: AdvertiserId,
+    pub name: String,
+    pub archived: bool,
+}
+
+/// Who sends us visitors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publisher {
+    pub id: PublisherId,
+    pub name: String,
+    pub archived: bool,
+}
+
+/// What an advertiser pays for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Campaign {
+    pub id: CampaignId,
+    pub advertiser_id: AdvertiserId,
+    pub name: String,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    pub status: Status,
+    pub landing_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_url: Option<String>,
+    pub currency: Currency,
+    /// The IANA zone its days are counted in.
+    pub time_zone: String,
+    pub window_days: u16,
+    /// Whose contract the campaign's own integration speaks.
+    pub partner: String,
+    /// The integration that reads its postbacks: one it shares with other campaigns, or its own,
+    /// which is made at approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration_id: Option<IntegrationId>,
+    /// At least one; exactly one is the default.
+    pub goals: Vec<Goal>,
+    pub archived: bool,
+}
+
+impl Campaign {
+    pub fn goal(&self, key: &str) -> Option<&Goal> {
+        self.goals.iter().find(|goal| goal.key.eq_ignore_ascii_case(key))
+    }
+
+    pub fn default_goal(&self) -> Option<&Goal> {
+        self.goals.iter().find(|goal| goal.default)
+    }
+}
+
+/// How a campaign is paid for: proposes the default goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Cpi,
+    Cpl,
+    Cpa,
+    Cps,
+}
+
+impl Kind {
+    /// The key and name of the default goal where the operator names none.
+    pub fn default_goal(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cpi => ("install", "Install"),
+            Self::Cpl => ("lead", "Lead"),
+            Self::Cpa => ("action", "Action"),
+            Self::Cps => ("purchase", "Purchase"),
+        }
+    }
+}
+
+/// A campaign's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Draft,
+    PendingApproval,
+    Approved,
+    Rejected,
+    Active,
+    Paused,
+    Ended,
+}
+
+impl Status {
+    pub const ALL: [Self; 7] = [
+        Self::Draft,
+        Self::PendingApproval,
+        Self::Approved,
+        Self::Rejected,
+        Self::Active,
+        Self::Paused,
+        Self::Ended,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::PendingApproval => "pending_approval",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Whether a person may take a campaign from this status to `to`.
+    pub fn may_become(self, to: Self) -> bool {
+        matches!(
+            (self, to),
+            (Self::Draft, Self::PendingApproval)
+                | (Self::PendingApproval, Self::Approved | Self::Rejected)
+                | (Self::Rejected, Self::Draft)
+                | (Self::Approved, Self::Active)
+                | (Self::Active, Self::Paused | Self::Ended)
+                | (Self::Paused, Self::Active | Self::Ended)
+        )
+    }
+
+    /// It was approved once, so its postback URL exists.
+    pub fn is_approved(self) -> bool {
+        matches!(self, Self::Approved | Self::Active | Self::Paused | Self::Ended)
+    }
+
+    /// Its clicks convert.
+    pub fn is_live(self) -> bool {
+        self == Self::Active
+    }
+}
+
+/// A kind of conversion of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    /// What postbacks call it; unique in its campaign, without regard to case.
+    pub key: String,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub default: bool,
+    #[serde(default)]
+    pub revenue: Term,
+    #[serde(default)]
+    pub payout: Term,
+}
+
+/// How an amount comes about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// `"2.50"`: that much for each conversion.
+    Fixed(Micros),
+    /// `{"percent":"10"}`: that part of the sale amount.
+    Percent(Percent),
+    /// `{"from":"postback","default":"1.00"}`: what the postback says, or the default.
+    FromPostback { default: Option<Micros> },
+}
+
+impl Default for Term {
+    fn default() -> Self {
+        Self::Fixed(Micros(0))
+    }
+}
+
+impl Term {
+    /// The amount where it is known before any postback.
+    pub fn fixed(&self) -> Option<Micros> {
+        match self {
+            Self::Fixed(amount) => Some(*amount),
+            Self::Percent(_) | Self::FromPostback { .. } => None,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TermObject {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    percent: Option<Percent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default: Option<Micros>,
+}
+
+impl Serialize for Term {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let object = match self {
+            Self::Fixed(amount) => return amount.serialize(serializer),
+            Self::Percent(percent) => {
+                TermObject { percent: Some(*percent), from: None, default: None }
+            }
+            Self::FromPostback { default } => {
+                TermObject { percent: None, from: Some("postback".to_owned()), default: *default }
+            }
+        };
+        object.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Term {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const SHAPE: &str = "an amount such as \"2.50\", {\"percent\":\"10\"}, or \
+             {\"from\":\"postback\"} with an optional \"default\"";
+        let value = serde_json::Value::deserialize(deserializer)?;
+        if !value.is_object() {
+            return Micros::deserialize(value).map(Self::Fixed).map_err(D::Error::custom);
+        }
+        let object = TermObject::deserialize(value)
+            .map_err(|error| D::Error::custom(format!("{error}; a term is {SHAPE}")))?;
+        match object {
+            TermObject { percent: Some(percent), from: None, default: None } => {
+                Ok(Self::Percent(percent))
+            }
+            TermObject { percent: None, from: Some(from), default } if from == "postback" => {
+                Ok(Self::FromPostback { default })
+            }
+            _ => Err(D::Error::custom(format!("a term is {SHAPE}"))),
+        }
+    }
+}
+
+/// A publisher's way into a campaign: `/c/{token}`. It never changes campaign or publisher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub id: LinkId,
+    pub token: String,
+    pub campaign_id: CampaignId,
+    pub publisher_id: PublisherId,
+    /// In place of the campaign's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landing_url: Option<String>,
+    /// Its clicks and conversions are marked test and kept out of money.
+    pub test: bool,
+    pub archived: bool,
+}

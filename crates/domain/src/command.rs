@@ -1,0 +1,333 @@
+//! What a person or a key does: one variant of one enum, journaled like everything that counts.
+//!
+//! Permission and validity are judged when it is applied, so the same commands always have the
+//! same outcomes. An invalid one has an outcome and no effect. All randomness is in the command.
+
+mod campaigns;
+mod execute;
+
+pub use execute::{Effect, OWN_PARTNER};
+
+use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
+use crate::click_id::ClickId;
+use crate::contract::{Integration, Partner, Scope, Secret};
+use crate::conversion;
+use crate::id::{
+    AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
+};
+use crate::money::Currency;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+/// The longest an idempotency key may be, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// The longest a reason a person gives may be, in bytes.
+pub const REASON_BYTES_MAX: usize = 1_000;
+/// How many ids a restore skips, because they may have been handed out after the backup.
+pub const IDS_SKIPPED: u32 = 1 << 16;
+
+/// Who did what. When is the record's time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    pub actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Idempotency>,
+    pub act: Act,
+}
+
+/// The same key gives the stored answer; with another body it is a mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    pub key: String,
+    /// SHA-256 over method, path and body, in hex.
+    pub request: String,
+}
+
+/// What can be done. Ids in it were given by the caller; ids it makes are counters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum Act {
+    CreateAdvertiser {
+        name: String,
+    },
+    ChangeAdvertiser {
+        id: AdvertiserId,
+        name: String,
+    },
+    ArchiveAdvertiser {
+        id: AdvertiserId,
+    },
+    CreatePublisher {
+        name: String,
+    },
+    ChangePublisher {
+        id: PublisherId,
+        name: String,
+    },
+    ArchivePublisher {
+        id: PublisherId,
+    },
+    CreateCampaign(Box<NewCampaign>),
+    ChangeCampaign {
+        id: CampaignId,
+        changes: Box<CampaignChanges>,
+    },
+    ArchiveCampaign {
+        id: CampaignId,
+    },
+    /// `key` is for the integration that approval makes.
+    SetCampaignStatus {
+        id: CampaignId,
+        to: Status,
+        key: String,
+    },
+    AddGoal {
+        id: CampaignId,
+        goal: Goal,
+    },
+    CreateLink {
+        campaign_id: CampaignId,
+        publisher_id: PublisherId,
+        token: String,
+        landing_url: Option<String>,
+        test: bool,
+    },
+    ChangeLink {
+        id: LinkId,
+        landing_url: Option<String>,
+    },
+    ArchiveLink {
+        id: LinkId,
+    },
+    CreateIntegration(Box<NewIntegration>),
+    /// What is `None` stays; `Some(None)` takes the landing parameters away.
+    ChangeIntegration {
+        id: IntegrationId,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+        landing_params: Option<Option<String>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secrets: Option<BTreeMap<String, Secret>>,
+    },
+    ArchiveIntegration {
+        id: IntegrationId,
+    },
+    /// A click made by hand, always test.
+    MakeTestClick {
+        link_id: LinkId,
+        click_id: ClickId,
+    },
+    ChangeConversionStatus {
+        id: ConversionId,
+        to: conversion::Status,
+        reason: String,
+    },
+    /// The catalogue of this build, and the key of the global integration a fresh server gets.
+    LoadCatalogue {
+        partners: Vec<Partner>,
+        key: String,
+    },
+    /// The decision on that record panicked: its hit is parked, its command has no effect.
+    Quarantine {
+        position: Position,
+    },
+    /// Decides a parked hit again.
+    Redecide {
+        position: Position,
+    },
+    /// After a restore.
+    SkipIds,
+}
+
+/// Tells `null` from nothing.
+#[expect(clippy::option_option, reason = "nothing, null and a text are three things")]
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Act {
+    /// The word for it in the audit trail.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CreateAdvertiser { .. } => "create_advertiser",
+            Self::ChangeAdvertiser { .. } => "change_advertiser",
+            Self::ArchiveAdvertiser { .. } => "archive_advertiser",
+            Self::CreatePublisher { .. } => "create_publisher",
+            Self::ChangePublisher { .. } => "change_publisher",
+            Self::ArchivePublisher { .. } => "archive_publisher",
+            Self::CreateCampaign(_) => "create_campaign",
+            Self::ChangeCampaign { .. } => "change_campaign",
+            Self::ArchiveCampaign { .. } => "archive_campaign",
+            Self::SetCampaignStatus { .. } => "set_campaign_status",
+            Self::AddGoal { .. } => "add_goal",
+            Self::CreateLink { .. } => "create_link",
+            Self::ChangeLink { .. } => "change_link",
+            Self::ArchiveLink { .. } => "archive_link",
+            Self::CreateIntegration(_) => "create_integration",
+            Self::ChangeIntegration { .. } => "change_integration",
+            Self::ArchiveIntegration { .. } => "archive_integration",
+            Self::MakeTestClick { .. } => "make_test_click",
+            Self::ChangeConversionStatus { .. } => "change_conversion_status",
+            Self::LoadCatalogue { .. } => "load_catalogue",
+            Self::Quarantine { .. } => "quarantine",
+            Self::Redecide { .. } => "redecide",
+            Self::SkipIds => "skip_ids",
+        }
+    }
+}
+
+impl Command {
+    /// The same without its secrets, for the audit trail.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mut masked = self.clone();
+        match &mut masked.act {
+            Act::CreateIntegration(new) => mask(&mut new.secrets),
+            Act::ChangeIntegration { secrets: Some(secrets), .. } => mask(secrets),
+            _ => {}
+        }
+        masked
+    }
+}
+
+fn mask(secrets: &mut BTreeMap<String, Secret>) {
+    for secret in secrets.values_mut() {
+        *secret = Secret::new("***".to_owned());
+    }
+}
+
+/// `POST /campaigns`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCampaign {
+    pub advertiser_id: AdvertiserId,
+    pub name: String,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    pub landing_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_url: Option<String>,
+    pub currency: Currency,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_days: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration_id: Option<IntegrationId>,
+    #[serde(default)]
+    pub goals: Vec<Goal>,
+}
+
+/// `PATCH /campaigns/{id}`: what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CampaignChanges {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landing_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_days: Option<u16>,
+    /// All of them; a goal that is left out is gone for clicks made from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goals: Option<Vec<Goal>>,
+}
+
+/// `POST /integrations`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewIntegration {
+    pub scope: Scope,
+    pub partner: String,
+    pub key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landing_params: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done(Box<Answer>),
+    Failed(Failure),
+}
+
+/// What its caller is answered with: the noun as it stands after the command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "noun", content = "body", rename_all = "snake_case")]
+pub enum Answer {
+    Advertiser(Advertiser),
+    Publisher(Publisher),
+    Campaign(Campaign),
+    Link(Link),
+    Integration(Integration),
+    TestClick { click_id: ClickId, link_id: LinkId },
+    Conversion(ConversionId),
+    Hit(Position),
+    Nothing,
+}
+
+/// Why a command had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// A stable word for it.
+    pub code: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+    /// The field that is to blame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+}
+
+/// Whose mistake it was, roughly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// A field is wrong: 400.
+    Invalid,
+    /// There is no such thing: 404.
+    NotFound,
+    /// It is right, but not now: 409.
+    Conflict,
+    /// Our fault: 500.
+    Internal,
+}
+
+impl Failure {
+    pub fn invalid(parameter: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Invalid,
+            code: "invalid_parameter".to_owned(),
+            detail: detail.into(),
+            parameter: Some(parameter.to_owned()),
+        }
+    }
+
+    pub fn not_found(noun: &str, id: impl std::fmt::Display) -> Self {
+        Self {
+            kind: FailureKind::NotFound,
+            code: "not_found".to_owned(),
+            detail: format!("there is no {noun} {id}"),
+            parameter: None,
+        }
+    }
+
+    pub fn conflict(code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Conflict,
+            code: code.to_owned(),
+            detail: detail.into(),
+            parameter: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! What a command does to the setup: new versions of nouns, or a failure in words.
+//!
+//! Commands that touch the ledger (conversions, hits, clicks) are judged beside it, where the
+//! facts are; here they only pass the checks that need no facts.
+
+use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration};
+use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
+use crate::contract::{Integration, Partner, Scope, Secret};
+use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
+use crate::macros::LandingUrl;
+use crate::setup::{Change, Setup};
+use std::collections::BTreeMap;
+
+/// The changes a command leads to, and what its caller is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    pub changes: Vec<Change>,
+    pub answer: Answer,
+}
+
+impl Effect {
+    pub(super) fn of(change: Change) -> Self {
+        let answer = match &change {
+            Change::Advertiser(new) => Answer::Advertiser(new.clone()),
+            Change::Publisher(new) => Answer::Publisher(new.clone()),
+            Change::Campaign(new) => Answer::Campaign(new.clone()),
+            Change::Link(new) => Answer::Link(new.clone()),
+            Change::Integration(new) => {
+                let mut shown = new.clone();
+                super::mask(&mut shown.secrets);
+                Answer::Integration(shown)
+            }
+            Change::Partner(_) | Change::IdFloor(_) => Answer::Nothing,
+        };
+        Self { changes: vec![change], answer }
+    }
+
+    fn nothing(answer: Answer) -> Self {
+        Self { changes: Vec::new(), answer }
+    }
+}
+
+pub(super) type Executed = Result<Effect, Failure>;
+
+impl Setup {
+    /// What `act` does to this setup. Nothing is changed yet: the caller puts the changes.
+    pub fn execute(&self, act: &Act) -> Executed {
+        match act {
+            Act::CreateAdvertiser { name } => {
+                let id = AdvertiserId(self.next_id(&self.advertisers));
+                let name = checked_name(name)?;
+                Ok(Effect::of(Change::Advertiser(Advertiser { id, name, archived: false })))
+            }
+            Act::ChangeAdvertiser { id, name } => {
+                let new = Advertiser { name: checked_name(name)?, ..self.the_advertiser(*id)? };
+                Ok(Effect::of(Change::Advertiser(new)))
+            }
+            Act::ArchiveAdvertiser { id } => {
+                let new = Advertiser { archived: true, ..self.the_advertiser(*id)? };
+                Ok(Effect::of(Change::Advertiser(new)))
+            }
+            Act::CreatePublisher { name } => {
+                let id = PublisherId(self.next_id(&self.publishers));
+                let name = checked_name(name)?;
+                Ok(Effect::of(Change::Publisher(Publisher { id, name, archived: false })))
+            }
+            Act::ChangePublisher { id, name } => {
+                let new = Publisher { name: checked_name(name)?, ..self.the_publisher(*id)? };
+                Ok(Effect::of(Change::Publisher(new)))
+            }
+            Act::ArchivePublisher { id } => {
+                let new = Publisher { archived: true, ..self.the_publisher(*id)? };
+                Ok(Effect::of(Change::Publisher(new)))
+            }
+            Act::CreateCampaign(new) => self.create_campaign(new),
+            Act::ChangeCampaign { id, changes } => self.change_campaign(*id, changes),
+            Act::ArchiveCampaign { id } => self.archive_campaign(*id),
+            Act::SetCampaignStatus { id, to, key } => self.set_campaign_status(*id, *to, key),
+            Act::AddGoal { id, goal } => self.add_goal(*id, goal),
+            Act::CreateLink { campaign_id, publisher_id, token, landing_url, test } => {
+                let landing_url = landing_url.as_deref();
+                self.create_link(*campaign_id, *publisher_id, token, landing_url, *test)
+            }
+            Act::ChangeLink { id, landing_url } => self.change_link(*id, landing_url.as_deref()),
+            Act::ArchiveLink { id } => {
+                Ok(Effect::of(Change::Link(Link { archived: true, ..self.the_link(*id)? })))
+            }
+            Act::CreateIntegration(new) => self.create_integration(new),
+            Act::ChangeIntegration { id, landing_params, secrets } => {
+                self.change_integration(*id, landing_params.as_ref(), secrets.as_ref())
+            }
+            Act::ArchiveIntegration { id } => self.archive_integration(*id),
+            Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
+            Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
+            Act::SkipIds => {
+                let floor = self.id_max().saturating_add(IDS_SKIPPED);
+                Ok(Effect::of(Change::IdFloor(floor)))
+            }
+            Act::ChangeConversionStatus { id, .. } => Ok(Effect::nothing(Answer::Conversion(*id))),
+            Act::Quarantine { position } | Act::Redecide { position } => {
+                Ok(Effect::nothing(Answer::Hit(*position)))
+            }
+        }
+    }
+
+    fn the_advertiser(&self, id: AdvertiserId) -> Result<Advertiser, Failure> {
+        self.advertiser(id).cloned().ok_or_else(|| Failure::not_found("advertiser", id))
+    }
+
+    fn the_publisher(&self, id: PublisherId) -> Result<Publisher, Failure> {
+        self.publisher(id).cloned().ok_or_else(|| Failure::not_found("publisher", id))
+    }
+
+    fn the_link(&self, id: LinkId) -> Result<Link, Failure> {
+        self.link(id).cloned().ok_or_else(|| Failure::not_found("link", id))
+    }
+
+    fn the_integration(&self, id: IntegrationId) -> Result<Integration, Failure> {
+        self.integration(id).cloned().ok_or_else(|| Failure::not_found("integration", id))
+    }
+
+    fn create_link(
+        &self,
+        campaign_id: CampaignId,
+        publisher_id: PublisherId,
+        token: &str,
+        landing_url: Option<&str>,
+        test: bool,
+    ) -> Executed {
+        let campaign = self.campaign(campaign_id).filter(|campaign| !campaign.archived);
+        let campaign = campaign.ok_or_else(|| {
+            Failure::invalid("campaign_id", format!("there is no campaign {campaign_id} in use"))
+        })?;
+        if self.publisher(publisher_id).is_none_or(|publisher| publisher.archived) {
+            let detail = format!("there is no publisher {publisher_id} in use");
+            return Err(Failure::invalid("publisher_id", detail));
+        }
+        if test && !campaign.status.is_approved() {
+            let detail = format!(
+                "campaign {campaign_id} is {}: a test link can be made once it is approved",
+                campaign.status.name()
+            );
+            return Err(Failure::conflict("campaign_not_approved", detail));
+        }
+        if self.link_by_token(token).is_some() {
+            return Err(Failure::conflict("in_use", "the token is another link's"));
+        }
+        let landing_url =
+            landing_url.map(|url| self.checked_link_url(campaign, url)).transpose()?;
+        let id = LinkId(self.next_id(&self.links));
+        let token = token.to_owned();
+        let archived = false;
+        let link = Link { id, token, campaign_id, publisher_id, landing_url, test, archived };
+        Ok(Effect::of(Change::Link(link)))
+    }
+
+    fn change_link(&self, id: LinkId, landing_url: Option<&str>) -> Executed {
+        let link = self.the_link(id)?;
+        let campaign = self.campaign(link.campaign_id).expect("a link's campaign exists");
+        let landing_url =
+            landing_url.map(|url| self.checked_link_url(campaign, url)).transpose()?;
+        Ok(Effect::of(Change::Link(Link { landing_url, ..link })))
+    }
+
+    fn create_integration(&self, new: &NewIntegration) -> Executed {
+        match new.scope {
+            Scope::Global => {}
+            Scope::Advertiser { advertiser_id } => {
+                if self.advertiser(advertiser_id).is_none_or(|one| one.archived) {
+                    let detail = format!("there is no advertiser {advertiser_id} in use");
+                    return Err(Failure::invalid("advertiser_id", detail));
+                }
+            }
+            Scope::Campaign { campaign_id } => {
+                let campaign = self.campaign(campaign_id).ok_or_else(|| {
+                    Failure::invalid("campaign_id", format!("there is no campaign {campaign_id}"))
+                })?;
+                if !campaign.status.is_approved() {
+                    let detail = format!(
+                        "campaign {campaign_id} is {}: its integration is made at approval",
+                        campaign.status.name()
+                    );
+                    return Err(Failure::conflict("campaign_not_approved", detail));
+                }
+            }
+        }
+        let mut integration = self.new_integration(new.scope, &new.partner, &new.key)?;
+        integration.landing_params =
+            new.landing_params.as_deref().map(checked_landing_params).transpose()?;
+        integration.secrets = checked_secrets(&integration, &new.secrets)?;
+        Ok(Effect::of(Change::Integration(integration)))
+    }
+
+    /// An integration that speaks as `partner`, with the next id.
+    pub(super) fn new_integration(
+        &self,
+        scope: Scope,
+        partner: &str,
+        key: &str,
+    ) -> Result<Integration, Failure> {
+        let known = self.known_partner(partner)?;
+        if self.integration_by_key(key).is_some() {
+            return Err(Failure::conflict("in_use", "the key is another integration's"));
+        }
+        Ok(Integration {
+            id: IntegrationId(self.next_id(&self.integrations)),
+            key: key.to_owned(),
+            scope,
+            partner: known.name.clone(),
+            landing_params: None,
+            secrets: BTreeMap::new(),
+            version: 1,
+            contract: known.contract.clone(),
+            archived: false,
+        })
+    }
+
+    pub(super) fn known_partner(&self, name: &str) -> Result<&Partner, Failure> {
+        self.partner(name).ok_or_else(|| {
+            let names: Vec<&str> = self.partners.keys().map(String::as_str).collect();
+            let detail = format!("no partner is called `{name}`; there are: {}", names.join(", "));
+            Failure::invalid("partner", detail)
+        })
+    }
+
+    fn change_integration(
+        &self,
+        id: IntegrationId,
+        landing_params: Option<&Option<String>>,
+        secrets: Option<&BTreeMap<String, Secret>>,
+    ) -> Executed {
+        let mut integration = self.the_integration(id)?;
+        if let Some(params) = landing_params {
+            integration.landing_params =
+                params.as_deref().map(checked_landing_params).transpose()?;
+        }
+        if let Some(secrets) = secrets {
+            integration.secrets = checked_secrets(&integration, secrets)?;
+        }
+        if let Some(campaign) = self.first_without_click_id(&integration) {
+            let detail = format!(
+                "campaign {campaign} is active and its landing URL has our click id only \
+                 through these landing_params"
+            );
+            return Err(Failure::conflict("landing_url_without_click_id", detail));
+        }
+        Ok(Effect::of(Change::Integration(integration)))
+    }
+
+    /// An active campaign that uses the integration and would lose its click id by the change,
+    /// on its own landing URL or a link's.
+    fn first_without_click_id(&self, changed: &Integration) -> Option<CampaignId> {
+        let mut users = self.campaigns.values().map(crate::setup::History::latest).filter(|one| {
+            one.status.is_live() && one.integration_id == Some(changed.id) && !one.archived
+        });
+        let loses = |campaign: &&crate::campaign::Campaign| {
+            self.landing_urls(campaign).any(|url| {
+                LandingUrl::parse(url, changed.landing_params.as_deref())
+                    .is_ok_and(|url| !url.has_click_id())
+            })
+        };
+        users.find(loses).map(|campaign| campaign.id)
+    }
+
+    fn archive_integration(&self, id: IntegrationId) -> Executed {
+        let integration = self.the_integration(id)?;
+        let is_last_global = integration.scope == Scope::Global
+            && self.integrations_of(Scope::Global).all(|one| one.id == id);
+        let mut users = self.campaigns.values().map(crate::setup::History::latest);
+        if is_last_global || users.any(|one| one.integration_id == Some(id) && !one.archived) {
+            let detail = format!("integration {id} is in use");
+            return Err(Failure::conflict("in_use", detail));
+        }
+        Ok(Effect::of(Change::Integration(Integration { archived: true, ..integration })))
+    }
+
+    fn make_test_click(&self, link_id: LinkId, click_id: crate::click_id::ClickId) -> Executed {
+        let link = self.link(link_id).filter(|link| !link.archived);
+        let link = link.ok_or_else(|| {
+            Failure::invalid("link_id", format!("there is no link {link_id} in use"))
+        })?;
+        let campaign = self.campaign(link.campaign_id).expect("a link's campaign exists");
+        if !campaign.status.is_approved() {
+            let detail = format!(
+                "campaign {} is {}: test clicks can be made once it is approved",
+                campaign.id,
+                campaign.status.name()
+            );
+            return Err(Failure::conflict("campaign_not_approved", detail));
+        }
+        Ok(Effect::nothing(Answer::TestClick { click_id, link_id }))
+    }
+
+    fn load_catalogue(&self, partners: &[Partner], key: &str) -> Executed {
+        let fault = |partner: &Partner| {
+            partner.contract.fault().map(|fault| format!("{}: {fault}", partner.name))
+        };
+        if let Some(fault) = partners.iter().find_map(fault) {
+            return Err(Failure::invalid("partners", fault));
+        }
+        let is_news = |partner: &&Partner| self.partner(&partner.name) != Some(*partner);
+        let mut changes: Vec<Change> =
+            partners.iter().filter(is_news).cloned().map(Change::Partner).collect();
+        let own = partners.iter().find(|partner| partner.name == OWN_PARTNER);
+        if let Some(own) = own
+            && self.integrations_of(Scope::Global).next().is_none()
+        {
+            changes.push(Change::Integration(Integration {
+                id: IntegrationId(self.next_id(&self.integrations)),
+                key: key.to_owned(),
+                scope: Scope::Global,
+                partner: own.name.clone(),
+                landing_params: None,
+                secrets: BTreeMap::new(),
+                version: 1,
+                contract: own.contract.clone(),
+                archived: false,
+            }));
+        }
+        Ok(Effect { changes, answer: Answer::Nothing })
+    }
+}
+
+/// The partner whose contract is our own, under the canonical names.
+pub const OWN_PARTNER: &str = "counterfoil";
+
+pub(super) fn checked_name(name: &str) -> Result<String, Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
+        let detail = format!("a name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
+        return Err(Failure::invalid("name", detail));
+    }
+    Ok(name.to_owned())
+}
+
+fn checked_landing_params(params: &str) -> Result<String, Failure> {
+    let params = params.trim().trim_start_matches(['?', '&']);
+    match LandingUrl::parse("https://example.com/", Some(params)) {
+        Ok(_) if !params.is_empty() => Ok(params.to_owned()),
+        Ok(_) => Err(Failure::invalid("landing_params", "such as `aff_sub={clickid}`")),
+        Err(error) => Err(Failure::invalid("landing_params", error.to_string())),
+    }
+}
+
+fn checked_secrets(
+    integration: &Integration,
+    secrets: &BTreeMap<String, Secret>,
+) -> Result<BTreeMap<String, Secret>, Failure> {
+    for (name, secret) in secrets {
+        if name != "token" {
+            let detail = format!("no secret is called `{name}`; there is: token");
+            return Err(Failure::invalid("secrets", detail));
+        }
+        if integration.contract.verification.token.is_none() {
+            let detail = format!("the contract of `{}` carries no token", integration.partner);
+            return Err(Failure::invalid("secrets.token", detail));
+        }
+        if secret.is_empty() {
+            return Err(Failure::invalid("secrets.token", "an empty token verifies nothing"));
+        }
+    }
+    Ok(secrets.clone())
+}

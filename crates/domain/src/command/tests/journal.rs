@@ -1,0 +1,138 @@
+//! What is written into the journal and the ledger comes back as it was.
+
+use super::*;
+
+/// The journal is read for ever: what was written comes back as it was, nothing told from `null`.
+#[test]
+fn every_command_comes_back_from_the_journal() {
+    let mut names = Vec::new();
+    let token = BTreeMap::from([("token".to_owned(), Secret::new("t".to_owned()))]);
+    let id = OWN_ID;
+    let text = || "x".to_owned();
+    let mut full = campaign("It", goals(LEAD));
+    full.kind = Some(Kind::Cps);
+    full.fallback_url = Some(text());
+    full.time_zone = Some(text());
+    full.integration_id = Some(OWN_ID);
+    let terms = r#"[{"key":"a","revenue":{"percent":"12.5"},"payout":{"from":"postback","default":"0.000001"}}]"#;
+    let changes = CampaignChanges { goals: Some(goals(terms)), ..CampaignChanges::default() };
+    let scope = |scope| Act::CreateIntegration(Box::new(integration(scope, "k")));
+    let acts = vec![
+        Act::CreateAdvertiser { name: text() },
+        Act::ChangeAdvertiser { id: AdvertiserId(u32::MAX), name: text() },
+        Act::ArchiveAdvertiser { id: AdvertiserId(1) },
+        Act::CreatePublisher { name: text() },
+        Act::ChangePublisher { id: PublisherId(1), name: text() },
+        Act::ArchivePublisher { id: PublisherId(1) },
+        Act::CreateCampaign(Box::new(full)),
+        Act::CreateCampaign(Box::new(campaign("It", Vec::new()))),
+        Act::ChangeCampaign { id: CAMPAIGN, changes: Box::new(changes) },
+        Act::ChangeCampaign { id: CAMPAIGN, changes: Box::default() },
+        Act::ArchiveCampaign { id: CAMPAIGN },
+        Act::SetCampaignStatus { id: CAMPAIGN, to: Status::PendingApproval, key: text() },
+        Act::AddGoal { id: CAMPAIGN, goal: goals(LEAD).remove(0) },
+        Act::CreateLink {
+            campaign_id: CAMPAIGN,
+            publisher_id: PublisherId(1),
+            token: text(),
+            landing_url: Some(text()),
+            test: true,
+        },
+        Act::ChangeLink { id: LINK, landing_url: None },
+        Act::ArchiveLink { id: LINK },
+        scope(Scope::Global),
+        scope(Scope::Advertiser { advertiser_id: AdvertiserId(1) }),
+        scope(Scope::Campaign { campaign_id: CAMPAIGN }),
+        Act::ChangeIntegration { id, landing_params: None, secrets: None },
+        Act::ChangeIntegration { id, landing_params: Some(None), secrets: Some(BTreeMap::new()) },
+        Act::ChangeIntegration { id, landing_params: Some(Some(text())), secrets: Some(token) },
+        Act::ArchiveIntegration { id },
+        Act::MakeTestClick { link_id: LINK, click_id: ClickId::from_bytes([0xFF; 16]) },
+        Act::ChangeConversionStatus {
+            id: ConversionId(u64::MAX),
+            to: conversion::Status::Rejected,
+            reason: text(),
+        },
+        Act::LoadCatalogue { partners: vec![partner("it", plain())], key: text() },
+        Act::Quarantine { position: Position(u64::MAX) },
+        Act::Redecide { position: Position(0) },
+        Act::SkipIds,
+    ];
+    for act in acts {
+        names.push(act.name());
+        let json = serde_json::to_value(&act).unwrap();
+        assert_eq!(json["act"], act.name());
+        let idempotency = Some(Idempotency { key: text(), request: text() });
+        for idempotency in [None, idempotency] {
+            let command = Command { actor: text(), idempotency, act: act.clone() };
+            let record = Record::Command(Box::new(command));
+            let payload = record::write(&record);
+            let kind = record.kind() as u8;
+            let read = record::read(kind, record::FORMAT, record::RULES, &payload).unwrap();
+            assert_eq!(read, record);
+        }
+    }
+    names.dedup();
+    assert_eq!(names.len(), 23, "every act is here: {names:?}");
+}
+
+#[test]
+fn outcomes_and_changes_come_back_from_the_ledger() {
+    let mut world = world();
+    let done = Outcome::Done(Box::new(world.act(Act::ArchiveLink { id: LINK })));
+    let failed = Outcome::Failed(world.attempt(&Act::ArchiveLink { id: LinkId(9) }).unwrap_err());
+    let test_click =
+        Answer::TestClick { click_id: ClickId::from_bytes([7; 16]), link_id: LinkId(u32::MAX) };
+    let other = [Answer::Conversion(ConversionId(7)), Answer::Hit(Position(8)), Answer::Nothing];
+    let answers = other.into_iter().chain([test_click]);
+    let outcomes = answers.map(|answer| Outcome::Done(Box::new(answer))).chain([done, failed]);
+    for outcome in outcomes {
+        let json = serde_json::to_string(&outcome).unwrap();
+        assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome, "{json}");
+    }
+    let setup = &world.setup;
+    let changes = [
+        Change::Advertiser(setup.advertiser(AdvertiserId(1)).unwrap().clone()),
+        Change::Publisher(setup.publisher(PublisherId(1)).unwrap().clone()),
+        Change::Campaign(setup.campaign(CAMPAIGN).unwrap().clone()),
+        Change::Link(setup.link(LINK).unwrap().clone()),
+        Change::Integration(setup.integration(OWN_ID).unwrap().clone()),
+        Change::Partner(setup.partner("it").unwrap().clone()),
+        Change::IdFloor(7),
+    ];
+    for change in changes {
+        let json = serde_json::to_string(&change).unwrap();
+        assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), change, "{json}");
+    }
+}
+
+/// A restart builds the setup from its changes: the same ones make the same setup.
+#[test]
+fn the_same_changes_make_the_same_setup() {
+    let mut world = world();
+    world.integration(Scope::Global, "it", "second", "");
+    set(&mut world, Status::Paused).unwrap();
+    let setup = &world.setup;
+    let mut again = crate::setup::Setup::default();
+    let mut changes: Vec<(crate::time::Timestamp, Change)> = Vec::new();
+    macro_rules! collect {
+        ($($nouns:ident $make:expr;)*) => {$(
+            for history in setup.$nouns.values() {
+                changes.extend(history.versions().map(|(at, one)| (at, $make(one.clone()))));
+            }
+        )*};
+    }
+    collect! {
+        advertisers Change::Advertiser;
+        publishers Change::Publisher;
+        campaigns Change::Campaign;
+        links Change::Link;
+        integrations Change::Integration;
+        partners Change::Partner;
+    }
+    changes.sort_by_key(|(at, _)| *at);
+    for (at, change) in changes {
+        again.put(at, change);
+    }
+    assert_eq!(&again, setup);
+}

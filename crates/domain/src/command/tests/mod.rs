@@ -1,0 +1,309 @@
+//! What must hold of commands: what each does to the setup, and what it refuses.
+
+mod campaigns;
+mod journal;
+
+use super::{
+    Act, Answer, CampaignChanges, Command, Failure, FailureKind, IDS_SKIPPED, Idempotency,
+    NewCampaign, NewIntegration, OWN_PARTNER, Outcome,
+};
+use crate::campaign::{Campaign, GOALS_MAX, Kind, NAME_BYTES_MAX, Status, Term, WINDOW_DAYS_MAX};
+use crate::click_id::ClickId;
+use crate::contract::{Canonical, Scope, Secret};
+use crate::conversion;
+use crate::id::{
+    AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
+};
+use crate::ledger::tests::world::{
+    CAMPAIGN, LEAD, LINK, OWN_ID, World, campaign, contract, goals, partner, plain,
+};
+use crate::money::Micros;
+use crate::record::{self, Record};
+use crate::setup::Change;
+use std::collections::BTreeMap;
+
+fn world() -> World {
+    World::new(plain(), LEAD)
+}
+
+/// The setup before anything was made but the catalogue, an advertiser and a publisher.
+fn fresh() -> World {
+    let mut world = World::empty(plain());
+    world.act(Act::CreateAdvertiser { name: "Shop".to_owned() });
+    world.act(Act::CreatePublisher { name: "Blog".to_owned() });
+    world
+}
+
+fn create(world: &mut World, new: NewCampaign) -> Result<Campaign, Failure> {
+    world.attempt(&Act::CreateCampaign(Box::new(new))).map(|answer| match answer {
+        Answer::Campaign(campaign) => campaign,
+        other => panic!("{other:?}"),
+    })
+}
+
+fn set(world: &mut World, to: Status) -> Result<Answer, Failure> {
+    world.attempt(&Act::SetCampaignStatus { id: CAMPAIGN, to, key: "own".to_owned() })
+}
+
+fn change(world: &mut World, changes: CampaignChanges) -> Result<Answer, Failure> {
+    world.attempt(&Act::ChangeCampaign { id: CAMPAIGN, changes: Box::new(changes) })
+}
+
+/// Kind, code and parameter: what a caller acts on.
+fn told(failure: &Failure) -> (FailureKind, &str, &str) {
+    assert!(!failure.detail.is_empty());
+    (failure.kind, &failure.code, failure.parameter.as_deref().unwrap_or_default())
+}
+
+fn invalid(parameter: &str) -> (FailureKind, &str, &str) {
+    (FailureKind::Invalid, "invalid_parameter", parameter)
+}
+
+fn conflict(code: &str) -> (FailureKind, &str, &str) {
+    (FailureKind::Conflict, code, "")
+}
+
+#[test]
+fn ids_are_counters_and_none_is_given_twice() {
+    let mut world = World::empty(plain());
+    for number in 1..=3 {
+        let answer = world.act(Act::CreateAdvertiser { name: " Shop ".to_owned() });
+        let Answer::Advertiser(advertiser) = answer else { panic!() };
+        assert_eq!((advertiser.id, &*advertiser.name), (AdvertiserId(number), "Shop"));
+    }
+    world.act(Act::SkipIds);
+    let answer = world.act(Act::CreatePublisher { name: "Blog".to_owned() });
+    let Answer::Publisher(publisher) = answer else { panic!() };
+    assert_eq!(publisher.id, PublisherId(3 + IDS_SKIPPED + 1));
+}
+
+#[test]
+fn a_name_is_short_plain_text() {
+    let mut world = World::empty(plain());
+    for name in ["", "  ", "a\nb", "a\0b", &"x".repeat(NAME_BYTES_MAX + 1)] {
+        let name = name.to_owned();
+        for act in [Act::CreateAdvertiser { name: name.clone() }, Act::CreatePublisher { name }] {
+            assert_eq!(told(&world.attempt(&act).unwrap_err()), invalid("name"));
+        }
+    }
+    assert!(world.setup.advertisers.is_empty());
+    world.act(Act::CreateAdvertiser { name: "x".repeat(NAME_BYTES_MAX) });
+}
+
+#[test]
+fn what_is_not_there_cannot_be_changed() {
+    let mut world = fresh();
+    let (id, name) = (9, "x".to_owned());
+    let goal = goals(LEAD).remove(0);
+    let acts = [
+        Act::ChangeAdvertiser { id: AdvertiserId(id), name: name.clone() },
+        Act::ArchiveAdvertiser { id: AdvertiserId(id) },
+        Act::ChangePublisher { id: PublisherId(id), name },
+        Act::ArchivePublisher { id: PublisherId(id) },
+        Act::ChangeCampaign { id: CampaignId(id), changes: Box::default() },
+        Act::ArchiveCampaign { id: CampaignId(id) },
+        Act::SetCampaignStatus { id: CampaignId(id), to: Status::Active, key: String::new() },
+        Act::AddGoal { id: CampaignId(id), goal },
+        Act::ChangeLink { id: LinkId(id), landing_url: None },
+        Act::ArchiveLink { id: LinkId(id) },
+        Act::ChangeIntegration { id: IntegrationId(id), landing_params: None, secrets: None },
+        Act::ArchiveIntegration { id: IntegrationId(id) },
+    ];
+    for act in acts {
+        let failure = world.attempt(&act).unwrap_err();
+        assert_eq!(told(&failure), (FailureKind::NotFound, "not_found", ""), "{act:?}");
+    }
+}
+
+#[test]
+fn approval_makes_the_campaigns_own_integration_once() {
+    let mut world = fresh();
+    create(&mut world, campaign("It", goals(LEAD))).unwrap();
+    set(&mut world, Status::PendingApproval).unwrap();
+    let early = Act::CreateIntegration(Box::new(integration(
+        Scope::Campaign { campaign_id: CAMPAIGN },
+        "early",
+    )));
+    assert_eq!(told(&world.attempt(&early).unwrap_err()), conflict("campaign_not_approved"));
+    set(&mut world, Status::Approved).unwrap();
+    let own = world.setup.campaign(CAMPAIGN).unwrap().integration_id.unwrap();
+    let own = world.setup.integration(own).unwrap();
+    assert_eq!(own.scope, Scope::Campaign { campaign_id: CAMPAIGN });
+    assert_eq!((&*own.key, &*own.partner, own.version), ("own", "it", 1));
+    let made = world.setup.integrations.len();
+    set(&mut world, Status::Active).unwrap();
+    assert_eq!(world.setup.integrations.len(), made);
+}
+
+fn integration(scope: Scope, key: &str) -> NewIntegration {
+    NewIntegration {
+        scope,
+        partner: "it".to_owned(),
+        key: key.to_owned(),
+        landing_params: None,
+        secrets: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn what_is_archived_is_not_used_again() {
+    let mut world = world();
+    let failure = world.attempt(&Act::ArchiveCampaign { id: CAMPAIGN }).unwrap_err();
+    assert_eq!(told(&failure), conflict("in_use"), "it is active");
+    set(&mut world, Status::Paused).unwrap();
+    world.act(Act::ArchiveCampaign { id: CAMPAIGN });
+    assert_eq!(told(&set(&mut world, Status::Active).unwrap_err()), conflict("archived"));
+    let link = |campaign_id, publisher_id| Act::CreateLink {
+        campaign_id,
+        publisher_id,
+        token: "new".to_owned(),
+        landing_url: None,
+        test: false,
+    };
+    let failure = world.attempt(&link(CAMPAIGN, PublisherId(1))).unwrap_err();
+    assert_eq!(told(&failure), invalid("campaign_id"));
+    create(&mut world, campaign("Next", goals(LEAD))).unwrap();
+    world.act(Act::ArchivePublisher { id: PublisherId(1) });
+    let failure = world.attempt(&link(CampaignId(2), PublisherId(1))).unwrap_err();
+    assert_eq!(told(&failure), invalid("publisher_id"));
+    let failure = world.attempt(&link(CampaignId(9), PublisherId(1))).unwrap_err();
+    assert_eq!(told(&failure), invalid("campaign_id"));
+}
+
+#[test]
+fn a_test_link_and_a_test_click_wait_for_approval() {
+    let mut world = fresh();
+    create(&mut world, campaign("It", goals(LEAD))).unwrap();
+    let link = |test| Act::CreateLink {
+        campaign_id: CAMPAIGN,
+        publisher_id: PublisherId(1),
+        token: format!("t{test}"),
+        landing_url: None,
+        test,
+    };
+    assert_eq!(told(&world.attempt(&link(true)).unwrap_err()), conflict("campaign_not_approved"));
+    world.act(link(false));
+    let click_id = ClickId::from_bytes([1; 16]);
+    let click = Act::MakeTestClick { link_id: LINK, click_id };
+    assert_eq!(told(&world.attempt(&click).unwrap_err()), conflict("campaign_not_approved"));
+    set(&mut world, Status::PendingApproval).unwrap();
+    set(&mut world, Status::Approved).unwrap();
+    world.act(link(true));
+    assert_eq!(world.act(click.clone()), Answer::TestClick { click_id, link_id: LINK });
+    world.act(Act::ArchiveLink { id: LINK });
+    assert_eq!(told(&world.attempt(&click).unwrap_err()), invalid("link_id"));
+}
+
+#[test]
+fn tokens_and_keys_are_one_things_alone() {
+    let mut world = world();
+    let link = Act::CreateLink {
+        campaign_id: CAMPAIGN,
+        publisher_id: PublisherId(1),
+        token: "link-0".to_owned(),
+        landing_url: None,
+        test: false,
+    };
+    assert_eq!(told(&world.attempt(&link).unwrap_err()), conflict("in_use"));
+    let same = Act::CreateIntegration(Box::new(integration(Scope::Global, "own")));
+    assert_eq!(told(&world.attempt(&same).unwrap_err()), conflict("in_use"));
+    assert_eq!(world.setup.link_by_token("link-0").unwrap().id, LINK);
+    assert_eq!(world.setup.integration_by_key("own").unwrap().id, OWN_ID);
+}
+
+#[test]
+fn a_fresh_server_gets_one_global_integration_of_our_own() {
+    let mut world = World::empty(plain());
+    let all: Vec<_> = world.setup.integrations_of(Scope::Global).collect();
+    assert_eq!((all.len(), &*all[0].partner, &*all[0].key), (1, OWN_PARTNER, "global"));
+    let again = vec![partner("it", plain()), partner(OWN_PARTNER, plain())];
+    let effect = world
+        .setup
+        .execute(&Act::LoadCatalogue { partners: again, key: "other".to_owned() })
+        .unwrap();
+    assert_eq!(effect.changes, [], "the same catalogue is no news");
+    let newer = partner("it", contract("click_id!=cid"));
+    let partners = vec![newer.clone(), partner(OWN_PARTNER, plain())];
+    let effect =
+        world.setup.execute(&Act::LoadCatalogue { partners, key: "k".to_owned() }).unwrap();
+    assert_eq!(effect.changes, [Change::Partner(newer)]);
+    let mut faulty = partner("it", plain());
+    faulty.contract.parameters.clear();
+    let act = Act::LoadCatalogue { partners: vec![faulty], key: "k".to_owned() };
+    assert_eq!(told(&world.attempt(&act).unwrap_err()), invalid("partners"));
+}
+
+#[test]
+fn an_integration_keeps_the_contract_it_was_made_with() {
+    let mut world = world();
+    let before = world.setup.integration(OWN_ID).unwrap().contract.clone();
+    let newer = partner("it", contract("click_id!=cid"));
+    world.act(Act::LoadCatalogue { partners: vec![newer], key: "k".to_owned() });
+    assert_eq!(world.setup.integration(OWN_ID).unwrap().contract, before);
+    assert_ne!(world.setup.partner("it").unwrap().contract, before);
+}
+
+#[test]
+fn an_integration_in_use_is_not_archived() {
+    let mut world = world();
+    for id in [OWN_ID, IntegrationId(1)] {
+        let failure = world.attempt(&Act::ArchiveIntegration { id }).unwrap_err();
+        assert_eq!(told(&failure), conflict("in_use"), "{id}");
+    }
+    world.integration(Scope::Global, "it", "second", "");
+    world.act(Act::ArchiveIntegration { id: IntegrationId(1) });
+    let left: Vec<_> = world.setup.integrations_of(Scope::Global).map(|one| one.id).collect();
+    assert_eq!(left, [IntegrationId(3)]);
+}
+
+#[test]
+fn secrets_are_those_the_contract_asks_for_and_never_shown() {
+    let mut guarded = contract("click_id! token");
+    guarded.verification.token = Some(Canonical::Token);
+    let mut world = World::new(guarded, LEAD);
+    let set = |name: &str, value: &str| Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params: None,
+        secrets: Some(BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))])),
+    };
+    let failure = world.attempt(&set("tokens", "x")).unwrap_err();
+    assert_eq!(told(&failure), invalid("secrets"));
+    let failure = world.attempt(&set("token", "")).unwrap_err();
+    assert_eq!(told(&failure), invalid("secrets.token"));
+    let act = set("token", "hunter2");
+    world.act(act.clone());
+    assert!(!format!("{act:?}{:?}", world.setup).contains("hunter2"));
+    let mut plain = self::world();
+    assert_eq!(told(&plain.attempt(&set("token", "x")).unwrap_err()), invalid("secrets.token"));
+}
+
+#[test]
+fn landing_parameters_are_checked() {
+    let mut world = world();
+    let set = |params: &str| Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params: Some(Some(params.to_owned())),
+        secrets: None,
+    };
+    for params in ["", " ? ", "a#b", &"a".repeat(10_000)] {
+        let failure = world.attempt(&set(params)).unwrap_err();
+        assert_eq!(told(&failure), invalid("landing_params"), "{params:.10}");
+    }
+}
+
+#[test]
+fn what_is_beside_the_setup_changes_nothing_in_it() {
+    let world = world();
+    let acts = [
+        Act::ChangeConversionStatus {
+            id: ConversionId(1),
+            to: conversion::Status::Reversed,
+            reason: "x".to_owned(),
+        },
+        Act::Quarantine { position: Position(1) },
+        Act::Redecide { position: Position(1) },
+    ];
+    for act in acts {
+        assert_eq!(world.setup.execute(&act).unwrap().changes, [], "{act:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! What must hold of a contract, whoever writes it.
+
+use super::*;
+use crate::ledger::tests::world::{contract, plain};
+
+fn fault(change: impl FnOnce(&mut Contract)) -> String {
+    let mut contract = plain();
+    change(&mut contract);
+    contract.fault().unwrap_or_else(|| "none".to_owned())
+}
+
+#[test]
+fn every_canonical_name_comes_back_and_no_other_reads() {
+    let plain = Canonical::PLAIN.iter().map(|(_, name)| (*name).to_owned());
+    let numbered = Canonical::NUMBERED
+        .iter()
+        .flat_map(|(_, stem, max)| (1..=*max).map(move |number| format!("{stem}{number}")));
+    let names: Vec<String> = plain.chain(numbered).collect();
+    assert_eq!(names.len(), 18 + 10 + 20 + 30);
+    for name in names {
+        let canonical = Canonical::from_name(&name).unwrap();
+        assert_eq!(canonical.to_string(), name);
+        assert_eq!(serde_json::to_value(canonical).unwrap(), name);
+    }
+    for name in
+        ["", "sub", "sub0", "sub11", "sub01", "sub+1", "param21", "event31", "Status", "sub256"]
+    {
+        assert_eq!(Canonical::from_name(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_label_decides_nothing_and_money_is_none() {
+    for (canonical, _) in Canonical::PLAIN {
+        let kinds = [canonical.is_label(), canonical.is_money(), canonical.is_secret()];
+        assert!(kinds.iter().filter(|is| **is).count() <= 1, "{canonical}");
+    }
+    assert!(Canonical::Sub(1).is_label() && Canonical::Event(30).is_label());
+}
+
+#[test]
+fn a_contract_that_makes_no_sense_is_told_so() {
+    assert_eq!(fault(|_| {}), "none");
+    let told = [
+        fault(|one| one.parameters.retain(|one| one.canonical != Canonical::ClickId)),
+        fault(|one| one.parameters.push(contract("click_id!").parameters.remove(0))),
+        fault(|one| one.parameters[1].names.clear()),
+        fault(|one| one.parameters[1].names = vec![String::new()]),
+        fault(|one| one.parameters[1].names = vec!["click_id".to_owned()]),
+        fault(|one| one.parameters[1].names = vec!["a".to_owned(), "a".to_owned()]),
+        fault(|one| one.parameters[1].names = vec!["a".to_owned(); NAMES_MAX + 1]),
+        fault(|one| one.parameters[1].max_length = Some(0)),
+        fault(|one| one.parameters[1].max_length = Some(VALUE_BYTES_MAX + 1)),
+        fault(|one| one.parameters[1].unit = Unit::Minor),
+        fault(|one| one.statuses.absent = None),
+        fault(|one| one.statuses.ignore.push("Approved".to_owned())),
+        fault(|one| one.statuses.ignore.push(" x".to_owned())),
+        fault(|one| {
+            one.statuses.values.get_mut(&Status::Approved).unwrap().push("HOLD".to_owned());
+        }),
+        fault(|one| one.goals = [("a", "x"), ("A", "y")].map(|(a, b)| (a.into(), b.into())).into()),
+        fault(|one| one.verification.token = Some(Canonical::Token)),
+        fault(|one| one.verification.token = Some(Canonical::Status)),
+        fault(|one| one.verification.token_required = true),
+        fault(|one| one.parameters = vec![one.parameters[0].clone(); PARAMETERS_MAX + 1]),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r"
+    no parameter carries the click id
+    `click_id` stands twice among the parameters
+    `campaign_id` needs 1 to 20 names
+    `campaign_id` has a name that is empty or too long
+    `click_id` names both `click_id` and `campaign_id`
+    `a` names both `campaign_id` and `campaign_id`
+    `campaign_id` needs 1 to 20 names
+    `campaign_id`: max_length is 1 to 4096
+    `campaign_id`: max_length is 1 to 4096
+    `campaign_id` is no money, so it has no unit
+    a status that may be absent needs a meaning: statuses.absent
+    statuses: `Approved` has two meanings
+    statuses: ` x` is blank, or has blanks around it
+    statuses: `HOLD` has two meanings
+    goals: `a` stands twice, and case makes no difference
+    verification.token: no parameter is `token`
+    verification.token is `signature` or `token`, not `status`
+    verification.token_required needs verification.token
+    more than 100 parameters
+    ");
+}
+
+#[test]
+fn a_contract_comes_back_from_the_ledger() {
+    let mut full = plain();
+    full.verification.networks = vec![Network::parse("2001:db8::/32").unwrap()];
+    full.verification.timestamp_tolerance_s = Some(300);
+    full.answers.profile = Profile::Acknowledge;
+    full.answers.retry_after_s = Some(60);
+    full.goals.insert("1".to_owned(), "lead".to_owned());
+    full.parameters[1].placeholder = Some("{txn}".to_owned());
+    full.parameters[1].allowed = vec!["a".to_owned()];
+    full.parameters[5].unit = Unit::Minor;
+    let json = serde_json::to_string(&full).unwrap();
+    assert_eq!(serde_json::from_str::<Contract>(&json).unwrap(), full, "{json}");
+    let typo = json.replace("txn_id_folded", "txn_id_folds");
+    assert!(serde_json::from_str::<Contract>(&typo).is_err());
+}
+
+#[test]
+fn a_secret_is_compared_whole_and_never_shown() {
+    let secret = Secret::new("s3cret".to_owned());
+    assert!(secret.verifies("s3cret"));
+    for other in ["", "s3cre", "s3cret ", "S3cret", "s3cretx"] {
+        assert!(!secret.verifies(other), "{other:?}");
+    }
+    assert!(!Secret::new(String::new()).verifies(""));
+    assert_eq!(format!("{secret:?} {secret}"), "*** ***");
+}
+
+#[test]
+fn a_scope_covers_what_is_in_it() {
+    let (advertiser_id, campaign_id) = (AdvertiserId(1), CampaignId(2));
+    let covers = |scope: Scope| {
+        [(1, 2), (1, 3), (4, 5)].map(|(a, c)| scope.covers(AdvertiserId(a), CampaignId(c)))
+    };
+    assert_eq!(covers(Scope::Global), [true, true, true]);
+    assert_eq!(covers(Scope::Advertiser { advertiser_id }), [true, true, false]);
+    assert_eq!(covers(Scope::Campaign { campaign_id }), [true, false, false]);
+}

@@ -1,0 +1,67 @@
+//! A hit: one request to a postback endpoint, kept byte for byte.
+//!
+//! Nothing in it has been judged: it is read through a contract later, and can be read again.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+
+/// Request targets above this are answered 414 and are no hit.
+pub const TARGET_BYTES_MAX: usize = 16 * 1024;
+/// Bodies above this are answered 413 and are no hit.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// One request. `Authorization` and `Cookie` headers are never kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Path and query as they were sent.
+    pub target: Vec<u8>,
+    pub content_type: Option<String>,
+    pub body: Vec<u8>,
+    /// The address that connected.
+    pub peer: Option<IpAddr>,
+    /// `X-Forwarded-For` as it was sent, for whoever trusts the proxy.
+    pub forwarded: Option<String>,
+    /// Drawn for this hit: the ledger commits to a digest that cannot be guessed from the
+    /// request, and that means nothing any more once the salt is removed with the request.
+    pub salt: [u8; 16],
+}
+
+impl Hit {
+    /// What the ledger's chain commits to: SHA-256 over the salt and every part of the request,
+    /// each preceded by its length. `docs/chain.md` has the encoding.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(b"counterfoil hit 1");
+        hash.update(self.salt);
+        let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
+        let parts: [&[u8]; 6] = [
+            self.method.as_bytes(),
+            &self.target,
+            self.content_type.as_deref().unwrap_or_default().as_bytes(),
+            &self.body,
+            peer.as_bytes(),
+            self.forwarded.as_deref().unwrap_or_default().as_bytes(),
+        ];
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+
+    /// The path, without the query.
+    pub fn path(&self) -> &[u8] {
+        self.target.split(|byte| *byte == b'?').next().unwrap_or_default()
+    }
+
+    /// The query, without its `?`; empty where there is none.
+    pub fn query(&self) -> &[u8] {
+        match self.target.iter().position(|byte| *byte == b'?') {
+            Some(place) => &self.target[place + 1..],
+            None => &[],
+        }
+    }
+}

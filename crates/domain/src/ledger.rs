@@ -1,0 +1,68 @@
+//! Decides what a postback does to the ledger, and makes the rows it leads to.
+//!
+//! Pure: the store calls [`read`], loads the facts it names, and calls [`decide`], inside one
+//! transaction, so the answer holds when it is written. Setup is as of the hit; a goal's terms,
+//! the window and whether the campaign was live are as of the click.
+
+mod amounts;
+mod conversion;
+mod decide;
+mod entry;
+mod route;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use amounts::Amounts;
+pub use conversion::{Conversion, SEEN_MAX};
+pub use decide::{Decision, Effect, Facts, Occasion, change_by_person, decide};
+pub use entry::{Cause, ENCODED_BYTES, Entry, GENESIS};
+pub use route::{ContractRef, Read, Route, is_ours, read, route};
+
+use crate::click_id::ClickId;
+use crate::contract::Identity;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Where a conversion lives: the first eight bytes of a hash of its click id. Every unique key of
+/// the ledger leads with it, so that it can be spread over machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Home(pub i64);
+
+impl Home {
+    pub fn of(click_id: ClickId) -> Self {
+        let hash = Sha256::new_with_prefix(b"counterfoil home 1").chain_update(click_id.to_bytes());
+        let hash: [u8; 32] = hash.finalize().into();
+        let first = hash.first_chunk::<8>().expect("a hash has 32 bytes");
+        Self(i64::from_be_bytes(*first))
+    }
+}
+
+/// The canonical bytes of what makes a conversion one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    pub home: Home,
+    pub identity: Vec<u8>,
+}
+
+impl Key {
+    /// One byte for the rule, the click id, then each part as length and bytes. No transaction
+    /// id is a value of its own: there is one conversion per click and goal without it.
+    pub fn new(rule: Identity, click_id: ClickId, goal: &str, txn_id: Option<&str>) -> Self {
+        let mut identity = Vec::with_capacity(48);
+        let goal = goal.to_ascii_lowercase();
+        let (code, parts): (u8, &[Option<&str>]) = match rule {
+            Identity::ClickGoalTxn => (1, &[Some(&goal), txn_id]),
+            Identity::ClickGoal => (2, &[Some(&goal)]),
+            Identity::Click => (3, &[]),
+        };
+        identity.push(code);
+        identity.extend_from_slice(&click_id.to_bytes());
+        for part in parts {
+            let length = part.map_or(u32::MAX, |text| u32::try_from(text.len()).expect("limited"));
+            identity.extend_from_slice(&length.to_be_bytes());
+            identity.extend_from_slice(part.unwrap_or_default().as_bytes());
+        }
+        Self { home: Home::of(click_id), identity }
+    }
+}

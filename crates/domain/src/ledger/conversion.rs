@@ -1,0 +1,114 @@
+//! A conversion as it stands: what its entries add up to, and what is known about it.
+
+use super::{Amounts, ContractRef, Key};
+use crate::click::Labels;
+use crate::click_id::ClickId;
+use crate::conversion::Status;
+use crate::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
+use crate::money::{Currency, Micros};
+use crate::postback::{Postback, Said};
+use crate::reason::Flags;
+use crate::time::Timestamp;
+use sha2::{Digest, Sha256};
+
+/// How many different postbacks one conversion can have. None is ever forgotten, so a late repeat
+/// can never count again; beyond them only a person can change the conversion.
+pub const SEEN_MAX: usize = 1_000;
+
+/// One paid-for act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    pub id: ConversionId,
+    pub key: Key,
+    pub campaign_id: CampaignId,
+    pub publisher_id: PublisherId,
+    pub link_id: LinkId,
+    /// The goal's key.
+    pub goal: String,
+    pub click_id: ClickId,
+    pub txn_id: Option<String>,
+    pub status: Status,
+    /// As the sender last said it.
+    pub raw_status: Option<String>,
+    /// What it is worth once approved.
+    pub revenue: Micros,
+    pub payout: Micros,
+    /// What its entries add up to: the same while it is approved, else nothing.
+    pub paid_revenue: Micros,
+    pub paid_payout: Micros,
+    pub currency: Currency,
+    pub sent_amount: Option<Micros>,
+    pub sale_amount: Option<Micros>,
+    pub conversion_ref: Option<String>,
+    /// `param1` …, `event1` … as they were first sent.
+    pub values: Vec<(String, String)>,
+    /// The click's.
+    pub external_id: Vec<u8>,
+    pub labels: Labels<'static>,
+    pub is_test: bool,
+    pub flags: Flags,
+    pub contract: ContractRef,
+    /// The hit that made it.
+    pub created_by: Position,
+    pub created_at: Timestamp,
+    pub changed_at: Timestamp,
+    /// Of its last entry, from 1 on.
+    pub sequence: u32,
+    /// Digests of what its postbacks said, oldest first, at most [`SEEN_MAX`].
+    pub seen: Vec<[u8; 8]>,
+}
+
+impl Conversion {
+    /// Whether one of its postbacks said just this.
+    pub fn has_seen(&self, said: [u8; 8]) -> bool {
+        self.seen.contains(&said)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.seen.len() >= SEEN_MAX
+    }
+
+    pub(super) fn set_amounts(&mut self, amounts: Amounts) {
+        self.revenue = amounts.revenue;
+        self.payout = amounts.payout;
+        self.sent_amount = amounts.sent_amount;
+        self.sale_amount = amounts.sale_amount;
+        self.flags = amounts.flags;
+    }
+
+    pub(super) fn remember(&mut self, said: [u8; 8]) {
+        self.seen.push(said);
+    }
+}
+
+/// A digest of what a postback says about its conversion: identical repeats have identical ones.
+/// Labels are left out, and so is the time, which some senders set anew for each try.
+pub(super) fn said(postback: &Postback) -> [u8; 8] {
+    let mut hash = Sha256::new_with_prefix(b"counterfoil said 1");
+    let mut part = |text: Option<&str>| {
+        let length = text.map_or(u64::MAX, |text| text.len() as u64);
+        hash.update(length.to_be_bytes());
+        hash.update(text.unwrap_or_default());
+    };
+    let status = match &postback.status {
+        Said::Status(status) => status.name(),
+        Said::Ignore => "ignore",
+        Said::Unknown => "unknown",
+    };
+    part(Some(status));
+    part(postback.raw_status.as_deref().map(str::to_lowercase).as_deref());
+    part(postback.campaign_id.as_deref());
+    part(postback.txn_id.as_deref());
+    part(postback.goal.as_deref().map(str::to_lowercase).as_deref());
+    for amount in [postback.revenue, postback.sale_amount, postback.payout] {
+        part(amount.map(|amount| amount.micros.to_string()).as_deref());
+    }
+    part(postback.conversion_ref());
+    let currency = postback.currency.as_ref().map(|currency| match currency {
+        Ok(currency) => currency.to_string(),
+        Err(text) => text.clone(),
+    });
+    part(currency.as_deref());
+    let hash: [u8; 32] = hash.finalize().into();
+    *hash.first_chunk().expect("a hash has 32 bytes")
+}

@@ -1,0 +1,490 @@
+//! The decision itself: the first reason that applies, or what the postback does.
+
+use super::conversion::{SEEN_MAX, said};
+use super::route::{campaign_then, clicked_at};
+use super::{Amounts, Cause, Conversion, Entry, Read};
+use crate::campaign::{Campaign, Goal};
+use crate::click::{Click, Label};
+use crate::click_id::ClickId;
+use crate::command::{Failure, REASON_BYTES_MAX};
+use crate::contract::{Canonical, Contract, RepeatedAmount};
+use crate::conversion::{Status, may_change};
+use crate::id::{ConversionId, Position};
+use crate::money::Micros;
+use crate::postback::{Postback, Problem, Said};
+use crate::reason::{Flag, Flags, Reason, Verdict};
+use crate::setup::Setup;
+use crate::time::Timestamp;
+
+/// What the store knows about the click and the conversion that a [`Read`] names.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The click's own row; `None` where it is gone.
+    pub click: Option<&'a Click<'a>>,
+    /// The conversion with the read's key.
+    pub conversion: Option<&'a Conversion>,
+    /// The id a new conversion gets.
+    pub next_id: ConversionId,
+}
+
+/// What becomes of a hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub verdict: Verdict,
+    pub reason: Option<Reason>,
+    pub parameter: Option<String>,
+    pub nearest: Option<String>,
+    pub detail: Option<String>,
+    pub flags: Flags,
+    /// For a duplicate: the hit that made the conversion.
+    pub original: Option<Position>,
+    /// The conversion it belongs to, as it stands.
+    pub conversion: Option<(ConversionId, Status)>,
+    pub effect: Option<Effect>,
+}
+
+/// A conversion as it stands after a hit or a command, and the entry that says what changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    pub conversion: Conversion,
+    /// `None`: nothing that counts changed. The conversion only remembers what was said, so that
+    /// a late repeat of it cannot count either; it is to be saved all the same.
+    pub entry: Option<Entry>,
+}
+
+impl Decision {
+    fn of(verdict: Verdict, flags: Flags) -> Self {
+        Self {
+            verdict,
+            reason: None,
+            parameter: None,
+            nearest: None,
+            detail: None,
+            flags,
+            original: None,
+            conversion: None,
+            effect: None,
+        }
+    }
+
+    fn because(problem: &Problem, flags: Flags) -> Self {
+        Self {
+            reason: Some(problem.reason),
+            parameter: problem.parameter.clone(),
+            nearest: problem.nearest.clone(),
+            detail: Some(problem.detail.clone()),
+            ..Self::of(problem.reason.verdict(), flags)
+        }
+    }
+
+    /// Parked: our fault, to be decided again.
+    pub fn internal_error() -> Self {
+        let detail = "the decision failed; it will be made again";
+        let problem = Problem::new(Reason::InternalError, None, detail);
+        Self::because(&problem, Flags::default())
+    }
+}
+
+/// When and by what a decision is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion {
+    /// The hit's arrival.
+    pub at: Timestamp,
+    pub position: Position,
+    /// The hit's salted digest.
+    pub evidence: [u8; 32],
+}
+
+/// Decides. The order of the checks is the order of [`Reason::ALL`].
+pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasion) -> Decision {
+    let postback = match read.postback() {
+        Ok(postback) => postback,
+        Err(problem) => return Decision::because(problem, Flags::default()),
+    };
+    let (Some(contract), Some(click_id), Some(campaign)) =
+        (read.contract, read.click_id, read.campaign)
+    else {
+        unreachable!("a postback that reads has a contract, and a click of a campaign");
+    };
+    let campaign_then = campaign_then(setup, campaign, click_id);
+    let conversion = facts.conversion.filter(|_| read.key.is_some());
+    let facts = Facts { conversion, ..facts };
+    let case =
+        Case { contract, postback, click_id, campaign, campaign_then, read, facts, occasion };
+    let flags = case.flags();
+    match case.decide() {
+        Ok(decision) => Decision { flags: decision.flags.union(flags), ..decision },
+        Err(problem) => {
+            let mut decision = Decision::because(&problem, flags);
+            decision.conversion = conversion.map(|one| (one.id, one.status));
+            if decision.verdict == Verdict::Duplicate {
+                decision.original = conversion.map(|one| one.created_by);
+            }
+            decision
+        }
+    }
+}
+
+struct Case<'a> {
+    contract: &'a Contract,
+    postback: &'a Postback,
+    click_id: ClickId,
+    campaign: &'a Campaign,
+    /// As it was agreed when the click was made.
+    campaign_then: &'a Campaign,
+    read: &'a Read<'a>,
+    facts: Facts<'a>,
+    occasion: Occasion,
+}
+
+impl Case<'_> {
+    fn flags(&self) -> Flags {
+        let mut flags = self.postback.flags;
+        let Some(click) = self.facts.click else {
+            flags.add(Flag::ClickDetailMissing);
+            return flags;
+        };
+        let differs = self.postback.labels.iter().any(|value| {
+            let label = match value.canonical {
+                Canonical::Sub(number) => Label::Sub(number),
+                Canonical::Placement => Label::Placement,
+                Canonical::Campaign => return !self.is_campaign(&value.text),
+                _ => return false,
+            };
+            click.labels.get(label) != Some(value.text.as_str())
+        });
+        if differs {
+            flags.add(Flag::SentValueDiffers);
+        }
+        flags
+    }
+
+    fn is_campaign(&self, text: &str) -> bool {
+        text.parse() == Ok(self.campaign.id) || text.eq_ignore_ascii_case(&self.campaign.name)
+    }
+
+    fn decide(&self) -> Result<Decision, Problem> {
+        let said = said(self.postback);
+        let money = self.money();
+        if let Err(problem) = &money
+            && problem.reason < Reason::AlreadyProcessed
+        {
+            return Err(problem.clone());
+        }
+        if self.facts.conversion.is_some_and(|conversion| conversion.has_seen(said)) {
+            return Err(nothing_new());
+        }
+        self.check_timestamp()?;
+        if self.postback.status == Said::Ignore {
+            let name = self.name(Canonical::Status);
+            let detail = "the status asks for nothing";
+            return Err(Problem::new(Reason::StatusIgnored, Some(&name), detail));
+        }
+        let (amounts, flags) = money?;
+        self.check_campaign()?;
+        let goal = self.read.goal.ok_or_else(|| self.unknown_goal())?;
+        let status = self.status()?;
+        self.check_currency()?;
+        if self.postback.is_event_only {
+            return Ok(Decision::of(Verdict::Recorded, Flags::default()));
+        }
+        match self.facts.conversion {
+            None => self.create(goal, status, amounts, said),
+            Some(conversion) => self.change(conversion, status, amounts, flags, said),
+        }
+    }
+
+    /// What the conversion is worth after this postback, with the flags of the postback.
+    fn money(&self) -> Result<(Amounts, Flags), Problem> {
+        let Some(goal) = self.read.goal.filter(|_| !self.postback.is_event_only) else {
+            return Ok((Amounts::default(), Flags::default()));
+        };
+        let Some(old) = self.facts.conversion else {
+            let amounts = Amounts::of(goal, self.campaign.currency, self.postback)?;
+            return Ok((amounts, amounts.flags));
+        };
+        // Where goals do not tell conversions apart, it is still the first one's that counts.
+        let own = self.campaign_then.goal(&old.goal).or_else(|| self.campaign.goal(&old.goal));
+        let repeats = &self.contract.repeats;
+        let is_changed = repeats.status && self.postback.status != Said::Status(old.status);
+        let (amounts, mut flags) = match (own, repeats.amount) {
+            // A reversal takes back what was agreed, whatever amount it names.
+            _ if self.postback.status == Said::Status(Status::Reversed) => {
+                (Amounts::kept(old), Flags::default())
+            }
+            (None, _) => (Amounts::kept(old), Flags::default()),
+            (Some(own), RepeatedAmount::Add) if is_changed => {
+                Amounts::again(old, own, self.postback, RepeatedAmount::Replace)?
+            }
+            (Some(own), amount) => Amounts::again(old, own, self.postback, amount)?,
+        };
+        if goal.key != old.goal {
+            flags.add(Flag::SentValueDiffers);
+        }
+        Ok((amounts, flags))
+    }
+
+    fn name(&self, canonical: Canonical) -> String {
+        let parameter = self.contract.parameter(canonical);
+        parameter.map_or_else(|| canonical.to_string(), |parameter| parameter.name().to_owned())
+    }
+
+    fn check_timestamp(&self) -> Result<(), Problem> {
+        let tolerance_s = self.contract.verification.timestamp_tolerance_s;
+        let (Some(tolerance_s), Some(sent)) = (tolerance_s, self.postback.timestamp) else {
+            return Ok(());
+        };
+        let apart_us = self.occasion.at.as_us().abs_diff(sent.as_us());
+        if apart_us <= u64::from(tolerance_s) * 1_000_000 {
+            return Ok(());
+        }
+        let name = self.name(Canonical::Timestamp);
+        let detail = format!("`{name}` is more than {tolerance_s} s from our time");
+        Err(Problem::new(Reason::StaleTimestamp, Some(&name), detail))
+    }
+
+    fn check_campaign(&self) -> Result<(), Problem> {
+        if let Some(problem) = &self.read.out_of_scope {
+            return Err(problem.clone());
+        }
+        let Some(sent) = &self.postback.campaign_id else { return Ok(()) };
+        if sent.parse() == Ok(self.campaign.id) {
+            return Ok(());
+        }
+        let name = self.name(Canonical::CampaignId);
+        let detail = format!("the click is of another campaign than `{name}` says");
+        Err(Problem::new(Reason::CampaignMismatch, Some(&name), detail))
+    }
+
+    fn check_currency(&self) -> Result<(), Problem> {
+        let Some(Err(text)) = &self.postback.currency else { return Ok(()) };
+        let name = self.name(Canonical::Currency);
+        let detail = format!("`{text}` is no ISO 4217 currency");
+        Err(Problem::new(Reason::UnknownCurrency, Some(&name), detail))
+    }
+
+    fn unknown_goal(&self) -> Problem {
+        let canonical = match self.contract.parameter(Canonical::Goal) {
+            Some(_) => Canonical::Goal,
+            None => Canonical::EventType,
+        };
+        let name = self.name(canonical);
+        let goals: Vec<&str> = self.campaign.goals.iter().map(|goal| goal.key.as_str()).collect();
+        let detail = format!("`{name}` is none of the campaign's goals: {}", goals.join(", "));
+        Problem::new(Reason::UnknownGoal, Some(&name), detail)
+    }
+
+    fn status(&self) -> Result<Status, Problem> {
+        match self.postback.status {
+            Said::Status(status) => Ok(status),
+            Said::Ignore | Said::Unknown => {
+                let name = self.name(Canonical::Status);
+                let detail = format!("the contract does not know this value of `{name}`");
+                Err(Problem::new(Reason::UnknownStatus, Some(&name), detail))
+            }
+        }
+    }
+
+    fn create(
+        &self,
+        goal: &Goal,
+        status: Status,
+        amounts: Amounts,
+        said: [u8; 8],
+    ) -> Result<Decision, Problem> {
+        self.check_transition(None, status)?;
+        let link = self.read.link.expect("a click of a campaign has a link");
+        let is_test = self.facts.click.map_or(link.test, |click| click.is_test);
+        self.check_click(is_test)?;
+        let key = self.read.key.clone().expect("a known goal in scope makes a key");
+        let click = self.facts.click;
+        let mut conversion = Conversion {
+            id: self.facts.next_id,
+            key,
+            campaign_id: self.campaign.id,
+            publisher_id: link.publisher_id,
+            link_id: link.id,
+            goal: goal.key.clone(),
+            click_id: self.click_id,
+            txn_id: self.postback.txn_id.clone(),
+            status,
+            raw_status: self.postback.raw_status.clone(),
+            revenue: amounts.revenue,
+            payout: amounts.payout,
+            paid_revenue: Micros::ZERO,
+            paid_payout: Micros::ZERO,
+            currency: self.campaign.currency,
+            sent_amount: amounts.sent_amount,
+            sale_amount: amounts.sale_amount,
+            conversion_ref: self.postback.conversion_ref().map(str::to_owned),
+            values: self.values(),
+            external_id: click.map(|click| click.external_id.to_vec()).unwrap_or_default(),
+            labels: click.map(|click| click.labels.clone().into_owned()).unwrap_or_default(),
+            is_test,
+            flags: self.flags().union(amounts.flags),
+            contract: self.read.contract_ref.clone().expect("a contract read it"),
+            created_by: self.occasion.position,
+            created_at: self.occasion.at,
+            changed_at: self.occasion.at,
+            sequence: 0,
+            seen: Vec::new(),
+        };
+        conversion.remember(said);
+        let effect = self.effect(conversion, None)?;
+        Ok(Decision::of(Verdict::Recorded, amounts.flags).with(effect))
+    }
+
+    /// Whether the click can still make a conversion.
+    fn check_click(&self, is_test: bool) -> Result<(), Problem> {
+        let then = self.campaign_then;
+        let is_live = self.facts.click.map_or_else(
+            || then.status.is_live() || is_test && then.status.is_approved(),
+            |click| click.is_live,
+        );
+        if !is_live {
+            let detail = "the campaign was not approved and active when the click was made";
+            return Err(Problem::new(Reason::CampaignInactive, None, detail));
+        }
+        let window_ends = clicked_at(self.click_id).plus_days(then.window_days.into());
+        if self.occasion.at > window_ends {
+            let detail = format!("the campaign's window is {} days", then.window_days);
+            return Err(Problem::new(Reason::LateWindow, None, detail));
+        }
+        Ok(())
+    }
+
+    fn change(
+        &self,
+        old: &Conversion,
+        status: Status,
+        amounts: Amounts,
+        flags: Flags,
+        said: [u8; 8],
+    ) -> Result<Decision, Problem> {
+        let mut new = old.clone();
+        if status != old.status && self.contract.repeats.status {
+            self.check_transition(Some(old.status), status)?;
+            new.status = status;
+        }
+        new.set_amounts(amounts);
+        let is_changed =
+            new.status != old.status || (new.revenue, new.payout) != (old.revenue, old.payout);
+        if !is_changed {
+            let mut decision = Decision::because(&nothing_new(), flags);
+            decision.original = Some(old.created_by);
+            decision.conversion = Some((old.id, old.status));
+            decision.effect = (!old.is_full()).then(|| {
+                let mut conversion = old.clone();
+                conversion.remember(said);
+                Effect { conversion, entry: None }
+            });
+            return Ok(decision);
+        }
+        if old.is_full() {
+            let detail = format!(
+                "this conversion has had {SEEN_MAX} different postbacks: only a person changes it"
+            );
+            return Err(Problem::new(Reason::TransitionNotAllowed, None, detail));
+        }
+        if self.postback.raw_status.is_some() {
+            new.raw_status.clone_from(&self.postback.raw_status);
+        }
+        new.flags = new.flags.union(flags).union(self.postback.flags);
+        new.remember(said);
+        let effect = self.effect(new, Some(old.status))?;
+        Ok(Decision::of(Verdict::Updated, flags).with(effect))
+    }
+
+    fn check_transition(&self, from: Option<Status>, to: Status) -> Result<(), Problem> {
+        if may_change(from, to) {
+            return Ok(());
+        }
+        let name = self.name(Canonical::Status);
+        let from = from.map_or("new", Status::name);
+        let detail = format!("a conversion that is {from} cannot become {}", to.name());
+        Err(Problem::new(Reason::TransitionNotAllowed, Some(&name), detail))
+    }
+
+    fn values(&self) -> Vec<(String, String)> {
+        let is_kept = |canonical| matches!(canonical, Canonical::Param(_) | Canonical::Event(_));
+        let labels = self.postback.labels.iter().filter(|value| is_kept(value.canonical));
+        labels.map(|value| (value.canonical.to_string(), value.text.clone())).collect()
+    }
+
+    fn effect(&self, conversion: Conversion, from: Option<Status>) -> Result<Effect, Problem> {
+        let cause = Cause::Hit(self.occasion.position);
+        let Occasion { at, evidence, .. } = self.occasion;
+        settle(conversion, from, cause, at, evidence)
+            .ok_or_else(|| Problem::new(Reason::InvalidPayload, None, "an amount is out of range"))
+    }
+}
+
+impl Decision {
+    fn with(mut self, effect: Effect) -> Self {
+        self.conversion = Some((effect.conversion.id, effect.conversion.status));
+        self.effect = Some(effect);
+        self
+    }
+}
+
+fn nothing_new() -> Problem {
+    let detail = "this conversion is known, and the postback says nothing new about it";
+    Problem::new(Reason::AlreadyProcessed, None, detail)
+}
+
+/// Makes the entry that brings what is paid in line with status and amounts. `None` where a
+/// difference is out of range.
+fn settle(
+    mut conversion: Conversion,
+    from: Option<Status>,
+    cause: Cause,
+    at: Timestamp,
+    evidence: [u8; 32],
+) -> Option<Effect> {
+    let (revenue, payout) = if conversion.status.is_paid() {
+        (conversion.revenue, conversion.payout)
+    } else {
+        (Micros::ZERO, Micros::ZERO)
+    };
+    conversion.sequence += 1;
+    conversion.changed_at = at;
+    let entry = Entry {
+        conversion_id: conversion.id,
+        sequence: conversion.sequence,
+        at,
+        cause,
+        evidence,
+        from,
+        to: conversion.status,
+        revenue: revenue.checked_sub(conversion.paid_revenue)?,
+        payout: payout.checked_sub(conversion.paid_payout)?,
+        currency: conversion.currency,
+    };
+    conversion.paid_revenue = revenue;
+    conversion.paid_payout = payout;
+    Some(Effect { conversion, entry: Some(entry) })
+}
+
+/// What a person's change of status does.
+pub fn change_by_person(
+    old: &Conversion,
+    to: Status,
+    reason: &str,
+    occasion: Occasion,
+) -> Result<Effect, Failure> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+        let detail = format!("a reason of 1 to {REASON_BYTES_MAX} bytes, for whoever asks later");
+        return Err(Failure::invalid("reason", detail));
+    }
+    if !may_change(Some(old.status), to) {
+        let detail =
+            format!("a conversion that is {} cannot become {}", old.status.name(), to.name());
+        return Err(Failure::conflict("transition_not_allowed", detail));
+    }
+    let mut new = old.clone();
+    new.status = to;
+    let cause = Cause::Command(occasion.position);
+    settle(new, Some(old.status), cause, occasion.at, occasion.evidence)
+        .ok_or_else(|| Failure::conflict("out_of_range", "an amount is out of range"))
+}

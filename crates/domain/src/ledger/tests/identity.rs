@@ -1,0 +1,145 @@
+//! What makes two postbacks the same conversion.
+
+use super::world::{LEAD, World, plain};
+use crate::contract::Identity;
+use crate::ledger::{Home, Key};
+
+fn world(identity: Identity) -> World {
+    let mut contract = plain();
+    contract.identity = identity;
+    let goals = r#"[{"key":"lead","default":true,"revenue":"2"},{"key":"Sale","revenue":"5"}]"#;
+    World::new(contract, goals)
+}
+
+#[test]
+fn click_goal_and_transaction_make_a_conversion_one() {
+    world(Identity::ClickGoalTxn).check(
+        "
+        ?click_id=@a&txn_id=1            -> recorded approved 2/0
+        ?click_id=@a&txn_id=2            -> recorded approved 2/0
+        ?click_id=@b&txn_id=1            -> recorded approved 2/0
+        ?click_id=@a&txn_id=1&goal=sale  -> recorded approved 5/0
+        ?click_id=@a&txn_id=1            -> duplicate already_processed
+        ?click_id=@a&txn_id=1&goal=lead  -> duplicate already_processed
+        ?click_id=@a&txn_id=1&goal=LEAD  -> duplicate already_processed
+        ?click_id=@a&txn_id=1&goal=SALE  -> duplicate already_processed
+        ",
+    );
+}
+
+#[test]
+fn without_a_transaction_there_is_one_conversion_of_click_and_goal() {
+    world(Identity::ClickGoalTxn).check(
+        "
+        ?click_id=@a                     -> recorded approved 2/0
+        ?click_id=@a&txn_id=             -> duplicate already_processed
+        ?click_id=@a&txn_id=%20          -> duplicate already_processed
+        ?click_id=@a&txn_id=1            -> recorded approved 2/0
+        ?click_id=@a                     -> duplicate already_processed
+        ?click_id=@a&goal=sale           -> recorded approved 5/0
+        ",
+    );
+}
+
+#[test]
+fn click_and_goal_alone_can_make_it_one() {
+    world(Identity::ClickGoal).check(
+        "
+        ?click_id=@a&txn_id=1            -> recorded approved 2/0
+        ?click_id=@a&txn_id=2            -> duplicate already_processed
+        ?click_id=@a&txn_id=2&goal=sale  -> recorded approved 5/0
+        ",
+    );
+}
+
+#[test]
+fn a_click_alone_can_make_it_one() {
+    let mut world = world(Identity::Click);
+    world.check(
+        "
+        ?click_id=@a&txn_id=1            -> recorded approved 2/0
+        ?click_id=@a&txn_id=2            -> duplicate already_processed
+        ?click_id=@a&goal=sale           -> duplicate already_processed !sent_value_differs
+        ?click_id=@b                     -> recorded approved 2/0
+        ",
+    );
+    assert_eq!(world.total(), "4/0");
+}
+
+#[test]
+fn a_second_goal_of_one_conversion_brings_no_terms_of_its_own() {
+    let mut contract = plain();
+    contract.identity = Identity::Click;
+    contract.repeats.amount = crate::contract::RepeatedAmount::Replace;
+    let goals = r#"[{"key":"lead","default":true,"revenue":"2"},
+        {"key":"sale","revenue":{"from":"postback"}}]"#;
+    World::new(contract, goals).check(
+        "
+        ?click_id=@a&status=pending       -> recorded pending 0/0
+        ?click_id=@a&goal=sale&revenue=99 -> updated approved 2/0 !sent_value_differs
+        ",
+    );
+}
+
+#[test]
+fn a_transaction_keeps_its_case_unless_the_contract_folds_it() {
+    world(Identity::ClickGoalTxn).check(
+        "
+        ?click_id=@a&txn_id=Order-1      -> recorded approved 2/0
+        ?click_id=@a&txn_id=order-1      -> recorded approved 2/0
+        ?click_id=@a&txn_id=+order-1+    -> duplicate already_processed
+        ",
+    );
+    let mut contract = plain();
+    contract.txn_id_folded = true;
+    let mut folded = World::new(contract, LEAD);
+    folded.check(
+        "
+        ?click_id=@a&txn_id=%C3%84-Order&revenue=1 -> recorded approved 1/1.75
+        ?click_id=@a&txn_id=%C3%A4-oRDER&revenue=1 -> duplicate already_processed
+        ",
+    );
+    assert_eq!(folded.conversion().txn_id.as_deref(), Some("\u{c4}-Order"), "it is kept as sent");
+}
+
+#[test]
+fn the_click_ids_own_case_makes_no_difference() {
+    let mut world = world(Identity::ClickGoalTxn);
+    world.check("?click_id=@a -> recorded approved 2/0");
+    let upper = world.id("a").as_str().to_uppercase();
+    world.check(&format!("?click_id={upper} -> duplicate already_processed"));
+}
+
+#[test]
+fn parts_of_an_identity_cannot_run_into_each_other() {
+    let world = &mut world(Identity::ClickGoalTxn);
+    world.click("a", super::world::LINK);
+    let id = super::world::keyring().parse(world.id("a").as_str()).unwrap();
+    let key = |goal, txn| Key::new(Identity::ClickGoalTxn, id, goal, txn);
+    assert_ne!(key("ab", Some("c")), key("a", Some("bc")));
+    assert_ne!(key("a", Some("")), key("a", None));
+    assert_ne!(
+        Key::new(Identity::ClickGoal, id, "a", None),
+        Key::new(Identity::Click, id, "a", None)
+    );
+    assert_eq!(key("A", None), key("a", None));
+    assert_eq!(key("a", None).home, Home::of(id));
+}
+
+#[test]
+fn a_renamed_default_goal_makes_no_second_conversion() {
+    use crate::command::{Act, CampaignChanges};
+    let mut world = world(Identity::ClickGoalTxn);
+    world.check("?click_id=@a&txn_id=1 -> recorded approved 2/0");
+    let goals = super::world::goals(r#"[{"key":"purchase","default":true,"revenue":"9"}]"#);
+    let changes = CampaignChanges { goals: Some(goals), ..CampaignChanges::default() };
+    let id = super::world::CAMPAIGN;
+    world.act(Act::ChangeCampaign { id, changes: Box::new(changes) });
+    world.check(
+        "
+        ?click_id=@a&txn_id=1 -> duplicate already_processed
+        ?click_id=@a&txn_id=2 -> recorded approved 2/0
+        ?click_id=@b&txn_id=1 -> recorded approved 9/0
+        ",
+    );
+}

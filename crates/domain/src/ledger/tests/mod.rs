@@ -1,0 +1,13 @@
+//! What must hold of the decision, in the field's words: one line a postback.
+
+mod clicks;
+mod identity;
+mod labels;
+mod manual;
+mod mistakes;
+mod money;
+mod properties;
+mod reasons;
+mod scope;
+mod statuses;
+pub(crate) mod world;

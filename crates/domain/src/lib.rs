@@ -1,0 +1,43 @@
+//! Decides what a click, a postback and a command mean.
+//!
+//! Pure: no clock, randomness, I/O, SQL or float. Callers tell the time and hand the randomness,
+//! so the same records always lead to the same state.
+//!
+//! The map, in reading order, and the glossary: one word per thing, here and everywhere else.
+//!
+//! | Module | Word | Is |
+//! |---|---|---|
+//! | [`id`], [`click_id`], [`receipt`] | click id, receipt | ids, and the two that prove themselves |
+//! | [`money`], [`time`] | revenue, payout, cost | exact amounts; instants, zones and days |
+//! | [`campaign`] | advertiser, publisher, campaign, goal, term, link | what an operator sets up |
+//! | [`contract`] | contract, integration, partner | how one sender speaks |
+//! | [`setup`] | setup | all of the above, with its history |
+//! | [`click`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
+//! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
+//! | [`conversion`] | conversion, status | one paid-for act |
+//! | [`reason`] | verdict, reason, flag | what became of a hit, and why |
+//! | [`ledger`] | entry | the decision, and the immutable rows it leads to |
+//! | [`command`] | command, outcome | what a person or a key does |
+//! | [`record`] | record | a journal record's payload |
+//! | [`report`] | query, dimension, metric | what can be asked of the figures |
+
+pub mod base32;
+pub mod campaign;
+pub mod click;
+pub mod click_id;
+pub mod command;
+pub mod contract;
+pub mod conversion;
+pub mod hit;
+pub mod id;
+pub mod landing;
+pub mod ledger;
+pub mod macros;
+pub mod money;
+pub mod postback;
+pub mod reason;
+pub mod receipt;
+pub mod record;
+pub mod report;
+pub mod setup;
+pub mod time;

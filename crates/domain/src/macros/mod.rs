@@ -1,0 +1,14 @@
+//! Macros: `{name}` in what we send visitors to, and those that others forgot to fill in.
+//!
+//! Every delimiter but our own single braces passes through untouched, and so does every name we
+//! do not know: it may be meant for the next one in the chain.
+
+mod landing;
+mod nearest;
+mod template;
+mod unreplaced;
+
+pub use landing::{LandingError, LandingUrl, PARAMS_BYTES_MAX, URL_BYTES_MAX};
+pub use nearest::nearest;
+pub use template::{Macro, Template, Value};
+pub use unreplaced::is_unreplaced;

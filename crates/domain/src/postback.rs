@@ -1,0 +1,467 @@
+//! A postback: what a hit says when it is read through a contract.
+//!
+//! Reading judges form alone: names, encodings, lengths, numbers, the sender's proof. Whether the
+//! postback counts is the ledger's decision. Nothing here fails on what a stranger may send: what
+//! cannot be read is a [`Problem`] with a reason.
+
+mod pairs;
+
+#[cfg(test)]
+mod tests;
+
+pub use pairs::{PAIRS_MAX, Pair, pairs};
+
+use crate::contract::{Canonical, Contract, Meaning, Parameter, Secret, Unit};
+use crate::conversion::Status;
+use crate::hit::Hit;
+use crate::macros;
+use crate::money::{Currency, Micros};
+use crate::reason::{Flag, Flags, Reason};
+use crate::time::Timestamp;
+use std::net::IpAddr;
+
+/// Why a postback cannot be read, in the sender's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub reason: Reason,
+    /// The parameter that is to blame, as it was sent; of a missing one, as the contract asks
+    /// for it.
+    pub parameter: Option<String>,
+    /// The name that was sent and is nearest to the missing one.
+    pub nearest: Option<String>,
+    pub detail: String,
+}
+
+impl Problem {
+    pub fn new(reason: Reason, parameter: Option<&str>, detail: impl Into<String>) -> Self {
+        let parameter = parameter.map(str::to_owned);
+        Self { reason, parameter, nearest: None, detail: detail.into() }
+    }
+}
+
+/// A value with the name it was sent under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    pub canonical: Canonical,
+    pub name: String,
+    pub text: String,
+}
+
+/// An amount as it was sent, never negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    pub micros: Micros,
+    /// It had more than six decimals.
+    pub rounded: bool,
+    pub unit: Unit,
+}
+
+impl Amount {
+    /// Its value in `currency`.
+    pub fn of(self, currency: Currency) -> Micros {
+        match self.unit {
+            Unit::Decimal => self.micros,
+            // Whole units were read as if they were units of the currency.
+            Unit::Minor => Micros(self.micros.0 / 10_i64.pow(u32::from(currency.exponent()))),
+        }
+    }
+}
+
+/// What the status parameter says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    Status(Status),
+    Ignore,
+    /// Not in the contract.
+    Unknown,
+}
+
+/// What a hit says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postback {
+    /// As it was sent; whether it is one of ours is for the caller to see.
+    pub click_id: String,
+    pub campaign_id: Option<String>,
+    pub txn_id: Option<String>,
+    pub status: Said,
+    pub raw_status: Option<String>,
+    /// The value that names the goal, mapped by the contract where it maps it.
+    pub goal: Option<String>,
+    pub revenue: Option<Amount>,
+    pub sale_amount: Option<Amount>,
+    pub payout: Option<Amount>,
+    /// `Err`: three letters that are no currency, or something else altogether.
+    pub currency: Option<Result<Currency, String>>,
+    pub timestamp: Option<Timestamp>,
+    /// Labels, events and the sender's reference, as they were sent.
+    pub labels: Vec<Value>,
+    /// Events were sent, and nothing that would make a conversion.
+    pub is_event_only: bool,
+    pub flags: Flags,
+}
+
+impl Postback {
+    /// A label as it was sent.
+    pub fn label(&self, canonical: Canonical) -> Option<&str> {
+        let value = self.labels.iter().find(|value| value.canonical == canonical)?;
+        Some(&value.text)
+    }
+
+    /// The sender's own id of the conversion.
+    pub fn conversion_ref(&self) -> Option<&str> {
+        self.label(Canonical::ConversionRef)
+    }
+}
+
+/// A hit read through a contract, with all that an engineer wants to see when it is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub result: Result<Postback, Problem>,
+    /// What was read, in the contract's order; secrets are left out.
+    pub values: Vec<Value>,
+    /// The names that were sent and that nobody asked for.
+    pub unread: Vec<String>,
+}
+
+/// The sender as far as the connection shows it, and the secret it should know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sender<'a> {
+    pub address: Option<IpAddr>,
+    pub token: Option<&'a Secret>,
+}
+
+/// Reads `hit` through `contract`. The first reason that applies, in the order of
+/// [`Reason::ALL`], becomes the problem.
+pub fn read(contract: &Contract, hit: &Hit, sender: Sender<'_>) -> Reading {
+    let pairs = match pairs(hit) {
+        Ok(pairs) => pairs,
+        Err(detail) => {
+            let problem = Problem::new(Reason::InvalidPayload, None, detail);
+            return Reading { result: Err(problem), values: Vec::new(), unread: Vec::new() };
+        }
+    };
+    let mut reader = Reader::new(contract, sender);
+    let collected = reader.collect(&pairs);
+    let is_read = |pair: &&Pair| {
+        contract.parameters.iter().any(|parameter| parameter.names.contains(&pair.name))
+    };
+    let unread: Vec<String> =
+        pairs.iter().filter(|pair| !is_read(pair)).map(|pair| pair.name.clone()).collect();
+    let result = collected.and_then(|()| reader.postback(&unread));
+    let values = reader.found.into_iter().filter(|found| !found.canonical.is_secret()).collect();
+    Reading { result, values, unread }
+}
+
+/// Whether anything vouches for the sender, by `contract`'s rules alone; a problem where something
+/// speaks against it.
+pub fn verify(contract: &Contract, hit: &Hit, sender: Sender<'_>) -> Result<bool, Problem> {
+    let mut reader = Reader::new(contract, sender);
+    let token = contract.verification.token.and_then(|token| contract.parameter(token));
+    if let (Some(token), Ok(pairs)) = (token, pairs(hit)) {
+        let value = reader.value(token, &pairs)?;
+        reader.found.extend(value);
+    }
+    reader.verify()
+}
+
+struct Reader<'a> {
+    contract: &'a Contract,
+    sender: Sender<'a>,
+    /// Neither blank nor dropped.
+    found: Vec<Value>,
+    /// Sent, and dropped because they only describe.
+    dropped: Vec<Canonical>,
+    is_status_blank: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(contract: &'a Contract, sender: Sender<'a>) -> Self {
+        let (found, dropped) = (Vec::new(), Vec::new());
+        Self { contract, sender, found, dropped, is_status_blank: false }
+    }
+
+    /// Finds every parameter's value. What is wrong with one does not hide the others: the click
+    /// a refused hit is about is worth knowing.
+    fn collect(&mut self, pairs: &[Pair]) -> Result<(), Problem> {
+        let contract = self.contract;
+        let mut problem: Option<Problem> = None;
+        for parameter in &contract.parameters {
+            match self.value(parameter, pairs) {
+                Ok(value) => self.found.extend(value),
+                Err(other) if problem.as_ref().is_none_or(|first| other.reason < first.reason) => {
+                    problem = Some(other);
+                }
+                Err(_) => {}
+            }
+        }
+        problem.map_or(Ok(()), Err)
+    }
+
+    /// Whether a value decides if something counts, or as what, so that it must be readable.
+    fn matters(&self, parameter: &Parameter) -> bool {
+        let rules = &self.contract.verification;
+        parameter.required
+            || match parameter.canonical {
+                Canonical::Timestamp => rules.timestamp_tolerance_s.is_some(),
+                canonical if canonical.is_secret() => {
+                    let is_agreed = rules.token_required || self.sender.token.is_some();
+                    rules.token == Some(canonical) && is_agreed
+                }
+                canonical => !canonical.is_label(),
+            }
+    }
+
+    fn value(&mut self, parameter: &Parameter, pairs: &[Pair]) -> Result<Option<Value>, Problem> {
+        let sent = || pairs.iter().filter(|pair| parameter.names.contains(&pair.name));
+        let is_blank = |pair: &&Pair| pair.text.trim().is_empty() && !pair.is_malformed;
+        if parameter.canonical == Canonical::Status && sent().any(|pair| is_blank(&pair)) {
+            self.is_status_blank = true;
+        }
+        let matters = self.matters(parameter);
+        let (macros, sent): (Vec<&Pair>, Vec<&Pair>) = sent()
+            .filter(|pair| !is_blank(pair))
+            .partition(|pair| macros::is_unreplaced(pair.text.trim(), &[]));
+        if let Some(pair) = macros.first() {
+            if matters {
+                let detail = format!("`{}` still holds a macro", pair.name);
+                return Err(Problem::new(Reason::MacroNotReplaced, Some(&pair.name), detail));
+            }
+            self.dropped.push(parameter.canonical);
+        }
+        let Some(first) = sent.first() else { return Ok(None) };
+        let invalid = |pair: &Pair, detail| {
+            Err(Problem::new(Reason::InvalidPayload, Some(&pair.name), detail))
+        };
+        if let Some(other) = sent.iter().find(|pair| pair.text.trim() != first.text.trim()) {
+            let detail = if first.name == other.name {
+                format!("`{}` was sent twice, with different values", other.name)
+            } else {
+                format!("`{}` and `{}` disagree", first.name, other.name)
+            };
+            return invalid(other, detail);
+        }
+        match fault(parameter, first) {
+            None => Ok(Some(Value {
+                canonical: parameter.canonical,
+                name: first.name.clone(),
+                text: first.text.trim().to_owned(),
+            })),
+            Some(detail) if matters => invalid(first, detail),
+            Some(_) => {
+                self.dropped.push(parameter.canonical);
+                Ok(None)
+            }
+        }
+    }
+
+    fn text(&self, canonical: Canonical) -> Option<&str> {
+        let value = self.found.iter().find(|value| value.canonical == canonical)?;
+        Some(&value.text)
+    }
+
+    fn postback(&self, unread: &[String]) -> Result<Postback, Problem> {
+        let mut flags = Flags::default();
+        if !self.dropped.is_empty() {
+            flags.add(Flag::LabelDropped);
+        }
+        let status = self.status();
+        let may_be_negative = status == Some(Said::Status(Status::Reversed));
+        let mut revenue = self.amount(Canonical::Revenue, may_be_negative)?;
+        let sale_amount = self.amount(Canonical::SaleAmount, may_be_negative)?;
+        let mut payout = self.amount(Canonical::Payout, may_be_negative)?;
+        if self.contract.payout_may_be_revenue && revenue.is_none() {
+            revenue = payout.take();
+        }
+        if [revenue, sale_amount, payout].into_iter().flatten().any(|amount| amount.rounded) {
+            flags.add(Flag::AmountRounded);
+        }
+        let timestamp = self.timestamp()?;
+        if !self.verify()? {
+            flags.add(Flag::Unverified);
+        }
+        self.missing(unread)?;
+        let owned = |canonical| self.text(canonical).map(str::to_owned);
+        let labels: Vec<Value> =
+            self.found.iter().filter(|value| value.canonical.is_label()).cloned().collect();
+        Ok(Postback {
+            click_id: owned(Canonical::ClickId).unwrap_or_default(),
+            campaign_id: owned(Canonical::CampaignId),
+            txn_id: owned(Canonical::TxnId),
+            status: status.ok_or_else(|| self.missing_status(unread))?,
+            raw_status: owned(Canonical::Status),
+            goal: self.goal(),
+            revenue,
+            sale_amount,
+            payout,
+            currency: self
+                .text(Canonical::Currency)
+                .map(|text| text.parse().map_err(|_| text.to_owned())),
+            timestamp,
+            is_event_only: self.is_event_only(),
+            labels,
+            flags,
+        })
+    }
+
+    /// `None`: it is absent, and may not be.
+    fn status(&self) -> Option<Said> {
+        let statuses = &self.contract.statuses;
+        match self.text(Canonical::Status) {
+            Some(raw) => Some(match statuses.meaning(raw) {
+                Meaning::Status(status) => Said::Status(status),
+                Meaning::Ignore => Said::Ignore,
+                Meaning::Unknown => Said::Unknown,
+            }),
+            None if self.is_status_blank => statuses.blank.or(statuses.absent).map(Said::Status),
+            None => statuses.absent.map(Said::Status),
+        }
+    }
+
+    fn goal(&self) -> Option<String> {
+        let raw = self.text(Canonical::Goal).or_else(|| self.text(Canonical::EventType))?;
+        let mapped = self.contract.goals.iter().find(|(from, _)| from.eq_ignore_ascii_case(raw));
+        Some(mapped.map_or(raw, |(_, key)| key).to_owned())
+    }
+
+    fn amount(
+        &self,
+        canonical: Canonical,
+        may_be_negative: bool,
+    ) -> Result<Option<Amount>, Problem> {
+        let Some(value) = self.found.iter().find(|value| value.canonical == canonical) else {
+            return Ok(None);
+        };
+        let unit = self.contract.parameter(canonical).map(|one| one.unit).unwrap_or_default();
+        let invalid = |detail: String| {
+            Problem::new(Reason::InvalidPayload, Some(value.name.as_str()), detail)
+        };
+        let parsed = Micros::parse(&value.text)
+            .map_err(|error| invalid(format!("`{}` is not an amount: {error}", value.name)))?;
+        if unit == Unit::Minor && value.text.contains('.') {
+            return Err(invalid(format!("`{}` is no whole number of minor units", value.name)));
+        }
+        let micros = match parsed.amount {
+            Micros(amount) if amount >= 0 => Micros(amount),
+            negative if may_be_negative => negative
+                .checked_neg()
+                .ok_or_else(|| invalid(format!("`{}` is out of range", value.name)))?,
+            _ => return Err(invalid(format!("`{}` is negative", value.name))),
+        };
+        Ok(Some(Amount { micros, rounded: parsed.rounded, unit }))
+    }
+
+    fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {
+        let value = self.found.iter().find(|value| value.canonical == Canonical::Timestamp);
+        let (Some(value), Some(_)) = (value, self.contract.verification.timestamp_tolerance_s)
+        else {
+            return Ok(None);
+        };
+        sent_instant(&value.text).map(Some).ok_or_else(|| {
+            let detail = format!("`{}` is neither Unix seconds nor RFC 3339", value.name);
+            Problem::new(Reason::InvalidPayload, Some(&value.name), detail)
+        })
+    }
+
+    /// Whether anything vouches for the sender; a problem where something speaks against it.
+    fn verify(&self) -> Result<bool, Problem> {
+        let sender = self.sender;
+        let rules = &self.contract.verification;
+        let mut is_verified = false;
+        if !rules.networks.is_empty() {
+            let is_inside = sender
+                .address
+                .is_some_and(|address| rules.networks.iter().any(|net| net.contains(address)));
+            if !is_inside {
+                let detail = "the sender's address is outside the contract's networks";
+                return Err(Problem::new(Reason::SourceNotAllowed, None, detail));
+            }
+            is_verified = true;
+        }
+        let Some(canonical) = rules.token else { return Ok(is_verified) };
+        let name = self.contract.parameter(canonical).map_or("token", Parameter::name);
+        let wrong = |detail: String| Problem::new(Reason::SignatureMismatch, Some(name), detail);
+        match (sender.token, self.text(canonical)) {
+            (Some(secret), Some(text)) if secret.verifies(text) => Ok(true),
+            (Some(_), Some(_)) => Err(wrong(format!("`{name}` is not the agreed token"))),
+            (Some(_), None) => Err(wrong(format!("`{name}` is missing"))),
+            (None, _) if rules.token_required => {
+                Err(wrong(format!("no token has been set for `{name}` yet")))
+            }
+            (None, _) => Ok(is_verified),
+        }
+    }
+
+    fn missing(&self, unread: &[String]) -> Result<(), Problem> {
+        let is_missing = |one: &&Parameter| {
+            let has_meaning = one.canonical == Canonical::Status
+                && self.is_status_blank
+                && self.contract.statuses.blank.is_some();
+            one.required && self.text(one.canonical).is_none() && !has_meaning
+        };
+        match self.contract.parameters.iter().find(is_missing) {
+            Some(parameter) => Err(missing(parameter.name(), unread)),
+            None => Ok(()),
+        }
+    }
+
+    fn missing_status(&self, unread: &[String]) -> Problem {
+        let name = self.contract.parameter(Canonical::Status).map_or("status", Parameter::name);
+        missing(name, unread)
+    }
+
+    fn is_event_only(&self) -> bool {
+        let says = |value: &Value| match value.canonical {
+            Canonical::TxnId
+            | Canonical::Status
+            | Canonical::Goal
+            | Canonical::EventType
+            | Canonical::ConversionRef => true,
+            canonical => canonical.is_money(),
+        };
+        // One that is no number says that something happened all the same: not a conversion.
+        let sent = self.found.iter().map(|value| value.canonical).chain(self.dropped.clone());
+        let has_event = sent.into_iter().any(|one| matches!(one, Canonical::Event(_)));
+        has_event && !self.found.iter().any(says)
+    }
+}
+
+/// What is wrong with the form of a value; `None`: nothing.
+fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
+    let (name, text) = (&pair.name, pair.text.trim());
+    if pair.is_malformed || text.contains(char::is_control) {
+        return Some(format!("`{name}` is not properly encoded text"));
+    }
+    let length_max = parameter.length_max();
+    if text.len() > length_max {
+        return Some(format!("`{name}` is longer than {length_max} bytes"));
+    }
+    let is_allowed = |allowed: &String| allowed.eq_ignore_ascii_case(text);
+    if !parameter.allowed.is_empty() && !parameter.allowed.iter().any(is_allowed) {
+        return Some(format!("`{name}` is none of: {}", parameter.allowed.join(", ")));
+    }
+    if matches!(parameter.canonical, Canonical::Event(_)) && Micros::parse(text).is_err() {
+        return Some(format!("`{name}` is not a number"));
+    }
+    None
+}
+
+/// Unix seconds, or RFC 3339.
+fn sent_instant(text: &str) -> Option<Timestamp> {
+    if !text.bytes().all(|digit| digit.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    let seconds = text.parse().ok()?;
+    let instant = Timestamp::from_s(seconds);
+    // Milliseconds read as seconds lie outside the years there are.
+    (instant.as_s() == seconds).then_some(instant)
+}
+
+fn missing(name: &str, unread: &[String]) -> Problem {
+    let nearest = macros::nearest(name, unread.iter().map(String::as_str)).map(str::to_owned);
+    let detail = match &nearest {
+        Some(nearest) => format!("`{name}` is required; the nearest name sent is `{nearest}`"),
+        None => format!("`{name}` is required and was not sent, or was blank"),
+    };
+    let parameter = Some(name.to_owned());
+    Problem { reason: Reason::MissingParameter, parameter, nearest, detail }
+}

@@ -1,0 +1,274 @@
+//! The names and values of a hit, wherever they stand: query string, form body or JSON body.
+//!
+//! Decoding is lenient, because an unexpanded `%macro%` is worth recognising; what was not
+//! properly encoded is marked, and refused where it matters.
+
+use crate::hit::Hit;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+/// How many parameters a hit may have, over query and body.
+pub const PAIRS_MAX: usize = 100;
+
+/// One parameter as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub name: String,
+    pub text: String,
+    /// Bad percent-encoding, bytes that are not UTF-8, or a JSON value that is not plain.
+    pub is_malformed: bool,
+}
+
+/// All of them in the order they were sent, or what is wrong with the whole.
+pub fn pairs(hit: &Hit) -> Result<Vec<Pair>, String> {
+    let mut pairs = Vec::new();
+    urlencoded(hit.query(), &mut pairs)?;
+    if hit.body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(pairs);
+    }
+    match body_kind(hit) {
+        Body::Form => urlencoded(&hit.body, &mut pairs)?,
+        Body::Json => json(&hit.body, &mut pairs)?,
+        Body::Other => {}
+    }
+    Ok(pairs)
+}
+
+enum Body {
+    Form,
+    Json,
+    Other,
+}
+
+/// By its content type; without one, by what it looks like.
+fn body_kind(hit: &Hit) -> Body {
+    let declared = hit.content_type.as_deref().unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/x-www-form-urlencoded" => Body::Form,
+        "application/json" | "text/json" => Body::Json,
+        kind if kind.starts_with("application/") && kind.ends_with("+json") => Body::Json,
+        "" | "text/plain" if hit.body.trim_ascii_start().starts_with(b"{") => Body::Json,
+        "" | "text/plain" => Body::Form,
+        _ => Body::Other,
+    }
+}
+
+fn push(pairs: &mut Vec<Pair>, pair: Pair) -> Result<(), String> {
+    if pairs.len() == PAIRS_MAX {
+        return Err(format!("more than {PAIRS_MAX} parameters"));
+    }
+    pairs.push(pair);
+    Ok(())
+}
+
+fn urlencoded(bytes: &[u8], pairs: &mut Vec<Pair>) -> Result<(), String> {
+    for part in bytes.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
+        let (name, value) = match part.iter().position(|byte| *byte == b'=') {
+            Some(place) => (&part[..place], &part[place + 1..]),
+            None => (part, &[][..]),
+        };
+        let (name, _) = decode(name);
+        let (text, is_malformed) = decode(value);
+        push(pairs, Pair { name, text, is_malformed })?;
+    }
+    Ok(())
+}
+
+/// The text, and whether anything in it was not properly encoded.
+fn decode(bytes: &[u8]) -> (String, bool) {
+    let mut is_malformed = false;
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'+' => out.push(b' '),
+            b'%' => {
+                if let Some((byte, after)) = escaped(after) {
+                    out.push(byte);
+                    rest = after;
+                } else {
+                    is_malformed = true;
+                    out.push(b'%');
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    match String::from_utf8(out) {
+        Ok(text) => (text, is_malformed),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+    }
+}
+
+/// The byte that two hexadecimal digits stand for, and what is behind them.
+fn escaped(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let ([high, low], after) = bytes.split_first_chunk()?;
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some((digit(*high)? << 4 | digit(*low)?, after))
+}
+
+fn json(body: &[u8], pairs: &mut Vec<Pair>) -> Result<(), String> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    Object(pairs)
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|error| format!("the JSON body does not read: {error}"))
+}
+
+/// Reads an object's members in order, repeated names included: a map would hide a conflict.
+struct Object<'a>(&'a mut Vec<Pair>);
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one object of names and plain values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = map.next_entry::<String, Plain>()? {
+            let pair = match value {
+                Plain::Text(text) => Pair { name, text, is_malformed: false },
+                Plain::Nested => Pair { name, text: String::new(), is_malformed: true },
+            };
+            push(self.0, pair).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// A value as text: numbers keep every digit they were sent with.
+enum Plain {
+    Text(String),
+    Nested,
+}
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PlainVisitor)
+    }
+}
+
+struct PlainVisitor;
+
+impl<'de> Visitor<'de> for PlainVisitor {
+    type Value = Plain;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Plain, E> {
+        Ok(Plain::Text(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Plain, E> {
+        Ok(Plain::Text(value.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Plain, E> {
+        Ok(Plain::Text(String::new()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Plain, E> {
+        Ok(Plain::Text(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Plain, E> {
+        Ok(Plain::Text(value.to_string()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Plain, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Plain::Nested)
+    }
+
+    /// With arbitrary precision a number arrives as a map with one private key.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Plain, A::Error> {
+        const NUMBER: &str = "$serde_json::private::Number";
+        let mut number = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == NUMBER {
+                number = Some(map.next_value::<String>()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(number.map_or(Plain::Nested, Plain::Text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(target: &str, content_type: Option<&str>, body: &[u8]) -> Result<String, String> {
+        let hit = Hit {
+            method: "POST".to_owned(),
+            target: target.as_bytes().to_vec(),
+            content_type: content_type.map(str::to_owned),
+            body: body.to_vec(),
+            ..Hit::default()
+        };
+        let shown = |pair: &Pair| {
+            format!("{}={}{}", pair.name, pair.text, if pair.is_malformed { "!" } else { "" })
+        };
+        pairs(&hit).map(|pairs| pairs.iter().map(shown).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn query_form_and_json_are_read_alike() {
+        let form = Some("application/x-www-form-urlencoded; charset=utf-8");
+        let json = Some("application/json");
+        assert_eq!(sent("/p?a=1&b=x+y%21&c", None, b"").unwrap(), "a=1 b=x y! c=");
+        assert_eq!(sent("/p?a=1", form, b"b=2&a=3").unwrap(), "a=1 b=2 a=3");
+        assert_eq!(sent("/p", None, b"b=2").unwrap(), "b=2");
+        let body = br#"{"a":"1","n":0.30000000000000004,"t":true,"z":null,"l":[1],"o":{"x":1}}"#;
+        let read = "a=1 n=0.30000000000000004 t=true z= l=! o=!";
+        assert_eq!(sent("/p", json, body).unwrap(), read);
+        assert_eq!(sent("/p", None, body).unwrap(), read);
+        assert_eq!(sent("/p", json, br#"{"a":"1","a":"2"}"#).unwrap(), "a=1 a=2");
+    }
+
+    #[test]
+    fn what_is_badly_encoded_is_marked_and_never_lost() {
+        assert_eq!(sent("/p?a=%zz&b=%&c=%4", None, b"").unwrap(), "a=%zz! b=%! c=%4!");
+        assert_eq!(sent("/p?a=%ff", None, b"").unwrap(), "a=\u{fffd}!");
+        assert_eq!(sent("/p?a=%00", None, b"").unwrap(), "a=\0");
+        assert_eq!(sent("/p?&&=&=x", None, b"").unwrap(), "= =x");
+    }
+
+    #[test]
+    fn a_body_that_does_not_read_is_refused_in_words() {
+        let json = Some("application/json");
+        assert_eq!(sent("/p?a=1", json, b" \r\n").unwrap(), "a=1", "an empty body says nothing");
+        for body in [&b"{"[..], b"[1]", b"7", b"{\"a\":1}x", b"\xff", b"nul"] {
+            assert!(sent("/p", json, body).unwrap_err().contains("JSON"), "{body:?}");
+        }
+        let deep = [b"{\"a\":".repeat(20_000), b"1".to_vec(), b"}".repeat(20_000)].concat();
+        assert_eq!(sent("/p", json, &deep).unwrap(), "a=!", "what is not read costs nothing");
+        assert_eq!(sent("/p?a=1", Some("multipart/form-data"), b"--x").unwrap(), "a=1");
+    }
+
+    #[test]
+    fn more_parameters_than_the_limit_are_refused() {
+        let query = |count: usize| format!("/p?{}", vec!["a=1"; count].join("&"));
+        assert!(sent(&query(PAIRS_MAX), None, b"").is_ok());
+        let many = sent(&query(10_000), None, b"");
+        assert_eq!(many.unwrap_err(), "more than 100 parameters");
+        let names: Vec<String> = (0..=PAIRS_MAX).map(|n| format!("\"{n}\":1")).collect();
+        let body = format!("{{{}}}", names.join(","));
+        let many = sent("/p", Some("application/json"), body.as_bytes()).unwrap_err();
+        assert!(many.contains("more than 100 parameters"), "{many}");
+    }
+}

@@ -1,0 +1,306 @@
+//! What must hold of reading: form alone, whatever the click and the campaign are.
+
+use super::{Postback, Reading, Said, Sender, read, verify};
+use crate::contract::{Canonical, Contract, Network, Parameter, Secret, Unit};
+use crate::conversion::Status;
+use crate::hit::Hit;
+use crate::ledger::tests::world::{contract, plain};
+use crate::money::{Currency, Micros};
+use crate::reason::{Flag, Reason};
+use proptest::prelude::*;
+
+fn get(query: &str) -> Hit {
+    let target = format!("/postback?{query}").into_bytes();
+    Hit { method: "GET".to_owned(), target, ..Hit::default() }
+}
+
+fn reading(contract: &Contract, query: &str) -> Reading {
+    read(contract, &get(query), Sender::default())
+}
+
+fn said(contract: &Contract, query: &str) -> Postback {
+    reading(contract, query).result.unwrap_or_else(|problem| panic!("{query}: {problem:?}"))
+}
+
+/// Reason and parameter.
+fn refused(contract: &Contract, query: &str) -> (Reason, String) {
+    let problem = reading(contract, query).result.expect_err(query);
+    assert!(!problem.detail.is_empty());
+    (problem.reason, problem.parameter.unwrap_or_default())
+}
+
+fn set(contract: &mut Contract, canonical: Canonical, change: impl FnOnce(&mut Parameter)) {
+    change(contract.parameters.iter_mut().find(|one| one.canonical == canonical).unwrap());
+}
+
+#[test]
+fn what_was_said_is_read_under_the_contracts_names() {
+    let contract = contract(
+        "click_id!=cid campaign_id txn_id=txid status goal=ev revenue=payout sale_amount payout=share \
+         currency sub1 param2 event3 conversion_ref=conversion_id",
+    );
+    let postback = said(
+        &contract,
+        "cid=abc&campaign_id=7&txid=T%201&status=HOLD&ev=Lead&payout=2.5&sale_amount=10&share=1\
+         &currency=eur&sub1=us&param2=Hat+size&event3=-1.5&conversion_id=c9",
+    );
+    assert_eq!(postback.click_id, "abc");
+    assert_eq!(postback.campaign_id.as_deref(), Some("7"));
+    assert_eq!(postback.txn_id.as_deref(), Some("T 1"));
+    assert_eq!(postback.status, Said::Status(Status::Pending));
+    assert_eq!(postback.raw_status.as_deref(), Some("HOLD"));
+    assert_eq!(postback.goal.as_deref(), Some("Lead"));
+    let amounts = [postback.revenue, postback.sale_amount, postback.payout];
+    let amounts = amounts.map(|one| one.unwrap().micros);
+    assert_eq!(amounts, [Micros(2_500_000), Micros(10_000_000), Micros(1_000_000)]);
+    assert_eq!(postback.currency, Some(Ok(Currency::EUR)));
+    assert_eq!(postback.conversion_ref(), Some("c9"));
+    assert_eq!(postback.label(Canonical::Param(2)), Some("Hat size"));
+    assert_eq!(postback.label(Canonical::Event(3)), Some("-1.5"));
+    assert!(!postback.is_event_only);
+    assert_eq!(postback.flags.names(), ["unverified"]);
+}
+
+#[test]
+fn names_are_compared_with_case_and_values_are_trimmed() {
+    let contract = plain();
+    let reading = reading(&contract, "click_id=%20a%09&Txn_ID=1&txn_id=%20%20");
+    assert_eq!(reading.unread, ["Txn_ID"]);
+    let postback = reading.result.unwrap();
+    assert_eq!((&*postback.click_id, postback.txn_id), ("a", None));
+}
+
+#[test]
+fn a_reading_lists_what_was_read_and_what_was_not_but_no_secret() {
+    let contract = contract("click_id! txn_id=txid token signature");
+    let reading = reading(&contract, "txid=1&x=1&click_id=a&token=t&signature=s&y&x=2");
+    let read: Vec<_> = reading.values.iter().map(|one| (&*one.name, &*one.text)).collect();
+    assert_eq!(read, [("click_id", "a"), ("txid", "1")]);
+    assert_eq!(reading.unread, ["x", "y", "x"]);
+    assert!(!format!("{reading:?}").contains("\"t\""));
+}
+
+#[test]
+fn a_missing_name_comes_with_the_nearest_that_was_sent() {
+    let contract = contract("click_id!=cid,click_id txn_id!=txn_id");
+    let cases = [
+        ("cid=a&txnid=1", "txn_id", Some("txnid")),
+        ("cid=a&TXN_ID=1", "txn_id", Some("TXN_ID")),
+        ("cid=a&order=1", "txn_id", None),
+        ("cid=a&txn_id=", "txn_id", None),
+        ("cid=a&txn_id=%20&txn-id=1", "txn_id", Some("txn-id")),
+        ("txn_id=1&ccid=a", "cid", Some("ccid")),
+        ("", "cid", None),
+    ];
+    for (query, parameter, nearest) in cases {
+        let problem = reading(&contract, query).result.unwrap_err();
+        assert_eq!(problem.reason, Reason::MissingParameter, "{query}");
+        assert_eq!(problem.parameter.as_deref(), Some(parameter), "{query}");
+        assert_eq!(problem.nearest.as_deref(), nearest, "{query}");
+    }
+}
+
+#[test]
+fn the_first_that_is_missing_is_the_contracts_first() {
+    let contract = contract("click_id! status! txn_id! revenue!");
+    let parameter = |query| refused(&contract, query);
+    assert_eq!(parameter("click_id=a"), (Reason::MissingParameter, "status".to_owned()));
+    assert_eq!(parameter("click_id=a&status=hold").1, "txn_id");
+    assert_eq!(parameter("click_id=a&status=hold&txn_id=1").1, "revenue");
+}
+
+#[test]
+fn a_macro_is_named_as_it_was_sent() {
+    let contract = contract("click_id!=cid,clickid txn_id revenue");
+    let macros = [
+        ("clickid={click_id}", "clickid"),
+        ("clickid=%7Bclick_id%7D", "clickid"),
+        ("cid=a&txn_id=%%txn%%", "txn_id"),
+        ("cid=a&revenue=__PAYOUT__", "revenue"),
+        ("cid=a&cid={cid}", "cid"),
+        ("cid=a&txn_id=YOUR_TRANSACTION_ID", "txn_id"),
+    ];
+    for (query, name) in macros {
+        assert_eq!(
+            refused(&contract, query),
+            (Reason::MacroNotReplaced, name.to_owned()),
+            "{query}"
+        );
+    }
+    let postback = said(&contract, "cid=a&txn_id=pre-{txn}");
+    assert_eq!(postback.txn_id.as_deref(), Some("pre-{txn}"), "only a whole value is one");
+}
+
+#[test]
+fn the_worst_problem_is_told_wherever_it_stands() {
+    let contract = plain();
+    let told = refused(&contract, "click_id=a&txn_id=%FF&revenue=x&goal={goal}");
+    assert_eq!(told, (Reason::MacroNotReplaced, "goal".to_owned()));
+    let told = refused(&contract, "revenue=x&txn_id=%FF");
+    assert_eq!(told, (Reason::InvalidPayload, "txn_id".to_owned()), "before what is missing");
+}
+
+#[test]
+fn values_that_the_contract_does_not_allow_are_refused() {
+    let mut contract = plain();
+    set(&mut contract, Canonical::Goal, |one| one.allowed = vec!["Lead".into(), "sale".into()]);
+    set(&mut contract, Canonical::Sub(1), |one| one.allowed = vec!["us".into()]);
+    set(&mut contract, Canonical::Sub(2), |one| one.max_length = Some(2));
+    set(&mut contract, Canonical::TxnId, |one| one.max_length = Some(2));
+    assert_eq!(said(&contract, "click_id=a&goal=LEAD").goal.as_deref(), Some("LEAD"));
+    let told = refused(&contract, "click_id=a&goal=deposit");
+    assert_eq!(told, (Reason::InvalidPayload, "goal".to_owned()));
+    let told = refused(&contract, "click_id=a&txn_id=123");
+    assert_eq!(told, (Reason::InvalidPayload, "txn_id".to_owned()));
+    // Two letters of two bytes each.
+    assert_eq!(refused(&contract, "click_id=a&txn_id=%C3%A4%C3%B6").1, "txn_id");
+    let postback = said(&contract, "click_id=a&sub1=ca&sub2=abc");
+    assert!(postback.labels.is_empty() && postback.flags.has(Flag::LabelDropped));
+}
+
+#[test]
+fn a_negative_amount_belongs_to_a_reversal() {
+    let mut contract = plain();
+    contract.statuses.values.get_mut(&Status::Reversed).unwrap().push("chargeback".to_owned());
+    let postback = said(&contract, "click_id=a&status=ChargeBack&revenue=-2.50&payout=-1");
+    assert_eq!(postback.revenue.unwrap().micros, Micros(2_500_000));
+    assert_eq!(postback.payout.unwrap().micros, Micros(1_000_000));
+    for status in ["pending", "approved", "rejected", "zzz", "ping", ""] {
+        let told = refused(&contract, &format!("click_id=a&status={status}&sale_amount=-1"));
+        assert_eq!(told, (Reason::InvalidPayload, "sale_amount".to_owned()), "{status}");
+    }
+}
+
+#[test]
+fn minor_units_are_whole() {
+    let mut contract = plain();
+    set(&mut contract, Canonical::Revenue, |one| one.unit = Unit::Minor);
+    let of = |query: &str, currency: &str| {
+        let revenue = said(&contract, query).revenue.unwrap();
+        revenue.of(currency.parse().unwrap()).to_string()
+    };
+    assert_eq!(of("click_id=a&revenue=235", "USD"), "2.35");
+    assert_eq!(of("click_id=a&revenue=235", "JPY"), "235");
+    assert_eq!(of("click_id=a&revenue=235", "KWD"), "0.235");
+    for amount in ["2.35", "2.", ".5", "2.0"] {
+        let told = refused(&contract, &format!("click_id=a&revenue={amount}"));
+        assert_eq!(told, (Reason::InvalidPayload, "revenue".to_owned()), "{amount}");
+    }
+}
+
+#[test]
+fn a_currency_is_read_in_any_case_and_kept_where_it_is_none() {
+    let contract = plain();
+    let currency = |text: &str| said(&contract, &format!("click_id=a&currency={text}")).currency;
+    assert_eq!(currency("usd"), Some(Ok(Currency::USD)));
+    assert_eq!(currency("dollars"), Some(Err("dollars".to_owned())));
+    assert_eq!(currency(""), None);
+}
+
+#[test]
+fn a_body_says_what_a_query_says() {
+    let contract = plain();
+    let post = |query: &str, content_type: &str, body: &str| {
+        let content_type = Some(content_type.to_owned());
+        let hit = Hit { content_type, body: body.as_bytes().to_vec(), ..get(query) };
+        read(&contract, &hit, Sender::default()).result
+    };
+    let json = r#"{"click_id":"a","revenue":2.50,"txn_id":1234567890123456789012,"goal":null}"#;
+    let postback = post("", "application/json", json).unwrap();
+    assert_eq!(postback.revenue.unwrap().micros, Micros(2_500_000));
+    assert_eq!(postback.txn_id.as_deref(), Some("1234567890123456789012"), "every digit");
+    assert_eq!(postback.goal, None);
+    let form = post("click_id=a", "application/x-www-form-urlencoded", "txn_id=1&revenue=2");
+    assert_eq!(form.unwrap().txn_id.as_deref(), Some("1"));
+    let conflict = post("click_id=a", "application/json", r#"{"click_id":"b"}"#).unwrap_err();
+    assert_eq!(
+        (conflict.reason, conflict.parameter.as_deref()),
+        (Reason::InvalidPayload, Some("click_id"))
+    );
+    let nested = post("click_id=a", "application/json", r#"{"txn_id":[1]}"#).unwrap_err();
+    assert_eq!(nested.parameter.as_deref(), Some("txn_id"));
+    let broken = post("click_id=a", "application/json", "{").unwrap_err();
+    assert_eq!((broken.reason, broken.parameter), (Reason::InvalidPayload, None));
+    let other = post("click_id=a", "image/png", "\u{0}\u{1}").unwrap();
+    assert_eq!(other.click_id, "a", "what is no list of values says nothing");
+}
+
+#[test]
+fn a_token_proves_the_sender_and_a_wrong_one_speaks_against_it() {
+    let mut contract = contract("click_id! token=secret,token");
+    contract.verification.token = Some(Canonical::Token);
+    let secret = Secret::new("s3cret".to_owned());
+    let sender = Sender { address: None, token: Some(&secret) };
+    let flags = |query: &str| read(&contract, &get(query), sender).result.map(|one| one.flags);
+    assert!(!flags("click_id=a&token=s3cret").unwrap().has(Flag::Unverified));
+    assert!(!flags("click_id=a&secret=%20s3cret").unwrap().has(Flag::Unverified));
+    for query in ["click_id=a", "click_id=a&token=", "click_id=a&token=S3CRET", "token=x"] {
+        let problem = flags(query).unwrap_err();
+        assert_eq!(problem.reason, Reason::SignatureMismatch, "{query}");
+        assert_eq!(problem.parameter.as_deref(), Some("secret"), "the name we ask for");
+        assert!(!problem.detail.contains("s3cret"));
+    }
+    assert_eq!(flags("token=s3cret").unwrap_err().reason, Reason::MissingParameter);
+    let beside = |query: &str| verify(&contract, &get(query), sender);
+    assert_eq!(beside("token=s3cret"), Ok(true), "the proof alone is looked at");
+    assert_eq!(beside("token=x").unwrap_err().reason, Reason::SignatureMismatch);
+    assert_eq!(beside("token=s3cret&secret=x").unwrap_err().reason, Reason::InvalidPayload);
+    contract.verification.networks = vec![Network::parse("203.0.113.0/24").unwrap()];
+    assert_eq!(
+        verify(&contract, &get("token=s3cret"), sender).unwrap_err().reason,
+        Reason::SourceNotAllowed
+    );
+}
+
+#[test]
+fn a_signature_can_carry_the_token() {
+    let mut contract = contract("click_id! signature!");
+    contract.verification.token = Some(Canonical::Signature);
+    contract.verification.token_required = true;
+    let refused = |sender, query: &str| read(&contract, &get(query), sender).result.map(|_| ());
+    let told = refused(Sender::default(), "click_id=a&signature=x").unwrap_err();
+    assert_eq!(told.reason, Reason::SignatureMismatch, "nothing is agreed yet");
+    let secret = Secret::new("s".to_owned());
+    let sender = Sender { address: None, token: Some(&secret) };
+    assert_eq!(refused(sender, "click_id=a").unwrap_err().reason, Reason::SignatureMismatch);
+    assert_eq!(refused(sender, "click_id=a&signature=s"), Ok(()));
+}
+
+#[test]
+fn a_hit_with_too_many_parameters_is_refused_as_a_whole() {
+    let query = vec!["click_id=a"; super::PAIRS_MAX + 1].join("&");
+    let reading = reading(&plain(), &query);
+    let problem = reading.result.unwrap_err();
+    assert_eq!((problem.reason, problem.parameter), (Reason::InvalidPayload, None));
+    assert!(reading.values.is_empty() && reading.unread.is_empty());
+}
+
+proptest! {
+    /// What a sender encodes properly is read as it was.
+    #[test]
+    fn an_encoded_value_reads_back(text in "[^\\p{C}\\s{}\\[\\]()<>#%_~$-]{1,40}") {
+        prop_assume!(!crate::macros::is_unreplaced(&text, &[]));
+        let encoded = percent_encoding::percent_encode(
+            text.as_bytes(), percent_encoding::NON_ALPHANUMERIC,
+        );
+        let postback = said(&plain(), &format!("click_id=a&txn_id={encoded}"));
+        prop_assert_eq!(postback.txn_id, Some(text.clone()));
+        let json = serde_json::json!({"click_id": "a", "txn_id": text}).to_string();
+        let hit = Hit { body: json.into_bytes(), ..get("") };
+        let postback = read(&plain(), &hit, Sender::default()).result.unwrap();
+        prop_assert_eq!(postback.txn_id, Some(text));
+    }
+
+    /// The order in which things are sent says nothing.
+    #[test]
+    fn the_order_of_the_parameters_makes_no_difference(
+        mut parts in Just(vec!["click_id=a", "txn_id=1", "revenue=2", "goal=g", "sub1=x", "y=1"])
+            .prop_shuffle(),
+        drop in 0..6_usize,
+    ) {
+        parts.remove(drop);
+        let shuffled = reading(&plain(), &parts.join("&")).result;
+        parts.sort_unstable();
+        prop_assert_eq!(shuffled, reading(&plain(), &parts.join("&")).result);
+    }
+}
