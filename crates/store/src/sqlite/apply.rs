@@ -1,0 +1,409 @@
+//! Applies records in the journal's order: the one way to change what counts.
+//!
+//! A batch is one transaction. Hits are decided in runs between commands, because a command may
+//! change the setup they are read with; within a run the clicks are looked up all at once.
+
+use super::{POSITION_LAG_MAX, Writer, command, conversion, setup, verdict};
+use crate::list::StoredVerdict;
+use crate::{Applied, Effect, Error};
+use domain::command::{Act, Command, Failure, FailureKind, IDS_SKIPPED, Outcome};
+use domain::hit::Hit;
+use domain::id::{ConversionId, Position};
+use domain::ledger::{self, Decision, Occasion, Read};
+use domain::reason::Verdict;
+use domain::record::{self, Record, Stamped};
+use domain::setup::{Change, Setup};
+use domain::time::Timestamp;
+use sha2::{Digest, Sha256};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A click as the facts know it, where they do.
+type Found = Option<crate::facts::Found>;
+
+impl Writer {
+    pub(super) fn apply(
+        &mut self,
+        records: &[Stamped<'_>],
+        quarantined: &[Position],
+        decided_at: Timestamp,
+    ) -> Result<Vec<Applied>, Error> {
+        let before = self.state.clone();
+        let applied = self.apply_all(records, quarantined, decided_at);
+        if applied.is_err() {
+            self.state = before;
+            self.setup = setup::load(&self.connection)?;
+        }
+        applied
+    }
+
+    fn apply_all(
+        &mut self,
+        records: &[Stamped<'_>],
+        quarantined: &[Position],
+        decided_at: Timestamp,
+    ) -> Result<Vec<Applied>, Error> {
+        let mut applied = Vec::new();
+        let mut rest = records;
+        let changes_ledger = records.iter().any(|one| {
+            one.position >= self.state.position && !matches!(one.record, Record::Click(_))
+        });
+        if changes_ledger {
+            self.connection.execute_batch("begin immediate")?;
+        }
+        let result = loop {
+            let is_command = |one: &Stamped<'_>| matches!(one.record, Record::Command(_));
+            let run_ends = rest.iter().position(is_command).unwrap_or(rest.len());
+            let (run, after) = rest.split_at(run_ends);
+            if let Err(error) = self.apply_run(run, quarantined, decided_at, &mut applied) {
+                break Err(error);
+            }
+            let Some((one, after)) = after.split_first() else { break Ok(()) };
+            if let Err(error) = self.apply_command(one, quarantined, decided_at, &mut applied) {
+                break Err(error);
+            }
+            rest = after;
+        };
+        if let Err(error) = result {
+            if changes_ledger {
+                self.connection.execute_batch("rollback")?;
+            }
+            return Err(error);
+        }
+        if changes_ledger {
+            self.state.save(&self.connection)?;
+            self.connection.execute_batch("commit")?;
+            self.saved = self.state.position;
+        } else if self.state.position.0 - self.saved.0 >= POSITION_LAG_MAX {
+            self.save_position()?;
+        }
+        Ok(applied)
+    }
+
+    /// Clicks, hits and ticks; no command is among them.
+    fn apply_run(
+        &mut self,
+        run: &[Stamped<'_>],
+        quarantined: &[Position],
+        decided_at: Timestamp,
+        applied: &mut Vec<Applied>,
+    ) -> Result<(), Error> {
+        let mut hits = Vec::new();
+        for one in run {
+            match &one.record {
+                Record::Click(click) => self.facts.add_click(one.position, one.at, click),
+                Record::Hit(hit) => {
+                    self.facts.add_hit(one.position, one.at, hit);
+                    if one.position >= self.state.position {
+                        hits.push((one, hit));
+                    }
+                }
+                Record::Tick => {}
+                Record::Command(_) => unreachable!("a run ends before a command"),
+            }
+        }
+        let setup = std::mem::take(&mut self.setup);
+        let decided = self.decide_all(&setup, &hits, quarantined, decided_at, applied);
+        self.setup = setup;
+        decided?;
+        if let Some(last) = run.last() {
+            self.state.position = self.state.position.max(Position(last.position.0 + 1));
+        }
+        Ok(())
+    }
+
+    fn decide_all(
+        &mut self,
+        setup: &Setup,
+        hits: &[(&Stamped<'_>, &Hit)],
+        quarantined: &[Position],
+        decided_at: Timestamp,
+        applied: &mut Vec<Applied>,
+    ) -> Result<(), Error> {
+        let mut reads = Vec::with_capacity(hits.len());
+        for (one, hit) in hits {
+            let keyring = &self.keyring;
+            let is_quarantined = quarantined.contains(&one.position);
+            let read = if is_quarantined {
+                None
+            } else {
+                Some(guarded(one.position, || ledger::read(setup, keyring, hit))?)
+            };
+            reads.push(read);
+        }
+        let ids: Vec<_> = reads.iter().flatten().filter_map(|read| read.click_id).collect();
+        let mut found = self.facts.find(&ids, Position(u64::MAX))?.into_iter();
+        for ((one, hit), read) in hits.iter().zip(&reads) {
+            let click: Found = match read {
+                Some(read) if read.click_id.is_some() => found
+                    .next()
+                    .expect("one answer for each id")
+                    .filter(|found| found.position < one.position),
+                _ => None,
+            };
+            let (position, at) = (one.position, one.at);
+            let occasion = Occasion { at, position, evidence: hit.digest() };
+            let (decision, verdict) =
+                self.decide_one(setup, read.as_ref(), click.as_ref(), occasion, decided_at)?;
+            self.save(position, decision, &verdict)?;
+            let effect = Effect::Decided(Box::new(verdict));
+            applied.push(Applied { position, at, effect });
+        }
+        Ok(())
+    }
+
+    /// `read` is `None` for a hit whose decision panicked before.
+    fn decide_one(
+        &self,
+        setup: &Setup,
+        read: Option<&Read<'_>>,
+        found: Option<&crate::facts::Found>,
+        occasion: Occasion,
+        decided_at: Timestamp,
+    ) -> Result<(Decision, StoredVerdict), Error> {
+        let key = read.and_then(|read| read.key.as_ref());
+        let conversion = match key {
+            Some(key) => conversion::by_key(&self.connection, key)?,
+            None => None,
+        };
+        let click = found.map(|found| &found.click);
+        let decision = match read {
+            None => Decision::internal_error(),
+            Some(read) => {
+                let facts = ledger::Facts {
+                    click,
+                    conversion: conversion.as_ref(),
+                    next_id: self.state.next_conversion,
+                };
+                let decide = self.decide;
+                guarded(occasion.position, || decide(setup, read, facts, occasion))?
+            }
+        };
+        let postback = read.and_then(|read| read.postback().ok());
+        let link = read.and_then(|read| read.link);
+        let campaign = read.and_then(|read| read.campaign);
+        let goal = read.and_then(|read| read.goal).map(|goal| goal.key.clone());
+        let contract = read.and_then(|read| read.contract);
+        let verdict = StoredVerdict {
+            position: occasion.position,
+            at: occasion.at,
+            decided_at,
+            verdict: decision.verdict,
+            reason: decision.reason,
+            parameter: decision.parameter.clone(),
+            nearest: decision.nearest.clone(),
+            detail: decision.detail.clone(),
+            flags: decision.flags,
+            contract: read.and_then(|read| read.contract_ref.as_ref()).map(ToString::to_string),
+            profile: contract.map(|contract| contract.answers.profile).unwrap_or_default(),
+            click_id: read.and_then(|read| read.click_id),
+            campaign_id: campaign.map(|campaign| campaign.id),
+            publisher_id: link.map(|link| link.publisher_id),
+            goal,
+            txn_id: postback.and_then(|postback| postback.txn_id.clone()),
+            original: decision.original,
+            conversion_id: decision.conversion.map(|(id, _)| id),
+            status: decision.conversion.map(|(_, status)| status),
+            is_test: click
+                .map_or_else(|| link.is_some_and(|link| link.test), |click| click.is_test),
+            labels: click.map(|click| click.labels.clone()).unwrap_or_default(),
+        };
+        Ok((decision, verdict))
+    }
+
+    fn save(
+        &mut self,
+        position: Position,
+        decision: Decision,
+        stored: &StoredVerdict,
+    ) -> Result<(), Error> {
+        debug_assert_eq!(position, stored.position);
+        verdict::save(&self.connection, stored)?;
+        match decision.effect {
+            Some(effect) => self.save_effect(&effect),
+            None => Ok(()),
+        }
+    }
+
+    fn save_effect(&mut self, effect: &ledger::Effect) -> Result<(), Error> {
+        let conversion = &effect.conversion;
+        let is_new = conversion.id == self.state.next_conversion;
+        if is_new {
+            conversion::insert(&self.connection, conversion)?;
+            self.state.next_conversion = ConversionId(conversion.id.0 + 1);
+        } else {
+            conversion::update(&self.connection, conversion)?;
+        }
+        let Some(entry) = &effect.entry else { return Ok(()) };
+        let hash = entry.hash(&self.state.chain);
+        self.state.entries += 1;
+        let (home, number) = (conversion.key.home, self.state.entries);
+        conversion::add_entry(&self.connection, home, number, entry, &hash)?;
+        self.state.chain = hash;
+        Ok(())
+    }
+
+    fn apply_command(
+        &mut self,
+        one: &Stamped<'_>,
+        quarantined: &[Position],
+        decided_at: Timestamp,
+        applied: &mut Vec<Applied>,
+    ) -> Result<(), Error> {
+        let Record::Command(command) = &one.record else {
+            unreachable!("only commands are handed here")
+        };
+        if one.position < self.state.position {
+            return Ok(());
+        }
+        let (position, at) = (one.position, one.at);
+        let earlier = earlier_outcome(self, command)?;
+        let (outcome, changes) = match earlier {
+            Some(outcome) => (outcome, Vec::new()),
+            None if quarantined.contains(&position) => (Outcome::Failed(internal()), Vec::new()),
+            None => self.execute(position, at, command, decided_at)?,
+        };
+        for change in &changes {
+            setup::add(&self.connection, at, position, change)?;
+            self.setup.put(at, change.clone());
+        }
+        command::add(&self.connection, position, at, command, &outcome)?;
+        self.state.position = Position(position.0 + 1);
+        let effect = Effect::Commanded { outcome: Box::new(outcome), changes };
+        applied.push(Applied { position, at, effect });
+        Ok(())
+    }
+
+    fn execute(
+        &mut self,
+        position: Position,
+        at: Timestamp,
+        command: &Command,
+        decided_at: Timestamp,
+    ) -> Result<(Outcome, Vec<Change>), Error> {
+        let setup = &self.setup;
+        let executed = match guarded(position, || setup.execute(&command.act))? {
+            Ok(executed) => executed,
+            Err(failure) => return Ok((Outcome::Failed(failure), Vec::new())),
+        };
+        let done = match &command.act {
+            Act::ChangeConversionStatus { id, to, reason } => {
+                let evidence = command_digest(command);
+                let occasion = Occasion { at, position, evidence };
+                self.change_status(*id, *to, reason, occasion)?
+            }
+            Act::Redecide { position } => self.redecide(*position, decided_at)?,
+            Act::SkipIds => {
+                self.state.next_conversion.0 += u64::from(IDS_SKIPPED);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        Ok(match done {
+            Ok(()) => (Outcome::Done(Box::new(executed.answer)), executed.changes),
+            Err(failure) => (Outcome::Failed(failure), Vec::new()),
+        })
+    }
+
+    fn change_status(
+        &mut self,
+        id: ConversionId,
+        to: domain::conversion::Status,
+        reason: &str,
+        occasion: Occasion,
+    ) -> Result<Result<(), Failure>, Error> {
+        let Some(old) = conversion::by_id(&self.connection, id)? else {
+            return Ok(Err(Failure::not_found("conversion", id)));
+        };
+        match ledger::change_by_person(&old, to, reason, occasion) {
+            Ok(effect) => self.save_effect(&effect).map(Ok),
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    /// Decides a parked hit once more, with the setup as it is now.
+    fn redecide(
+        &mut self,
+        position: Position,
+        decided_at: Timestamp,
+    ) -> Result<Result<(), Failure>, Error> {
+        let stored = verdict::find(&self.connection, position)?;
+        let Some(stored) = stored else {
+            return Ok(Err(Failure::not_found("hit", position)));
+        };
+        if stored.verdict != Verdict::Parked {
+            let detail = format!("the hit is {}: only parked ones wait", stored.verdict.name());
+            return Ok(Err(Failure::conflict("not_parked", detail)));
+        }
+        let kept = super::kept_hit(&self.facts, position)?;
+        let Some((kept, hit)) = kept.and_then(|kept| kept.hit.clone().map(|hit| (kept, hit)))
+        else {
+            let detail = "the request itself is not kept any more";
+            return Ok(Err(Failure::conflict("hit_removed", detail)));
+        };
+        let setup = std::mem::take(&mut self.setup);
+        let decided = self.redecide_with(&setup, position, &hit, kept.at, decided_at);
+        self.setup = setup;
+        decided.map(Ok)
+    }
+
+    fn redecide_with(
+        &mut self,
+        setup: &Setup,
+        position: Position,
+        hit: &Hit,
+        at: Timestamp,
+        decided_at: Timestamp,
+    ) -> Result<(), Error> {
+        let keyring = &self.keyring;
+        let read = guarded(position, || ledger::read(setup, keyring, hit))?;
+        let found = match read.click_id {
+            Some(id) => self.facts.find(&[id], position)?.pop().flatten(),
+            None => None,
+        };
+        let occasion = Occasion { at, position, evidence: hit.digest() };
+        let (decision, verdict) =
+            self.decide_one(setup, Some(&read), found.as_ref(), occasion, decided_at)?;
+        self.save(position, decision, &verdict)
+    }
+}
+
+/// The outcome of an earlier command with the same idempotency key, or the complaint that it was
+/// another request.
+fn earlier_outcome(writer: &Writer, command: &Command) -> Result<Option<Outcome>, Error> {
+    let Some(idempotency) = &command.idempotency else { return Ok(None) };
+    let earlier = command::by_key(&writer.connection, &command.actor, &idempotency.key)?;
+    let Some(earlier) = earlier else { return Ok(None) };
+    let is_same = earlier.command.idempotency.as_ref() == Some(idempotency);
+    Ok(Some(if is_same {
+        earlier.outcome
+    } else {
+        let detail = "this Idempotency-Key was used with another request";
+        Outcome::Failed(Failure::conflict("idempotency_key_reused", detail))
+    }))
+}
+
+fn internal() -> Failure {
+    Failure {
+        kind: FailureKind::Internal,
+        code: "internal_error".to_owned(),
+        detail: "carrying it out failed; it had no effect".to_owned(),
+        parameter: None,
+    }
+}
+
+/// What an entry that a command caused commits to.
+fn command_digest(command: &Command) -> [u8; 32] {
+    let payload = record::write(&Record::Command(Box::new(command.clone())));
+    Sha256::new_with_prefix(b"counterfoil command 1").chain_update(payload).finalize().into()
+}
+
+/// Runs a decision; a panic in it is an error that names the record. Decisions are pure: what
+/// they were given is as it was.
+fn guarded<T>(position: Position, decide: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(decide)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let detail = text.unwrap_or("no message").to_owned();
+        Error::Panicked { position, detail }
+    })
+}

@@ -1,0 +1,313 @@
+//! Conversions and their entries: load by key, save with an effect, list.
+
+use super::row::{
+    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, optional_word, word,
+};
+use crate::Error;
+use crate::list::{ConversionFilter, PAGE_ROWS_MAX, Page, StoredEntry};
+use domain::click::Label;
+use domain::conversion::Status;
+use domain::id::{CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId};
+use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key};
+use domain::money::Micros;
+use domain::reason::Flags;
+use domain::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params_from_iter};
+
+/// The conversion with that key.
+pub(super) fn by_key(connection: &Connection, key: &Key) -> Result<Option<Conversion>, Error> {
+    connection
+        .prepare_cached(
+            "-- conversion::by_key
+            select * from conversion where home = :home and identity = :identity",
+        )?
+        .query_row(named_params! { ":home": key.home.0, ":identity": key.identity }, |row| {
+            Ok(read(row))
+        })
+        .optional()?
+        .transpose()
+}
+
+pub(super) fn by_id(
+    connection: &Connection,
+    id: ConversionId,
+) -> Result<Option<Conversion>, Error> {
+    connection
+        .prepare_cached(
+            "-- conversion::by_id
+            select * from conversion where id = ?1",
+        )?
+        .query_row([integer(id.0)], |row| Ok(read(row)))
+        .optional()?
+        .transpose()
+}
+
+pub(super) fn with_entries(
+    connection: &Connection,
+    id: ConversionId,
+) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error> {
+    let Some(conversion) = by_id(connection, id)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(
+        "-- conversion::with_entries
+        select * from entry where home = :home and conversion_id = :id order by sequence",
+    )?;
+    let home = conversion.key.home.0;
+    let rows =
+        statement.query_map(named_params! { ":home": home, ":id": id.0 }, |row| Ok(entry(row)))?;
+    let mut entries = Vec::new();
+    for row in rows {
+        let (entry, hash) = row??;
+        entries.push(StoredEntry { entry, hash });
+    }
+    Ok(Some((conversion, entries)))
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &ConversionFilter,
+) -> Result<Page<Conversion>, Error> {
+    let mut conditions = Conditions::default();
+    conditions.add("home = ?", filter.click_id.map(|id| Home::of(id).0));
+    conditions.add("click_id = ?", filter.click_id.map(|id| id.to_bytes().to_vec()));
+    conditions.add("txn_id = ?", filter.txn_id.clone());
+    conditions.add("campaign_id = ?", filter.campaign_id.map(|id| i64::from(id.0)));
+    conditions.add("publisher_id = ?", filter.publisher_id.map(|id| i64::from(id.0)));
+    conditions.add("goal = ? collate nocase", filter.goal.clone());
+    conditions.add("status = ?", filter.status.map(|status| status.name().to_owned()));
+    conditions.add("is_test = ?", filter.is_test);
+    conditions.add("created_at >= ?", filter.from.map(Timestamp::as_us));
+    conditions.add("created_at < ?", filter.to.map(Timestamp::as_us));
+    conditions.add("id < ?", filter.before.map(integer));
+    let limit = filter.limit.clamp(1, PAGE_ROWS_MAX);
+    let sql = format!(
+        "-- conversion::list
+        select * from conversion where {} order by id desc limit {}",
+        conditions.sql(),
+        limit + 1
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params_from_iter(conditions.into_values()), |row| Ok(read(row)))?;
+    let mut items = Vec::new();
+    for row in rows {
+        items.push(row??);
+    }
+    Ok(page(items, limit, |conversion: &Conversion| conversion.id.0))
+}
+
+/// Cuts the one row that was read to see whether there are more.
+pub(super) fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> u64) -> Page<T> {
+    let limit = limit as usize;
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = if has_more { items.last().map(place) } else { None };
+    Page { items, next }
+}
+
+pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Error> {
+    let marks = vec!["?"; LABELS].join(", ");
+    let mut statement = connection.prepare_cached(&format!(
+        "-- conversion::insert
+        insert into conversion (id, home, identity, campaign_id, publisher_id, link_id, goal,
+            click_id, txn_id, status, raw_status, revenue, payout, paid_revenue, paid_payout,
+            currency, sent_amount, sale_amount, conversion_ref, extra, external_id, is_test,
+            flags, contract, created_by, created_at, changed_at, sequence, seen, {LABEL_COLUMNS})
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+            ?, ?, {marks})"
+    ))?;
+    let (click_id, contract) = (new.click_id.to_bytes(), new.contract.to_string());
+    let extra = (!new.values.is_empty())
+        .then(|| serde_json::to_string(&new.values).expect("pairs of text are plain data"));
+    let external_id = (!new.external_id.is_empty()).then_some(&new.external_id);
+    let seen = new.seen.concat();
+    let labels: Vec<Option<&str>> =
+        Label::ALL.into_iter().map(|label| new.labels.get(label)).collect();
+    let mut values: Vec<&dyn ToSql> = vec![
+        &new.id.0,
+        &new.key.home.0,
+        &new.key.identity,
+        &new.campaign_id.0,
+        &new.publisher_id.0,
+        &new.link_id.0,
+        &new.goal,
+        &click_id,
+        &new.txn_id,
+    ];
+    let status = new.status.name();
+    let (sent, sale) = (new.sent_amount.map(|one| one.0), new.sale_amount.map(|one| one.0));
+    let (flags, currency) = (new.flags.bits(), new.currency.as_str());
+    let (created_at, changed_at) = (new.created_at.as_us(), new.changed_at.as_us());
+    let rest: [&dyn ToSql; 20] = [
+        &status,
+        &new.raw_status,
+        &new.revenue.0,
+        &new.payout.0,
+        &new.paid_revenue.0,
+        &new.paid_payout.0,
+        &currency,
+        &sent,
+        &sale,
+        &new.conversion_ref,
+        &extra,
+        &external_id,
+        &new.is_test,
+        &flags,
+        &contract,
+        &new.created_by.0,
+        &created_at,
+        &changed_at,
+        &new.sequence,
+        &seen,
+    ];
+    values.extend(rest);
+    values.extend(labels.iter().map(|label| label as &dyn ToSql));
+    statement.execute(values.as_slice())?;
+    Ok(())
+}
+
+/// Writes what a change may change.
+pub(super) fn update(connection: &Connection, new: &Conversion) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "-- conversion::update
+            update conversion set status = :status, raw_status = :raw_status, revenue = :revenue,
+                payout = :payout, paid_revenue = :paid_revenue, paid_payout = :paid_payout,
+                sent_amount = :sent_amount, sale_amount = :sale_amount, flags = :flags,
+                changed_at = :changed_at, sequence = :sequence, seen = :seen
+            where id = :id",
+        )?
+        .execute(named_params! {
+            ":status": new.status.name(),
+            ":raw_status": new.raw_status,
+            ":revenue": new.revenue.0,
+            ":payout": new.payout.0,
+            ":paid_revenue": new.paid_revenue.0,
+            ":paid_payout": new.paid_payout.0,
+            ":sent_amount": new.sent_amount.map(|one| one.0),
+            ":sale_amount": new.sale_amount.map(|one| one.0),
+            ":flags": new.flags.bits(),
+            ":changed_at": new.changed_at.as_us(),
+            ":sequence": new.sequence,
+            ":seen": new.seen.concat(),
+            ":id": new.id.0,
+        })?;
+    Ok(())
+}
+
+pub(super) fn add_entry(
+    connection: &Connection,
+    home: Home,
+    number: u64,
+    entry: &Entry,
+    hash: &[u8; 32],
+) -> Result<(), Error> {
+    let cause = match entry.cause {
+        Cause::Hit(_) => "hit",
+        Cause::Command(_) => "command",
+    };
+    connection
+        .prepare_cached(
+            "-- conversion::add_entry
+            insert into entry (number, home, conversion_id, sequence, at, cause, position,
+                evidence, from_status, to_status, revenue, payout, currency, hash)
+            values (:number, :home, :conversion_id, :sequence, :at, :cause, :position,
+                :evidence, :from_status, :to_status, :revenue, :payout, :currency, :hash)",
+        )?
+        .execute(named_params! {
+            ":number": number,
+            ":home": home.0,
+            ":conversion_id": entry.conversion_id.0,
+            ":sequence": entry.sequence,
+            ":at": entry.at.as_us(),
+            ":cause": cause,
+            ":position": entry.cause.position().0,
+            ":evidence": entry.evidence,
+            ":from_status": entry.from.map(Status::name),
+            ":to_status": entry.to.name(),
+            ":revenue": entry.revenue.0,
+            ":payout": entry.payout.0,
+            ":currency": entry.currency.as_str(),
+            ":hash": hash,
+        })?;
+    Ok(())
+}
+
+/// An entry and its hash.
+pub(super) fn entry(row: &Row<'_>) -> Result<(Entry, [u8; 32]), Error> {
+    let position = Position(row.get("position")?);
+    let entry = Entry {
+        conversion_id: ConversionId(row.get("conversion_id")?),
+        sequence: row.get("sequence")?,
+        at: Timestamp::from_us(row.get("at")?),
+        cause: word(row, "cause", |cause| match cause {
+            "hit" => Some(Cause::Hit(position)),
+            "command" => Some(Cause::Command(position)),
+            _ => None,
+        })?,
+        evidence: row.get("evidence")?,
+        from: optional_word(row, "from_status", Status::from_name)?,
+        to: word(row, "to_status", Status::from_name)?,
+        revenue: Micros(row.get("revenue")?),
+        payout: Micros(row.get("payout")?),
+        currency: word(row, "currency", |code| code.parse().ok())?,
+    };
+    Ok((entry, row.get("hash")?))
+}
+
+pub(super) fn read(row: &Row<'_>) -> Result<Conversion, Error> {
+    let id = ConversionId(row.get("id")?);
+    let corrupt = |detail: String| Error::Corrupt { place: format!("conversion {id}"), detail };
+    let seen: Vec<u8> = row.get("seen")?;
+    let (seen, rest) = seen.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(corrupt("`seen` is not made of eight bytes each".to_owned()));
+    }
+    let extra: Option<String> = row.get("extra")?;
+    let values = match extra {
+        Some(extra) => serde_json::from_str(&extra).map_err(|error| corrupt(error.to_string()))?,
+        None => Vec::new(),
+    };
+    let click_id = click_id(row)?.ok_or_else(|| corrupt("it has no click id".to_owned()))?;
+    Ok(Conversion {
+        id,
+        key: Key { home: Home(row.get("home")?), identity: row.get("identity")? },
+        campaign_id: CampaignId(row.get("campaign_id")?),
+        publisher_id: PublisherId(row.get("publisher_id")?),
+        link_id: LinkId(row.get("link_id")?),
+        goal: row.get("goal")?,
+        click_id,
+        txn_id: row.get("txn_id")?,
+        status: word(row, "status", Status::from_name)?,
+        raw_status: row.get("raw_status")?,
+        revenue: Micros(row.get("revenue")?),
+        payout: Micros(row.get("payout")?),
+        paid_revenue: Micros(row.get("paid_revenue")?),
+        paid_payout: Micros(row.get("paid_payout")?),
+        currency: word(row, "currency", |code| code.parse().ok())?,
+        sent_amount: row.get::<_, Option<i64>>("sent_amount")?.map(Micros),
+        sale_amount: row.get::<_, Option<i64>>("sale_amount")?.map(Micros),
+        conversion_ref: row.get("conversion_ref")?,
+        values,
+        external_id: row.get::<_, Option<Vec<u8>>>("external_id")?.unwrap_or_default(),
+        labels: labels(row)?,
+        is_test: row.get("is_test")?,
+        flags: Flags::from_bits(row.get("flags")?),
+        contract: word(row, "contract", |text| Some(contract_ref(text)))?,
+        created_by: Position(row.get("created_by")?),
+        created_at: Timestamp::from_us(row.get("created_at")?),
+        changed_at: Timestamp::from_us(row.get("changed_at")?),
+        sequence: row.get("sequence")?,
+        seen: seen.to_vec(),
+    })
+}
+
+/// `12.3`, or a partner's name.
+fn contract_ref(text: &str) -> ContractRef {
+    let numbers = text
+        .split_once('.')
+        .and_then(|(id, version)| Some((IntegrationId(id.parse().ok()?), version.parse().ok()?)));
+    match numbers {
+        Some((id, version)) => ContractRef::Integration { id, version },
+        None => ContractRef::Partner(text.to_owned()),
+    }
+}

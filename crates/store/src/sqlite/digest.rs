@@ -1,0 +1,59 @@
+//! One digest over everything that the same records must bring back.
+
+use crate::Error;
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use sha2::{Digest, Sha256};
+
+/// Every reproducible table in the order of its key. `decided_at` is the one column left out:
+/// it says when a clock stood where, and decides nothing.
+const TABLES: [(&str, &str); 6] = [
+    ("state", "select * from state"),
+    ("setup", "select * from setup order by number"),
+    ("command", "select * from command order by position"),
+    ("verdict", "select * from verdict order by position"),
+    ("conversion", "select * from conversion order by id"),
+    ("entry", "select * from entry order by number"),
+];
+const NOT_REPRODUCIBLE: &str = "decided_at";
+
+pub(super) fn digest(connection: &mut Connection) -> Result<[u8; 32], Error> {
+    let tx = connection.transaction()?;
+    let mut hash = Sha256::new_with_prefix(b"counterfoil state 1");
+    for (table, sql) in TABLES {
+        let mut statement = tx.prepare(&format!("-- digest::digest\n{sql}"))?;
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        hash.update(table);
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            for (place, column) in columns.iter().enumerate() {
+                if column != NOT_REPRODUCIBLE {
+                    update(&mut hash, row.get_ref(place)?);
+                }
+            }
+        }
+    }
+    Ok(hash.finalize().into())
+}
+
+/// A tag for the type, then the value; of variable length, preceded by it.
+fn update(hash: &mut Sha256, value: ValueRef<'_>) {
+    let sized = |hash: &mut Sha256, tag: u8, bytes: &[u8]| {
+        hash.update([tag]);
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    match value {
+        ValueRef::Null => hash.update([0]),
+        ValueRef::Integer(number) => {
+            hash.update([1]);
+            hash.update(number.to_be_bytes());
+        }
+        ValueRef::Real(number) => {
+            hash.update([2]);
+            hash.update(number.to_bits().to_be_bytes());
+        }
+        ValueRef::Text(text) => sized(hash, 3, text),
+        ValueRef::Blob(bytes) => sized(hash, 4, bytes),
+    }
+}

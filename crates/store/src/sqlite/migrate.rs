@@ -1,0 +1,73 @@
+//! Brings a ledger's schema up to this release's: numbered steps, each one transaction.
+//!
+//! A step that was applied is never edited: its checksum is stored and compared. A ledger that a
+//! later release has touched is refused rather than misread.
+
+use crate::Error;
+use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest, Sha256};
+
+/// Every step, in order: name and SQL.
+pub const MIGRATIONS: &[(&str, &str)] =
+    &[("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql"))];
+
+/// The number of this release's schema.
+pub const SCHEMA: usize = MIGRATIONS.len();
+
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    connection.execute_batch(
+        "-- migrate::migrate
+        create table if not exists migration (
+            number   integer primary key,
+            name     text not null,
+            checksum blob not null
+        ) strict;",
+    )?;
+    let applied: usize = connection.query_row(
+        "-- migrate::migrate
+        select coalesce(max(number), 0) from migration",
+        [],
+        |row| row.get(0),
+    )?;
+    if applied > SCHEMA {
+        return Err(Error::Newer(format!(
+            "ledger.db has schema {applied} and this release knows {SCHEMA}: \
+             start the release that wrote it, or a later one"
+        )));
+    }
+    for (place, (name, sql)) in MIGRATIONS.iter().enumerate() {
+        step(connection, place + 1, name, sql)?;
+    }
+    Ok(())
+}
+
+fn step(connection: &mut Connection, number: usize, name: &str, sql: &str) -> Result<(), Error> {
+    let checksum: [u8; 32] = Sha256::digest(sql).into();
+    let tx = connection.transaction()?;
+    let applied: Option<[u8; 32]> = tx
+        .query_row(
+            "-- migrate::step
+            select checksum from migration where number = ?1",
+            [number],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match applied {
+        Some(applied) if applied == checksum => return Ok(()),
+        Some(_) => {
+            return Err(Error::Corrupt {
+                place: "ledger.db".to_owned(),
+                detail: format!("its schema step {name} is not the one of this release"),
+            });
+        }
+        None => {}
+    }
+    tx.execute_batch(sql)?;
+    tx.execute(
+        "-- migrate::step
+        insert into migration (number, name, checksum) values (?1, ?2, ?3)",
+        (number, name, checksum),
+    )?;
+    tx.commit()?;
+    Ok(())
+}

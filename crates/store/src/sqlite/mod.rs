@@ -1,0 +1,361 @@
+//! The embedded store: setup, commands, verdicts, conversions and entries in SQLite; clicks and
+//! hits in [`Facts`].
+//!
+//! One connection writes, behind a lock that only [`Store::apply`] takes; two threads read.
+//! `synchronous = normal`: a power cut may roll back the last transactions together with the
+//! position, and the journal applies them again.
+
+mod apply;
+mod command;
+mod conversion;
+mod digest;
+mod migrate;
+mod read;
+mod report;
+mod row;
+mod setup;
+mod verdict;
+mod verify;
+
+pub use migrate::{MIGRATIONS, SCHEMA};
+
+use crate::facts::{self, Facts};
+use crate::list::{
+    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredVerdict,
+    VerdictFilter,
+};
+use crate::{Applied, Error, Store};
+use async_trait::async_trait;
+use domain::click::Click;
+use domain::click_id::{ClickId, Keyring};
+use domain::id::{ConversionId, Position};
+use domain::ledger::{self, Conversion, Decision, Entry, Occasion, Read};
+use domain::record::Stamped;
+use domain::report as question;
+use domain::setup::Setup;
+use domain::time::Timestamp;
+use read::Readers;
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// How many records may be applied before the position is written, where they change nothing in
+/// the ledger: this many clicks are looked at once more after a restart.
+const POSITION_LAG_MAX: u64 = 100_000;
+/// SQLite's page cache of the writing connection, in KiB.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
+/// The same of each reading connection.
+const READER_CACHE_KIB: i64 = 8 * 1024;
+/// How long a batch waits for the facts to be sealed; then it goes on all the same.
+const ROOM_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long a connection waits for another's lock.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+/// Judges one hit; [`ledger::decide`] outside of tests.
+pub type Decide = fn(&Setup, &Read<'_>, ledger::Facts<'_>, Occasion) -> Decision;
+
+/// What a store is opened with.
+pub struct Options {
+    /// Whose records it holds.
+    pub journal_id: [u8; 16],
+    pub keyring: Keyring,
+    pub decide: Decide,
+}
+
+/// The embedded store.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    readers: Readers,
+    facts: Arc<Facts>,
+}
+
+struct Writer {
+    connection: Connection,
+    facts: Arc<Facts>,
+    keyring: Keyring,
+    decide: Decide,
+    /// As it stands after every record that was applied.
+    setup: Setup,
+    state: State,
+    /// The position that is written.
+    saved: Position,
+}
+
+/// Where the ledger stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    position: Position,
+    next_conversion: ConversionId,
+    chain: [u8; 32],
+    entries: u64,
+}
+
+impl SqliteStore {
+    /// Opens the ledger at `path`, makes it where it is missing, and brings its schema up to
+    /// this release's. Refuses a newer schema, and the ledger of another journal.
+    pub fn open(path: &Path, facts: Arc<Facts>, options: Options) -> Result<Self, Error> {
+        let mut connection = connect(path, WRITER_CACHE_KIB)?;
+        migrate::migrate(&mut connection)?;
+        State::begin(&connection, options.journal_id)?;
+        let state = State::load(&connection, options.journal_id)?;
+        let setup = setup::load(&connection)?;
+        let saved = state.position;
+        let readers = Readers::start(path)?;
+        let writer = Writer {
+            connection,
+            facts: facts.clone(),
+            keyring: options.keyring,
+            decide: options.decide,
+            setup,
+            state,
+            saved,
+        };
+        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers, facts })
+    }
+
+    /// Copies the write-ahead log into the ledger's file, so that it stays short. It runs beside
+    /// readers and writers; what they hold up is copied the next time.
+    pub async fn checkpoint(&self) -> Result<(), Error> {
+        self.readers
+            .read(|connection| {
+                connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Copies all of the write-ahead log into the ledger's file and syncs it: what has been
+    /// applied is then durable without the journal.
+    pub async fn checkpoint_fully(&self) -> Result<(), Error> {
+        self.writer().save_position()?;
+        self.readers
+            .read(|connection| {
+                let busy: i64 =
+                    connection.query_row("pragma wal_checkpoint(full)", [], |row| row.get(0))?;
+                if busy == 0 {
+                    return Ok(());
+                }
+                Err(Error::Unavailable("a reader holds the write-ahead log".to_owned()))
+            })
+            .await
+    }
+
+    /// Writes a consistent copy of the ledger to `path`, which must not exist.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), Error> {
+        let (own, path) = (self.path.clone(), path.to_owned());
+        self.readers
+            .read(move |_| {
+                // The reading connections may not write, not even to another file.
+                let connection = connect(&own, READER_CACHE_KIB)?;
+                let path = path.to_string_lossy();
+                connection.execute("-- sqlite::copy_to\nvacuum into ?1", [path])?;
+                Ok(())
+            })
+            .await
+    }
+
+    fn writer(&self) -> std::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().expect("a panic while writing ends the process")
+    }
+}
+
+impl Writer {
+    /// Writes the position, where only clicks have moved it.
+    fn save_position(&mut self) -> Result<(), Error> {
+        if self.saved != self.state.position {
+            self.state.save(&self.connection)?;
+            self.saved = self.state.position;
+        }
+        Ok(())
+    }
+}
+
+/// A hit as far as the facts or the journal still have it.
+fn kept_hit(facts: &Facts, position: Position) -> Result<Option<KeptHit>, Error> {
+    let stored = facts.read_hit(position)?;
+    Ok(stored.map(|stored| KeptHit {
+        at: stored.at,
+        digest: stored.digest,
+        method: stored.method,
+        path: stored.path,
+        hit: stored.request,
+    }))
+}
+
+impl State {
+    fn begin(connection: &Connection, journal_id: [u8; 16]) -> Result<(), Error> {
+        connection.execute(
+            "-- sqlite::begin
+            insert into state (id, journal_id, position, next_conversion, chain, entries)
+            values (1, :journal_id, 0, 1, :chain, 0)
+            on conflict do nothing",
+            rusqlite::named_params! {
+                ":journal_id": journal_id,
+                ":chain": Entry::genesis(journal_id),
+            },
+        )?;
+        Ok(())
+    }
+
+    fn load(connection: &Connection, journal_id: [u8; 16]) -> Result<Self, Error> {
+        let (own, state) = connection.query_row(
+            "-- sqlite::load
+            select journal_id, position, next_conversion, chain, entries from state",
+            [],
+            |row| {
+                let own: [u8; 16] = row.get("journal_id")?;
+                let state = Self {
+                    position: Position(row.get("position")?),
+                    next_conversion: ConversionId(row.get("next_conversion")?),
+                    chain: row.get("chain")?,
+                    entries: row.get("entries")?,
+                };
+                Ok((own, state))
+            },
+        )?;
+        if own != journal_id {
+            return Err(Error::Corrupt {
+                place: "ledger.db".to_owned(),
+                detail: "it belongs to another journal than the one beside it".to_owned(),
+            });
+        }
+        Ok(state)
+    }
+
+    fn save(&self, connection: &Connection) -> Result<(), Error> {
+        connection
+            .prepare_cached(
+                "-- sqlite::save
+                update state set position = :position, next_conversion = :next_conversion,
+                    chain = :chain, entries = :entries",
+            )?
+            .execute(rusqlite::named_params! {
+                ":position": self.position.0,
+                ":next_conversion": self.next_conversion.0,
+                ":chain": self.chain,
+                ":entries": self.entries,
+            })?;
+        Ok(())
+    }
+}
+
+/// A connection as this store uses it.
+fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    // Checkpoints are made on a thread of their own, not inside a commit.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { place: "ledger.db".to_owned(), detail: error.to_string() }
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<facts::Error> for Error {
+    fn from(error: facts::Error) -> Self {
+        match error {
+            facts::Error::Io { .. } => Self::Unavailable(error.to_string()),
+            facts::Error::Corrupt { path, detail } => {
+                Self::Corrupt { place: path.display().to_string(), detail }
+            }
+            facts::Error::Journal { detail } => {
+                Self::Corrupt { place: "the journal".to_owned(), detail }
+            }
+            facts::Error::TooManyGroups => Self::TooLarge(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn position(&self) -> Result<Position, Error> {
+        Ok(self.writer().state.position)
+    }
+
+    async fn apply(
+        &self,
+        records: &[Stamped<'_>],
+        quarantined: &[Position],
+        decided_at: Timestamp,
+    ) -> Result<Vec<Applied>, Error> {
+        // Where sealing cannot keep up, applying slows down rather than filling the memory.
+        self.facts.wait_for_room(ROOM_WITHIN);
+        self.writer().apply(records, quarantined, decided_at)
+    }
+
+    async fn setup(&self) -> Result<Setup, Error> {
+        Ok(self.writer().setup.clone())
+    }
+
+    async fn click(&self, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {
+        let found = self.facts.find(&[id], Position(u64::MAX))?.pop().flatten();
+        let Some(found) = found else { return Ok(None) };
+        let mut click = found.click;
+        if let Some(personal) = self.facts.read_personal(found.position)? {
+            click.personal = personal;
+        }
+        Ok(Some((found.position, click)))
+    }
+
+    async fn conversion(
+        &self,
+        id: ConversionId,
+    ) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error> {
+        self.readers.read(move |connection| conversion::with_entries(connection, id)).await
+    }
+
+    async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error> {
+        let filter = filter.clone();
+        self.readers.read(move |connection| conversion::list(connection, &filter)).await
+    }
+
+    async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {
+        self.readers.read(move |connection| verdict::find(connection, position)).await
+    }
+
+    async fn verdicts(&self, filter: &VerdictFilter) -> Result<Page<StoredVerdict>, Error> {
+        let filter = filter.clone();
+        self.readers.read(move |connection| verdict::list(connection, &filter)).await
+    }
+
+    async fn hit(&self, position: Position) -> Result<Option<KeptHit>, Error> {
+        kept_hit(&self.facts, position)
+    }
+
+    async fn command(&self, position: Position) -> Result<Option<StoredCommand>, Error> {
+        self.readers.read(move |connection| command::find(connection, position)).await
+    }
+
+    async fn command_by_key(&self, actor: &str, key: &str) -> Result<Option<StoredCommand>, Error> {
+        let (actor, key) = (actor.to_owned(), key.to_owned());
+        self.readers.read(move |connection| command::by_key(connection, &actor, &key)).await
+    }
+
+    async fn report(&self, query: &question::Query) -> Result<question::Answer, Error> {
+        let (query, facts) = (query.clone(), self.facts.clone());
+        self.readers.read(move |connection| report::answer(connection, &facts, &query)).await
+    }
+
+    async fn digest(&self) -> Result<[u8; 32], Error> {
+        self.readers.read(digest::digest).await
+    }
+
+    async fn verify(&self) -> Result<Vec<Fault>, Error> {
+        self.readers.read(verify::verify).await
+    }
+}

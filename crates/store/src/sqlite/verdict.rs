@@ -1,0 +1,152 @@
+//! Verdicts: what became of each hit. One row a hit, written with the effects of its decision.
+
+use super::conversion::page;
+use super::row::{
+    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, optional_word, word,
+};
+use crate::Error;
+use crate::list::{PAGE_ROWS_MAX, Page, StoredVerdict, VerdictFilter};
+use domain::click::Label;
+use domain::contract::Profile;
+use domain::conversion::Status;
+use domain::id::{CampaignId, ConversionId, Position, PublisherId};
+use domain::ledger::Home;
+use domain::reason::{Flags, Reason, Verdict};
+use domain::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
+
+pub(super) fn find(
+    connection: &Connection,
+    position: Position,
+) -> Result<Option<StoredVerdict>, Error> {
+    connection
+        .prepare_cached(
+            "-- verdict::find
+            select * from verdict where position = ?1",
+        )?
+        .query_row([integer(position.0)], |row| Ok(read(row)))
+        .optional()?
+        .transpose()
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &VerdictFilter,
+) -> Result<Page<StoredVerdict>, Error> {
+    let mut conditions = Conditions::default();
+    conditions.add("home = ?", filter.click_id.map(|id| Home::of(id).0));
+    conditions.add("click_id = ?", filter.click_id.map(|id| id.to_bytes().to_vec()));
+    conditions.add("txn_id = ?", filter.txn_id.clone());
+    conditions.add("campaign_id = ?", filter.campaign_id.map(|id| i64::from(id.0)));
+    conditions.add("conversion_id = ?", filter.conversion_id.map(|id| integer(id.0)));
+    conditions.add("verdict = ?", filter.verdict.map(|verdict| verdict.name().to_owned()));
+    conditions.add("reason = ?", filter.reason.map(|reason| reason.name().to_owned()));
+    conditions.add("at >= ?", filter.from.map(Timestamp::as_us));
+    conditions.add("at < ?", filter.to.map(Timestamp::as_us));
+    conditions.add("position < ?", filter.before.map(integer));
+    let limit = filter.limit.clamp(1, PAGE_ROWS_MAX);
+    let sql = format!(
+        "-- verdict::list
+        select * from verdict where {} order by position desc limit {}",
+        conditions.sql(),
+        limit + 1
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params_from_iter(conditions.into_values()), |row| Ok(read(row)))?;
+    let mut items = Vec::new();
+    for row in rows {
+        items.push(row??);
+    }
+    Ok(page(items, limit, |verdict: &StoredVerdict| verdict.position.0))
+}
+
+/// Writes a verdict; one that was parked may be replaced when it is decided again.
+pub(super) fn save(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
+    let marks = vec!["?"; LABELS].join(", ");
+    let mut statement = connection.prepare_cached(&format!(
+        "-- verdict::save
+        insert or replace into verdict (position, home, at, decided_at, verdict, reason,
+            parameter, nearest, detail, flags, contract, click_id, campaign_id, publisher_id,
+            goal, txn_id, original, conversion_id, status, is_test, profile, {LABEL_COLUMNS})
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {marks})"
+    ))?;
+    let home = new.click_id.map(|id| Home::of(id).0);
+    let (at, decided_at) = (new.at.as_us(), new.decided_at.as_us());
+    let (verdict, reason) = (new.verdict.name(), new.reason.map(Reason::name));
+    let click_id = new.click_id.map(domain::click_id::ClickId::to_bytes);
+    let campaign_id = new.campaign_id.map(|id| id.0);
+    let publisher_id = new.publisher_id.map(|id| id.0);
+    let original = new.original.map(|position| position.0);
+    let conversion_id = new.conversion_id.map(|id| id.0);
+    let (status, flags) = (new.status.map(Status::name), new.flags.bits());
+    let profile = profile_name(new.profile);
+    let labels: Vec<Option<&str>> =
+        Label::ALL.into_iter().map(|label| new.labels.get(label)).collect();
+    let first: [&dyn ToSql; 21] = [
+        &new.position.0,
+        &home,
+        &at,
+        &decided_at,
+        &verdict,
+        &reason,
+        &new.parameter,
+        &new.nearest,
+        &new.detail,
+        &flags,
+        &new.contract,
+        &click_id,
+        &campaign_id,
+        &publisher_id,
+        &new.goal,
+        &new.txn_id,
+        &original,
+        &conversion_id,
+        &status,
+        &new.is_test,
+        &profile,
+    ];
+    let mut values = first.to_vec();
+    values.extend(labels.iter().map(|label| label as &dyn ToSql));
+    statement.execute(values.as_slice())?;
+    Ok(())
+}
+
+fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Receipt => "receipt",
+        Profile::Acknowledge => "acknowledge",
+    }
+}
+
+fn profile_from_name(name: &str) -> Option<Profile> {
+    [Profile::Receipt, Profile::Acknowledge]
+        .into_iter()
+        .find(|profile| profile_name(*profile) == name)
+}
+
+fn read(row: &Row<'_>) -> Result<StoredVerdict, Error> {
+    Ok(StoredVerdict {
+        position: Position(row.get("position")?),
+        at: Timestamp::from_us(row.get("at")?),
+        decided_at: Timestamp::from_us(row.get("decided_at")?),
+        verdict: word(row, "verdict", Verdict::from_name)?,
+        reason: optional_word(row, "reason", Reason::from_name)?,
+        parameter: row.get("parameter")?,
+        nearest: row.get("nearest")?,
+        detail: row.get("detail")?,
+        flags: Flags::from_bits(row.get("flags")?),
+        contract: row.get("contract")?,
+        profile: word(row, "profile", profile_from_name)?,
+        click_id: click_id(row)?,
+        campaign_id: row.get::<_, Option<u32>>("campaign_id")?.map(CampaignId),
+        publisher_id: row.get::<_, Option<u32>>("publisher_id")?.map(PublisherId),
+        goal: row.get("goal")?,
+        txn_id: row.get("txn_id")?,
+        original: row.get::<_, Option<u64>>("original")?.map(Position),
+        conversion_id: row.get::<_, Option<u64>>("conversion_id")?.map(ConversionId),
+        status: optional_word(row, "status", Status::from_name)?,
+        is_test: row.get("is_test")?,
+        labels: labels(row)?,
+    })
+}

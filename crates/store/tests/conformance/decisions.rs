@@ -1,0 +1,174 @@
+//! Hits and commands through the store: what is recorded, once, and what can be asked.
+
+use super::world::{World, shown};
+use domain::command::{Act, Answer, Idempotency, Outcome};
+use domain::conversion::Status;
+use domain::id::ConversionId;
+use domain::ledger::Cause;
+use domain::money::{Currency, Micros};
+use domain::reason::{Reason, Verdict};
+use domain::report::{Dimension, Query, Test, Value};
+use store::Store;
+use store::list::{ConversionFilter, VerdictFilter};
+
+#[tokio::test]
+async fn a_resent_postback_is_a_duplicate() {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    let mut verdicts = Vec::new();
+    for query in [
+        "click_id={click}&txn_id=order-1",
+        "click_id={click}&txn_id=order-2",
+        "click_id={click}&txn_id=order-1",
+        "click_id={click}&txn_id=order-1&goal=sale&revenue=9.99",
+    ] {
+        verdicts.push(world.hit(click, query).await);
+    }
+    let shown: Vec<String> = verdicts.iter().map(shown).collect();
+    assert_eq!(shown, ["recorded", "recorded", "duplicate already_processed", "recorded"]);
+    assert_eq!(verdicts[2].original, Some(verdicts[0].position));
+    assert_eq!(verdicts[2].conversion_id, verdicts[0].conversion_id);
+}
+
+#[tokio::test]
+async fn the_life_of_a_conversion_is_in_its_entries() {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    for (status, verdict) in [
+        ("pending", "recorded"),
+        ("approved", "updated"),
+        ("pending", "duplicate already_processed"),
+        ("reversed", "updated"),
+        ("approved", "duplicate already_processed"),
+        ("rejected", "refused transition_not_allowed"),
+    ] {
+        let query = format!("click_id={{click}}&txn_id=1&status={status}");
+        assert_eq!(shown(&world.hit(click, &query).await), verdict, "{status}");
+    }
+    let (conversion, entries) = world.store.conversion(ConversionId(1)).await.unwrap().unwrap();
+    assert_eq!(conversion.status, Status::Reversed);
+    assert_eq!(conversion.external_id, b"ext");
+    let deltas: Vec<_> = entries.iter().map(|one| (one.entry.to, one.entry.revenue.0)).collect();
+    let expected =
+        [(Status::Pending, 0), (Status::Approved, 2_500_000), (Status::Reversed, -2_500_000)];
+    assert_eq!(deltas, expected);
+    assert_eq!(world.store.verify().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_person_changes_a_status_with_a_reason() {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    world.hit(click, "click_id={click}").await;
+    let id = ConversionId(1);
+    let reverse = |reason: &str| Act::ChangeConversionStatus {
+        id,
+        to: Status::Reversed,
+        reason: reason.to_owned(),
+    };
+    assert!(matches!(world.act(reverse(" ")).await, Outcome::Failed(_)), "a reason is needed");
+    assert_eq!(world.done(reverse("charged back")).await, Answer::Conversion(id));
+    let failed = world.act(reverse("again")).await;
+    let Outcome::Failed(failure) = failed else { panic!("{failed:?}") };
+    assert_eq!(failure.code, "transition_not_allowed");
+    let (conversion, entries) = world.store.conversion(id).await.unwrap().unwrap();
+    assert_eq!(conversion.paid_revenue, Micros::ZERO);
+    assert_eq!(entries.len(), 2);
+    let expected = entries[1].entry.hash(&entries[0].hash);
+    assert_eq!(entries[1].hash, expected, "each hash takes in the one before");
+    let Cause::Command(position) = entries[1].entry.cause else { panic!("a person did it") };
+    let command = world.store.command(position).await.unwrap().unwrap().command;
+    assert_eq!(command.act, reverse("charged back"));
+    let missing = Act::ChangeConversionStatus {
+        id: ConversionId(99),
+        to: Status::Reversed,
+        reason: "x".to_owned(),
+    };
+    let Outcome::Failed(failure) = world.act(missing).await else { panic!("it is not there") };
+    assert_eq!(failure.code, "not_found");
+    assert_eq!(world.store.verify().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_gives_the_stored_answer() {
+    let mut world = World::new().await;
+    let key =
+        |request: &str| Some(Idempotency { key: "k".to_owned(), request: request.to_owned() });
+    let create = |name: &str| Act::CreateAdvertiser { name: name.to_owned() };
+    let first = world.command(create("A"), key("1")).await;
+    let again = world.command(create("A"), key("1")).await;
+    assert_eq!(first, again);
+    let other = world.command(create("B"), key("2")).await;
+    let Outcome::Failed(failure) = other else { panic!("{other:?}") };
+    assert_eq!(failure.code, "idempotency_key_reused");
+    assert_eq!(world.store.setup().await.unwrap().advertisers.len(), 2);
+    let stored = world.store.command_by_key("tester", "k").await.unwrap().unwrap();
+    assert_eq!(stored.outcome, first);
+}
+
+#[tokio::test]
+async fn hits_are_found_by_what_is_known_of_them() {
+    let mut world = World::new().await;
+    let (one, other) = (world.click("us").await, world.click("ca").await);
+    world.hit(one, "click_id={click}&txn_id=a").await;
+    world.hit(one, "click_id={click}&txn_id=a").await;
+    world.hit(other, "click_id={click}&txn_id=b&status=maybe").await;
+    world.hit(other, "txn_id=b").await;
+    let count = async |filter: VerdictFilter| {
+        let filter = VerdictFilter { limit: 100, ..filter };
+        world.store.verdicts(&filter).await.unwrap().items.len()
+    };
+    assert_eq!(count(VerdictFilter::default()).await, 4);
+    assert_eq!(count(VerdictFilter { click_id: Some(one), ..Default::default() }).await, 2);
+    let txn_id = Some("b".to_owned());
+    assert_eq!(count(VerdictFilter { txn_id, ..Default::default() }).await, 1);
+    let reason = Some(Reason::MissingParameter);
+    assert_eq!(count(VerdictFilter { reason, ..Default::default() }).await, 1);
+    let verdict = Some(Verdict::Refused);
+    assert_eq!(count(VerdictFilter { verdict, ..Default::default() }).await, 2);
+    let first = VerdictFilter { limit: 3, ..Default::default() };
+    let page = world.store.verdicts(&first).await.unwrap();
+    assert_eq!(page.items.len(), 3);
+    let rest = VerdictFilter { before: page.next, ..first };
+    let rest = world.store.verdicts(&rest).await.unwrap();
+    assert_eq!((rest.items.len(), rest.next), (1, None));
+    let of_click = ConversionFilter { click_id: Some(one), limit: 10, ..Default::default() };
+    assert_eq!(world.store.conversions(&of_click).await.unwrap().items.len(), 1);
+    let approved =
+        ConversionFilter { status: Some(Status::Pending), limit: 10, ..Default::default() };
+    assert_eq!(world.store.conversions(&approved).await.unwrap().items.len(), 0);
+}
+
+#[tokio::test]
+async fn a_report_counts_clicks_hits_and_money_alike() {
+    let mut world = World::new().await;
+    let (us, ca) = (world.click("us").await, world.click("ca").await);
+    world.click("us").await;
+    world.hit(us, "click_id={click}").await;
+    world.hit(ca, "click_id={click}&status=pending").await;
+    world.hit(ca, "click_id={click}&status=maybe").await;
+    let sub1 = Dimension::from_name("sub1").unwrap();
+    let day = |at: domain::time::Timestamp| at.plus_days(1);
+    let query = Query {
+        day_bounds: vec![super::world::BEGIN, day(super::world::BEGIN)],
+        group_by: vec![Dimension::Day, sub1],
+        campaign_id: Some(world.campaign),
+        publisher_id: None,
+        test: Test::Without,
+    };
+    let answer = world.store.report(&query).await.unwrap();
+    let group = |sub1: &str| vec![Value::Day(0), Value::Text(sub1.to_owned())];
+    let us = &answer[&group("us")];
+    assert_eq!((us.clicks, us.hits, us.refused, us.approved), (2, 1, 0, 1));
+    assert_eq!(us.money[&Currency::USD].revenue, Micros(2_500_000));
+    assert_eq!(us.money[&Currency::USD].payout, Micros(1_750_000));
+    let ca = &answer[&group("ca")];
+    assert_eq!((ca.clicks, ca.hits, ca.refused, ca.pending), (1, 2, 1, 1));
+    assert_eq!(ca.money[&Currency::USD].revenue, Micros::ZERO);
+    let whole = Query { group_by: Vec::new(), ..query };
+    let answer = world.store.report(&whole).await.unwrap();
+    assert_eq!(answer[&vec![]].clicks, 3);
+    let test = Query { test: Test::Only, ..whole };
+    let answer = world.store.report(&test).await.unwrap();
+    assert_eq!(answer.get(&vec![]).map_or(0, |sums| sums.clicks + sums.hits), 0);
+}

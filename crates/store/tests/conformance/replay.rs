@@ -1,0 +1,122 @@
+//! The same records give the same state, however they are cut into batches and however often
+//! they are given.
+
+use super::world::{Memory, World, open, shown};
+use domain::command::{Act, Answer, Outcome};
+use domain::ledger::{self, Decision, Facts, Occasion, Read};
+use domain::record::{Record, Stamped};
+use domain::setup::Setup;
+use store::{Error, Store};
+
+/// A day in the life of a network, in records that are applied.
+async fn busy_world() -> World {
+    let mut world = World::new().await;
+    let mut clicks = Vec::new();
+    for number in 0..40 {
+        let sub = format!("s{}", number % 3);
+        clicks.push(world.click(&sub).await);
+        let click = clicks[number / 2];
+        let status = ["approved", "pending", "reversed", "rejected", "what"][number % 5];
+        let query = format!("click_id={{click}}&txn_id={}&status={status}", number % 4);
+        world.hit(click, &query).await;
+        if number % 10 == 3 {
+            let name = format!("Advertiser {number}");
+            world.act(Act::CreateAdvertiser { name }).await;
+        }
+    }
+    let tick = world.record(Record::Tick);
+    world.apply(&[tick]).await.unwrap();
+    world
+}
+
+async fn replayed(records: &[Stamped<'static>], cut: impl Fn(usize) -> usize) -> [u8; 32] {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = Memory::default();
+    *memory.0.lock().unwrap() = records.to_vec();
+    let store = open(dir.path(), &memory, ledger::decide).unwrap();
+    let mut rest = records;
+    let mut number = 0;
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(cut(number).clamp(1, rest.len()));
+        // Another clock: only `decided_at` may see it.
+        let now = super::world::BEGIN.plus_days(900);
+        store.apply(batch, &[], now).await.unwrap();
+        // A batch given again changes nothing.
+        assert_eq!(store.apply(batch, &[], now).await.unwrap(), []);
+        rest = after;
+        number += 1;
+    }
+    assert_eq!(store.verify().await.unwrap(), []);
+    store.digest().await.unwrap()
+}
+
+#[tokio::test]
+async fn replaying_into_an_empty_store_gives_the_same_digest() {
+    let world = busy_world().await;
+    let digest = world.store.digest().await.unwrap();
+    let records = world.records();
+    for cut in [|_| 1, |_| 7, |_| 1_000, |number| 1 + number * number % 13] {
+        assert_eq!(replayed(&records, cut).await, digest);
+    }
+    let shorter = &records[..records.len() - 2];
+    assert_ne!(replayed(shorter, |_| 5).await, digest, "the digest sees the last hit");
+}
+
+#[tokio::test]
+async fn a_store_goes_on_where_it_was_closed() {
+    let mut world = busy_world().await;
+    let position = world.store.position().await.unwrap();
+    let memory = world.memory.clone();
+    let again = open(&world.dir, &memory, ledger::decide).unwrap();
+    // Clicks since the last seal live in memory: they are handed over again.
+    let records = world.records();
+    again.apply(&records, &[], world.now).await.unwrap();
+    assert_eq!(again.position().await.unwrap(), position);
+    world.store = again;
+    let click = world.click("later").await;
+    assert_eq!(shown(&world.hit(click, "click_id={click}").await), "recorded");
+    assert_eq!(world.store.verify().await.unwrap(), []);
+}
+
+fn panics_at_boom(
+    setup: &Setup,
+    read: &Read<'_>,
+    facts: Facts<'_>,
+    occasion: Occasion,
+) -> Decision {
+    let postback = read.postback();
+    assert!(!postback.is_ok_and(|postback| postback.txn_id.as_deref() == Some("boom")), "boom");
+    ledger::decide(setup, read, facts, occasion)
+}
+
+#[tokio::test]
+async fn a_decision_that_panics_is_quarantined_and_the_rest_goes_on() {
+    let mut world = World::deciding_with(panics_at_boom).await;
+    let click = world.click("us").await;
+    let records = [
+        world.hit_record(click, "click_id={click}&txn_id=1"),
+        world.hit_record(click, "click_id={click}&txn_id=boom"),
+        world.hit_record(click, "click_id={click}&txn_id=2"),
+    ];
+    let before = world.store.digest().await.unwrap();
+    let error = world.apply(&records).await.unwrap_err();
+    let planted = records[1].position;
+    assert!(matches!(error, Error::Panicked { position, .. } if position == planted), "{error}");
+    assert_eq!(world.store.digest().await.unwrap(), before, "nothing of the batch was applied");
+    let applied = world.store.apply(&records, &[planted], world.now).await.unwrap();
+    let verdicts: Vec<String> =
+        applied.into_iter().map(|one| shown(&super::world::decided(one))).collect();
+    assert_eq!(verdicts, ["recorded", "parked internal_error", "recorded"]);
+
+    // The next release decides it: the hit counts, at the time it arrived.
+    world.store = open(&world.dir, &world.memory, ledger::decide).unwrap();
+    let records = world.records();
+    world.store.apply(&records, &[planted], world.now).await.unwrap();
+    let redecide = Act::Redecide { position: planted };
+    assert_eq!(world.done(redecide.clone()).await, Answer::Hit(planted));
+    let verdict = world.store.verdict(planted).await.unwrap().unwrap();
+    assert_eq!(shown(&verdict), "recorded");
+    let Outcome::Failed(failure) = world.act(redecide).await else { panic!("it is decided") };
+    assert_eq!(failure.code, "not_parked");
+    assert_eq!(world.store.verify().await.unwrap(), []);
+}

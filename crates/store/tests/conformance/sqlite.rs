@@ -1,0 +1,81 @@
+//! What the embedded store promises beyond the trait: its file guards itself.
+
+use super::world::{Memory, World, open};
+use domain::ledger;
+use rusqlite::Connection;
+use store::{Error, Store};
+
+fn tampered(world: &World, sql: &str) -> rusqlite::Result<()> {
+    Connection::open(world.dir.join("ledger.db"))?.execute_batch(sql)
+}
+
+async fn world_with_a_conversion() -> World {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    world.hit(click, "click_id={click}&txn_id=1&status=pending").await;
+    world.hit(click, "click_id={click}&txn_id=1&status=approved").await;
+    world
+}
+
+#[tokio::test]
+async fn entries_and_setup_are_never_changed_or_deleted() {
+    let world = world_with_a_conversion().await;
+    for sql in [
+        "update entry set revenue = 0",
+        "delete from entry",
+        "update setup set body = '{}'",
+        "delete from setup",
+    ] {
+        let error = tampered(&world, sql).unwrap_err().to_string();
+        assert!(error.contains("never"), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn verify_says_where_a_ledger_was_tampered_with() {
+    let open_gate = "drop trigger entry_is_never_changed; drop trigger entry_is_never_deleted;";
+    for (sql, place) in [
+        ("update entry set revenue = revenue + 1 where number = 2", "entry 2"),
+        ("update entry set at = at + 1 where number = 1", "entry 1"),
+        ("delete from entry where number = 1", "entry 1"),
+        ("delete from entry where number = 2", "state"),
+        ("update conversion set paid_payout = 0", "conversion 1"),
+        ("update conversion set status = 'pending'", "conversion 1"),
+        ("update conversion set publisher_id = 2", "conversion 1"),
+        ("delete from conversion", "conversion 1"),
+        ("delete from verdict", "conversion 1"),
+        ("update state set chain = zeroblob(32)", "state"),
+    ] {
+        let world = world_with_a_conversion().await;
+        tampered(&world, &format!("{open_gate} {sql}")).unwrap();
+        let faults = world.store.verify().await.unwrap();
+        assert!(faults.iter().any(|fault| fault.place == place), "{sql}: {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_later_release_or_another_journal_is_refused() {
+    let world = World::new().await;
+    let again = || open(&world.dir, &Memory::default(), ledger::decide).map(|_| ());
+    again().unwrap();
+    tampered(&world, "update state set journal_id = zeroblob(16)").unwrap();
+    let error = again().unwrap_err();
+    assert!(error.to_string().contains("another journal"), "{error}");
+    tampered(&world, "update migration set checksum = zeroblob(32)").unwrap();
+    assert!(matches!(again().unwrap_err(), Error::Corrupt { .. }));
+    tampered(&world, "insert into migration values (999, 'later', x'00')").unwrap();
+    assert!(matches!(again().unwrap_err(), Error::Newer(_)));
+}
+
+#[tokio::test]
+async fn a_copy_is_whole() {
+    let world = world_with_a_conversion().await;
+    let copy = world.dir.join("copy.db");
+    world.store.copy_to(&copy).await.unwrap();
+    let count: i64 = Connection::open(&copy)
+        .unwrap()
+        .query_row("select count(*) from entry", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 2);
+    world.store.checkpoint_fully().await.unwrap();
+}

@@ -1,0 +1,267 @@
+//! A store with a journal in memory, and a small network set up in it.
+
+use domain::campaign::Status;
+use domain::click::{Click, Label, Labels, Personal};
+use domain::click_id::{ClickId, Keyring, Minter};
+use domain::command::{Act, Answer, Command, Idempotency, NewCampaign, Outcome};
+use domain::contract::{Contract, Partner};
+use domain::hit::Hit;
+use domain::id::{CampaignId, LinkId, NodeId, Position, PublisherId};
+use domain::ledger;
+use domain::record::{Record, Stamped};
+use domain::time::Timestamp;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use store::disk::RealDisk;
+use store::facts::{self, Facts, Records};
+use store::list::StoredVerdict;
+use store::sqlite::{Decide, Options, SqliteStore};
+use store::{Applied, Effect, Error, Store};
+
+/// Where time begins in a world.
+pub(crate) const BEGIN: Timestamp = Timestamp::from_s(1_780_000_000);
+pub(crate) const JOURNAL_ID: [u8; 16] = [7; 16];
+
+/// Every record, as a journal would have it.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(pub(crate) Arc<Mutex<Vec<Stamped<'static>>>>);
+
+impl Records for Memory {
+    fn scan(
+        &self,
+        from: Position,
+        to: Position,
+        each: &mut dyn FnMut(Stamped<'_>) -> Result<(), facts::Error>,
+    ) -> Result<(), facts::Error> {
+        let records = self.0.lock().unwrap().clone();
+        for record in records {
+            if record.position >= from && record.position < to {
+                each(record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, position: Position) -> Result<Option<Stamped<'static>>, facts::Error> {
+        let records = self.0.lock().unwrap();
+        Ok(records.iter().find(|record| record.position == position).cloned())
+    }
+}
+
+pub(crate) fn keyring() -> Keyring {
+    Keyring::new([(0, [3; 32])]).unwrap()
+}
+
+/// A store in `dir` that decides with `decide`.
+pub(crate) fn open(dir: &Path, memory: &Memory, decide: Decide) -> Result<SqliteStore, Error> {
+    let facts = Facts::open(Arc::new(RealDisk), &dir.join("facts"), Arc::new(memory.clone()))?;
+    let options = Options { journal_id: JOURNAL_ID, keyring: keyring(), decide };
+    SqliteStore::open(&dir.join("ledger.db"), Arc::new(facts), options)
+}
+
+pub(crate) struct World {
+    pub(crate) store: SqliteStore,
+    pub(crate) memory: Memory,
+    pub(crate) now: Timestamp,
+    pub(crate) dir: PathBuf,
+    pub(crate) link: LinkId,
+    pub(crate) campaign: CampaignId,
+    /// Of the campaign's own integration.
+    pub(crate) key: String,
+    minter: Minter,
+    _temporary: tempfile::TempDir,
+}
+
+impl World {
+    /// An active campaign with two goals, two publishers, a link and a test link.
+    pub(crate) async fn new() -> Self {
+        Self::deciding_with(ledger::decide).await
+    }
+
+    pub(crate) async fn deciding_with(decide: Decide) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path().to_owned();
+        let memory = Memory::default();
+        let store = open(&dir, &memory, decide).unwrap();
+        let mut world = Self {
+            store,
+            memory,
+            now: BEGIN,
+            dir,
+            link: LinkId(1),
+            campaign: CampaignId(1),
+            key: "campaign-key".to_owned(),
+            minter: Minter::new(NodeId::new(0).unwrap(), 0),
+            _temporary: temporary,
+        };
+        world.set_up().await;
+        world
+    }
+
+    async fn set_up(&mut self) {
+        let partners = vec![own_partner()];
+        self.done(Act::LoadCatalogue { partners, key: "global-key".to_owned() }).await;
+        self.done(Act::CreateAdvertiser { name: "Acme".to_owned() }).await;
+        self.done(Act::CreatePublisher { name: "News".to_owned() }).await;
+        self.done(Act::CreateCampaign(Box::new(new_campaign()))).await;
+        for to in [Status::PendingApproval, Status::Approved, Status::Active] {
+            let key = self.key.clone();
+            self.done(Act::SetCampaignStatus { id: self.campaign, to, key }).await;
+        }
+        for (token, test) in [("link", false), ("test-link", true)] {
+            self.done(Act::CreateLink {
+                campaign_id: self.campaign,
+                publisher_id: PublisherId(1),
+                token: token.to_owned(),
+                landing_url: None,
+                test,
+            })
+            .await;
+        }
+    }
+
+    /// The next record, not applied.
+    pub(crate) fn record(&mut self, record: Record<'static>) -> Stamped<'static> {
+        self.now = self.now.plus_ms(1);
+        let mut records = self.memory.0.lock().unwrap();
+        let position = Position(records.len() as u64);
+        let stamped = Stamped { position, at: self.now, rules: 1, record };
+        records.push(stamped.clone());
+        stamped
+    }
+
+    pub(crate) async fn apply(&self, records: &[Stamped<'_>]) -> Result<Vec<Applied>, Error> {
+        self.store.apply(records, &[], self.now).await
+    }
+
+    pub(crate) async fn act(&mut self, act: Act) -> Outcome {
+        self.command(act, None).await
+    }
+
+    pub(crate) async fn command(&mut self, act: Act, idempotency: Option<Idempotency>) -> Outcome {
+        let command = Command { actor: "tester".to_owned(), idempotency, act };
+        let record = self.record(Record::Command(Box::new(command)));
+        let applied = self.apply(&[record]).await.unwrap();
+        match applied.into_iter().next().unwrap().effect {
+            Effect::Commanded { outcome, .. } => *outcome,
+            other => panic!("a command has an outcome, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn done(&mut self, act: Act) -> Answer {
+        match self.act(act).await {
+            Outcome::Done(answer) => *answer,
+            Outcome::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    /// A click record, not applied.
+    pub(crate) fn click_record(&mut self, sub1: &str) -> (ClickId, Stamped<'static>) {
+        let now_ms = u64::try_from(self.now.as_ms()).unwrap();
+        let id = self.minter.next(now_ms, self.link, 42);
+        let mut labels = Labels::default();
+        labels.set(Label::Sub(1), sub1.to_owned());
+        let click = Click {
+            id,
+            campaign_id: self.campaign,
+            publisher_id: PublisherId(1),
+            is_live: true,
+            is_test: false,
+            cost: None,
+            external_id: b"ext".to_vec().into(),
+            labels,
+            personal: Personal::default(),
+        };
+        (id, self.record(Record::Click(click)))
+    }
+
+    pub(crate) async fn click(&mut self, sub1: &str) -> ClickId {
+        let (id, record) = self.click_record(sub1);
+        self.apply(&[record]).await.unwrap();
+        id
+    }
+
+    /// A hit record, not applied. `{click}` in the query stands for the click id's text.
+    pub(crate) fn hit_record(&mut self, click: ClickId, query: &str) -> Stamped<'static> {
+        let text = keyring().format(click);
+        let query = query.replace("{click}", text.as_str());
+        let hit = Hit {
+            method: "GET".to_owned(),
+            target: format!("/postback/{}?{query}", self.key).into_bytes(),
+            salt: [9; 16],
+            ..Hit::default()
+        };
+        self.record(Record::Hit(hit))
+    }
+
+    pub(crate) async fn hit(&mut self, click: ClickId, query: &str) -> StoredVerdict {
+        let record = self.hit_record(click, query);
+        let applied = self.apply(&[record]).await.unwrap();
+        decided(applied.into_iter().next().unwrap())
+    }
+
+    pub(crate) fn records(&self) -> Vec<Stamped<'static>> {
+        self.memory.0.lock().unwrap().clone()
+    }
+}
+
+pub(crate) fn decided(applied: Applied) -> StoredVerdict {
+    match applied.effect {
+        Effect::Decided(verdict) => *verdict,
+        other => panic!("a hit is decided, not {other:?}"),
+    }
+}
+
+/// `recorded`, or `refused late_window`.
+pub(crate) fn shown(verdict: &StoredVerdict) -> String {
+    match verdict.reason {
+        Some(reason) => format!("{} {}", verdict.verdict.name(), reason.name()),
+        None => verdict.verdict.name().to_owned(),
+    }
+}
+
+pub(crate) fn own_partner() -> Partner {
+    let contract: Contract = serde_json::from_value(serde_json::json!({
+        "parameters": [
+            {"canonical": "click_id", "names": ["click_id"], "required": true},
+            {"canonical": "goal", "names": ["goal"]},
+            {"canonical": "txn_id", "names": ["txn_id"]},
+            {"canonical": "status", "names": ["status"]},
+            {"canonical": "revenue", "names": ["revenue"]},
+            {"canonical": "sub1", "names": ["sub1"]},
+            {"canonical": "token", "names": ["token"]},
+        ],
+        "statuses": {
+            "absent": "approved",
+            "values": {
+                "approved": ["approved"], "pending": ["pending"],
+                "rejected": ["rejected"], "reversed": ["reversed"],
+            },
+        },
+        "verification": {"token": "token"},
+    }))
+    .unwrap();
+    Partner {
+        name: "counterfoil".to_owned(),
+        title: "Counterfoil".to_owned(),
+        kind: "ours".to_owned(),
+        source: "ours".to_owned(),
+        source_on: "2026-11-20".to_owned(),
+        paths: Vec::new(),
+        contract,
+    }
+}
+
+fn new_campaign() -> NewCampaign {
+    serde_json::from_value(serde_json::json!({
+        "advertiser_id": 1,
+        "name": "Game",
+        "landing_url": "https://shop.example.com/?c={click_id}",
+        "currency": "USD",
+        "goals": [
+            {"key": "install", "default": true, "revenue": "2.50", "payout": "1.75"},
+            {"key": "sale", "revenue": {"from": "postback"}, "payout": "1"},
+        ],
+    }))
+    .unwrap()
+}
