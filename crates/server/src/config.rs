@@ -1,0 +1,277 @@
+//! What an operator can set: one TOML file, and the environment above it.
+//!
+//! Things that change while the server runs (campaigns, links, integrations) are data, not
+//! configuration. Secrets come from the environment or a file of their own, and show as `***`.
+
+use anyhow::{Context, bail};
+use domain::contract::Network;
+use domain::id::NodeId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Every key is also an environment variable: this, and the key in capitals.
+const PREFIX: &str = "COUNTERFOIL_";
+/// Where a configuration is looked for when none is named.
+pub(crate) const FILE: &str = "counterfoil.toml";
+
+/// Everything that can be set, with its default.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where journal, ledger, facts and keys are.
+    pub(crate) data: PathBuf,
+    /// Where clicks, postbacks and the API are answered.
+    pub(crate) listen: SocketAddr,
+    /// Where `/metrics` is answered.
+    pub(crate) metrics_listen: SocketAddr,
+    /// The URL under which the world reaches this server: what links and postback URLs begin
+    /// with. Without it, `http://` and `listen`.
+    pub(crate) external_url: Option<String>,
+    /// Number of this journal, 0 to 1023. Two servers never share one.
+    pub(crate) node: u16,
+    /// Threads that answer requests; 0: as many as there are cores.
+    pub(crate) threads: usize,
+    /// How many connections are open at the most.
+    pub(crate) connections_max: usize,
+    /// How long a client may take to send a request's head, in seconds.
+    pub(crate) header_timeout_s: u64,
+    /// How long it may take to send a body, in seconds.
+    pub(crate) body_timeout_s: u64,
+    /// How long an idle connection is kept, in seconds.
+    pub(crate) idle_timeout_s: u64,
+    /// After how many milliseconds the sender of a postback is told that it was received, where
+    /// there is no verdict yet.
+    pub(crate) answer_within_ms: u64,
+    /// Proxies that tell the client's address in `X-Forwarded-For`.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// What a click gets that cannot be written: `redirect` or `refuse`.
+    pub(crate) when_disk_fails: WhenDiskFails,
+    /// How long a journal segment is kept after all of it is applied and sealed, in days.
+    pub(crate) journal_keep_days: u16,
+    /// How long hits are kept, in days.
+    pub(crate) hits_keep_days: u16,
+    /// How long addresses, user agents and raw requests are kept, in days.
+    pub(crate) personal_data_days: u16,
+    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter of tracing-subscriber.
+    pub(crate) log: String,
+    /// `text` or `json`.
+    pub(crate) log_format: LogFormat,
+    /// The API's key; without it one is made on the first start, and printed once.
+    #[serde(skip_serializing)]
+    pub(crate) admin_key: Option<Secret>,
+}
+
+/// What becomes of a click when the disk does not take it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenDiskFails {
+    /// The visitor goes on; link and time travel in the click id.
+    #[default]
+    Redirect,
+    /// 503.
+    Refuse,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// A secret that does not show.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            metrics_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            external_url: None,
+            node: 0,
+            threads: 0,
+            connections_max: 10_000,
+            header_timeout_s: 10,
+            body_timeout_s: 10,
+            idle_timeout_s: 75,
+            answer_within_ms: 1_500,
+            trusted_proxies: Vec::new(),
+            when_disk_fails: WhenDiskFails::Redirect,
+            journal_keep_days: 3,
+            hits_keep_days: 730,
+            personal_data_days: 90,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            admin_key: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`, or [`FILE`] where that is there, and then the environment. Variables that
+    /// are no key are answered as warnings.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<(Self, Vec<String>)> {
+        let text = match file {
+            Some(file) => std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?,
+            None => std::fs::read_to_string(FILE).unwrap_or_default(),
+        };
+        let mut table: toml::Table = text.parse().context("the configuration is not TOML")?;
+        let mut warnings = Vec::new();
+        for (name, value) in env {
+            let Some(key) = name.strip_prefix(PREFIX) else { continue };
+            let key = key.to_ascii_lowercase();
+            let (key, value) = match key.strip_suffix("_file") {
+                Some(secret) if secret == "admin_key" => {
+                    let value = std::fs::read_to_string(&value)
+                        .with_context(|| format!("{name}: cannot read {value}"))?;
+                    (secret.to_owned(), toml::Value::String(value.trim().to_owned()))
+                }
+                _ => (key.clone(), parse(&key, &value)),
+            };
+            if is_key(&key) {
+                table.insert(key, value);
+            } else {
+                warnings.push(format!("{name} is no setting of this release"));
+            }
+        }
+        let config = Self::deserialize(table).context("the configuration does not read")?;
+        config.check()?;
+        Ok((config, warnings))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if NodeId::new(self.node).is_none() {
+            bail!("node is {} and must be 0 to {}", self.node, NodeId::MAX);
+        }
+        if self.journal_keep_days > self.personal_data_days {
+            bail!(
+                "journal_keep_days ({}) is more than personal_data_days ({}): the journal holds \
+                 personal data too",
+                self.journal_keep_days,
+                self.personal_data_days
+            );
+        }
+        if self.personal_data_days > self.hits_keep_days {
+            bail!(
+                "personal_data_days ({}) is more than hits_keep_days ({})",
+                self.personal_data_days,
+                self.hits_keep_days
+            );
+        }
+        let named = [
+            ("connections_max", self.connections_max as u64),
+            ("header_timeout_s", self.header_timeout_s),
+            ("body_timeout_s", self.body_timeout_s),
+            ("idle_timeout_s", self.idle_timeout_s),
+            ("answer_within_ms", self.answer_within_ms),
+        ];
+        if let Some((name, _)) = named.into_iter().find(|(_, value)| *value == 0) {
+            bail!("{name} must not be 0");
+        }
+        if let Some(url) = &self.external_url {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if !rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' '])) {
+                bail!("external_url is like `https://track.example.com`, not `{url}`");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn node(&self) -> NodeId {
+        NodeId::new(self.node).expect("it was checked")
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    let defaults = toml::Table::try_from(Config::default()).expect("defaults are TOML");
+    // What is none by default does not stand in the table.
+    defaults.contains_key(key) || ["external_url", "admin_key"].contains(&key)
+}
+
+/// A value as TOML where its field is no text, else as it is.
+fn parse(key: &str, value: &str) -> toml::Value {
+    let defaults = toml::Table::try_from(Config::default()).expect("defaults are TOML");
+    let is_text = defaults.get(key).is_none_or(toml::Value::is_str);
+    let parsed = || format!("x = {value}").parse::<toml::Table>().ok()?.remove("x");
+    if is_text { None } else { parsed() }.unwrap_or_else(|| toml::Value::String(value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, env: &[(&str, &str)]) -> anyhow::Result<(Config, Vec<String>)> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("c.toml");
+        std::fs::write(&file, toml)?;
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(Some(&file), env)
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let env = [
+            ("COUNTERFOIL_LISTEN", "0.0.0.0:80"),
+            ("COUNTERFOIL_DATA", "1234"),
+            ("COUNTERFOIL_TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
+            ("PATH", "/bin"),
+        ];
+        let (config, warnings) = load("listen = '127.0.0.1:1'\nnode = 7", &env).unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:80");
+        assert_eq!(config.data, PathBuf::from("1234"), "a path stays text");
+        assert_eq!(config.node, 7);
+        assert_eq!(config.trusted_proxies.len(), 1);
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_warns_and_a_key_in_the_file_is_an_error() {
+        let (_, warnings) = load("", &[("COUNTERFOIL_LISTEM", "x")]).unwrap();
+        assert_eq!(warnings, ["COUNTERFOIL_LISTEM is no setting of this release"]);
+        assert!(load("listem = 1", &[]).is_err());
+    }
+
+    #[test]
+    fn the_admin_key_never_shows() {
+        let (config, _) = load("", &[("COUNTERFOIL_ADMIN_KEY", "s3cret")]).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+        assert!(!toml::to_string(&config).unwrap().contains("s3cret"));
+        assert_eq!(config.admin_key.unwrap().expose(), "s3cret");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for toml in [
+            "node = 1024",
+            "journal_keep_days = 91",
+            "personal_data_days = 800",
+            "answer_within_ms = 0",
+            "external_url = 'track.example.com'",
+            "external_url = 'https://track.example.com/x'",
+        ] {
+            assert!(load(toml, &[]).is_err(), "{toml}");
+        }
+    }
+}

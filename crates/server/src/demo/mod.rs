@@ -1,0 +1,141 @@
+//! `counterfoil demo`: a small network with the integrations of five partners, run with real HTTP
+//! traffic, checked to the last figure, and left running to be played with.
+//!
+//! The server is the same as `serve` starts; everything after that is done from outside, as
+//! operators, visitors and partners do it. What is printed was asked of the server, and compared
+//! with what the story must lead to.
+
+mod api;
+mod clickwall;
+mod figures;
+mod kiwiwall;
+mod peerclick;
+mod pushground;
+mod trackier;
+mod world;
+
+use crate::bench::scratch::Scratch;
+use crate::bench::terminal::bold;
+use crate::config::Config;
+use crate::serve::{self, Served};
+use anyhow::{Context, bail};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use world::World;
+
+/// Threads that are no request's: the server's own and the demo's.
+const THREADS: usize = 2;
+
+/// Options of `demo`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Where to listen; by default as configured
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// An empty directory to keep the data in; by default a temporary one that is removed
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// End after the figures: exit status 0 only if they are what they must be
+    #[arg(long)]
+    exit: bool,
+}
+
+/// Runs the story, prints it, and serves on.
+pub(crate) fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
+    let (data, _scratch) = match args.data {
+        Some(data) => (data, None),
+        None => {
+            let scratch = Scratch::new(&std::env::temp_dir(), "demo")?;
+            (scratch.path().join("data"), Some(scratch))
+        }
+    };
+    if std::fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!(
+            "{} is not empty, and the demo's figures are those of a fresh directory\n\
+             hint: serve it with: COUNTERFOIL_DATA={0} counterfoil serve",
+            data.display()
+        );
+    }
+    let config = Config {
+        data,
+        listen: args.listen.unwrap_or(config.listen),
+        metrics_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        external_url: None,
+        log: "warn".to_owned(),
+        ..config
+    };
+    serve::log(&config)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    runtime.block_on(async {
+        let served = start(config).await?;
+        let told = tell(&served, args.exit).await;
+        served.stop().await.and(told)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(config: Config) -> anyhow::Result<Served> {
+    let listen = config.listen;
+    Served::start(config).await.map_err(|error| {
+        let cause = error.root_cause().downcast_ref::<io::Error>();
+        if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse) {
+            anyhow::anyhow!(
+                "{listen} is taken by another program\n\
+                 hint: counterfoil demo --listen 127.0.0.1:0 takes any port that is free"
+            )
+        } else {
+            error
+        }
+    })
+}
+
+async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let app = served.app();
+    let given = app.config.admin_key.as_ref().map(|key| key.expose().to_owned());
+    let key = given.or_else(|| app.keys.new_admin_key.clone());
+    let key = key.context("a fresh directory has no admin key")?;
+    let address = app.address.get().copied().context("the server does not listen")?;
+    println!("{} {}", bold("Counterfoil"), env!("CARGO_PKG_VERSION"));
+    println!("  serving {} from {}", app.base_url(), app.config.data.display());
+    println!();
+    let mut world = World::begin(address, &key).await?;
+    clickwall::tell(&mut world).await.context("ClickWall")?;
+    kiwiwall::tell(&mut world).await.context("KiwiWall")?;
+    trackier::tell(&mut world).await.context("Trackier")?;
+    peerclick::tell(&mut world).await.context("PeerClick")?;
+    pushground::tell(&mut world).await.context("Pushground")?;
+    world.check_and_print().await?;
+    println!("{}: every answer and figure above is what the story must lead to", bold("Checked"));
+    println!();
+    if ends {
+        return Ok(());
+    }
+    invite(&world, &app.base_url(), &key);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// What to try next.
+fn invite(world: &World, base: &str, key: &str) {
+    let token = world.first_token().unwrap_or("TOKEN");
+    println!("{}", bold("Try it"));
+    println!("  API:        {base}/api/v1");
+    println!("  admin key:  {key}");
+    println!();
+    println!("  curl -si '{base}/c/{token}?sub1=me' | grep -i '^location'");
+    println!("  curl -s '{base}/postback?click_id=THE_ID_ABOVE&txn_id=my-first'");
+    println!(
+        "  curl -s -H 'Authorization: Bearer {key}' '{base}/api/v1/reports?group_by=campaign,sub1'"
+    );
+    println!();
+    println!("Ctrl-C ends it");
+}

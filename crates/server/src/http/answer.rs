@@ -1,0 +1,162 @@
+//! What the sender of a hit is told: a verdict in the words of its contract's profile.
+//!
+//! The receipt goes into the headers of every profile. Nothing here says an amount: whoever has
+//! the receipt may read it.
+
+use super::ring::Kept;
+use crate::app::App;
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::contract::Profile;
+use domain::id::Position;
+use domain::reason::{Flag, Reason, Verdict};
+use domain::receipt::Place;
+use domain::time::Timestamp;
+use serde::Serialize;
+use store::list::StoredVerdict;
+
+/// The header that carries the receipt.
+pub(super) const RECEIPT: HeaderName = HeaderName::from_static("counterfoil-receipt");
+
+/// What a hit that is on disk and not decided yet is answered with.
+const RECEIVED: u16 = 202;
+/// What a hit is answered with that counts, or has counted before.
+const TAKEN: u16 = 200;
+
+/// What is known of a hit, as anybody may see it who has its receipt. The order of the fields is
+/// that of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) receipt: String,
+    /// `None`: it is on disk, and not decided yet.
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) parameter: Option<String>,
+    /// The conversion's id.
+    pub(crate) conversion: Option<u64>,
+    /// The conversion's status after it.
+    pub(crate) status: Option<&'static str>,
+    pub(crate) flags: Vec<Flag>,
+    /// For a duplicate: the receipt of the hit that made the conversion.
+    pub(crate) original: Option<String>,
+    /// The same request may succeed later.
+    pub(crate) retriable: bool,
+    pub(crate) retry_after_s: Option<u32>,
+    pub(crate) max_retries: Option<u32>,
+    pub(crate) received_at: Option<Timestamp>,
+    pub(crate) decided_at: Option<Timestamp>,
+    pub(crate) contract: Option<String>,
+    /// What its sender is answered with.
+    pub(crate) http_status: u16,
+    /// The name that was sent and is nearest to a missing one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) nearest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+}
+
+impl Answer {
+    /// A hit that has been decided.
+    pub(crate) fn decided(app: &App, verdict: &StoredVerdict) -> Self {
+        let receipt = |position| app.keys.receipt.format(app.node, Place::Journal(position));
+        Self {
+            verdict: Some(verdict.verdict),
+            reason: verdict.reason,
+            parameter: verdict.parameter.clone(),
+            conversion: verdict.conversion_id.map(|id| id.0),
+            status: verdict.status.map(domain::conversion::Status::name),
+            flags: verdict.flags.iter().collect(),
+            original: verdict.original.map(receipt),
+            received_at: Some(verdict.at),
+            decided_at: Some(verdict.decided_at),
+            contract: verdict.contract.clone(),
+            http_status: http_status(verdict.profile, verdict.reason),
+            nearest: verdict.nearest.clone(),
+            detail: verdict.detail.clone(),
+            ..Self::empty(receipt(verdict.position))
+        }
+    }
+
+    /// A hit that was not journaled.
+    pub(crate) fn ring(app: &App, kept: &Kept) -> Self {
+        let receipt = app.keys.receipt.format(app.node, Place::Ring(kept.ordinal));
+        Self {
+            verdict: Some(kept.verdict),
+            reason: Some(kept.reason),
+            parameter: kept.parameter.clone(),
+            received_at: Some(kept.at),
+            decided_at: Some(kept.at),
+            contract: kept.contract.clone(),
+            http_status: http_status(kept.profile, Some(kept.reason)),
+            nearest: kept.nearest.clone(),
+            detail: Some(kept.detail.clone()),
+            ..Self::empty(receipt)
+        }
+    }
+
+    /// A hit that is on disk and not decided.
+    pub(super) fn received(app: &App, position: Position, at: Option<Timestamp>) -> Self {
+        let receipt = app.keys.receipt.format(app.node, Place::Journal(position));
+        Self { received_at: at, ..Self::empty(receipt) }
+    }
+
+    fn empty(receipt: String) -> Self {
+        Self {
+            receipt,
+            verdict: None,
+            reason: None,
+            parameter: None,
+            conversion: None,
+            status: None,
+            flags: Vec::new(),
+            original: None,
+            retriable: false,
+            retry_after_s: None,
+            max_retries: None,
+            received_at: None,
+            decided_at: None,
+            contract: None,
+            http_status: RECEIVED,
+            nearest: None,
+            detail: None,
+        }
+    }
+
+    /// The answer to the hit itself.
+    pub(super) fn respond(self, profile: Profile) -> Response {
+        let receipt = header(&self.receipt);
+        let mut answer = match profile {
+            Profile::Receipt => {
+                let status = StatusCode::from_u16(self.http_status).expect("reasons have statuses");
+                (status, Json(self)).into_response()
+            }
+            Profile::Acknowledge => acknowledged(),
+        };
+        answer.headers_mut().insert(RECEIPT, receipt);
+        answer
+    }
+}
+
+/// The answer of the `acknowledge` profile, as soon as a hit is on disk.
+pub(super) fn acknowledge(app: &App, position: Position) -> Response {
+    let receipt = app.keys.receipt.format(app.node, Place::Journal(position));
+    let mut answer = acknowledged();
+    answer.headers_mut().insert(RECEIPT, header(&receipt));
+    answer
+}
+
+fn acknowledged() -> Response {
+    (StatusCode::OK, "OK").into_response()
+}
+
+fn header(receipt: &str) -> HeaderValue {
+    HeaderValue::from_str(receipt).expect("receipts are base32")
+}
+
+fn http_status(profile: Profile, reason: Option<Reason>) -> u16 {
+    match profile {
+        Profile::Receipt => reason.map_or(TAKEN, Reason::http_status),
+        Profile::Acknowledge => TAKEN,
+    }
+}

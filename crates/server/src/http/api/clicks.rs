@@ -1,0 +1,104 @@
+//! `/clicks/{id}`: one visit, with what came of it.
+//!
+//! Link and time are in a click's id, so they are known even where the click's own row is gone:
+//! then the rest is null, and `detail_missing` says so.
+
+use super::conversions;
+use super::query;
+use super::show::{Amount, ExternalId, ShownLabels};
+use super::{Id, caught_up, not_found};
+use crate::app::App;
+use crate::http::Error;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::click::{Click, Labels};
+use domain::click_id::ClickId;
+use domain::id::{CampaignId, LinkId, PublisherId};
+use domain::money::Currency;
+use domain::time::Timestamp;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::sync::Arc;
+use store::list::{ConversionFilter, PAGE_ROWS_MAX};
+
+const NOUN: &str = "click";
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    at: Timestamp,
+    link_id: LinkId,
+    campaign_id: CampaignId,
+    publisher_id: PublisherId,
+    #[serde(flatten)]
+    external_id: ExternalId<'a>,
+    #[serde(flatten)]
+    labels: ShownLabels<'a>,
+    cost: Option<Amount>,
+    currency: Option<Currency>,
+    is_test: bool,
+    is_live: Option<bool>,
+    ip: Option<IpAddr>,
+    user_agent: Option<&'a str>,
+    referrer: Option<&'a str>,
+    detail_missing: bool,
+    conversions: Vec<conversions::Shown<'a>>,
+}
+
+/// When the click was made.
+pub(super) fn made_at(id: ClickId) -> Timestamp {
+    Timestamp::from_ms(i64::try_from(id.at_ms()).expect("it has 48 bits"))
+}
+
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Id(text): Id,
+    query: query::Sent,
+) -> Result<Response, Error> {
+    query.none()?;
+    let id = app.keys.click.parse(text.trim()).ok_or_else(|| not_found(NOUN, &text))?;
+    caught_up(&app).await;
+    let found = app.store.click(id).await?.map(|(_, click)| click);
+    let filter = ConversionFilter {
+        click_id: Some(id),
+        limit: PAGE_ROWS_MAX,
+        ..ConversionFilter::default()
+    };
+    let conversions = app.store.conversions(&filter).await?.items;
+    let text = app.keys.click.format(id);
+    let setup = app.live.setup();
+    let link = setup.link(id.link()).ok_or_else(|| not_found(NOUN, text))?;
+    let none = Labels::default();
+    let click = found.as_ref();
+    let campaign_id = click.map_or(link.campaign_id, |click| click.campaign_id);
+    let shown = Shown {
+        id: text.as_str(),
+        at: made_at(id),
+        link_id: link.id,
+        campaign_id,
+        publisher_id: click.map_or(link.publisher_id, |click| click.publisher_id),
+        external_id: ExternalId(click.map_or(&[], |click| &click.external_id)),
+        labels: ShownLabels(click.map_or(&none, |click| &click.labels)),
+        cost: click.and_then(|click| click.cost).map(Amount),
+        currency: setup.campaign(campaign_id).map(|campaign| campaign.currency),
+        is_test: click.map_or(link.test, |click| click.is_test),
+        is_live: click.map(|click| click.is_live),
+        ip: click.and_then(|click| click.personal.ip),
+        user_agent: personal(click, |click| &click.personal.user_agent),
+        referrer: personal(click, |click| &click.personal.referrer),
+        detail_missing: found.is_none(),
+        conversions: conversions
+            .iter()
+            .map(|one| conversions::Shown::of(&app.keys.click, one))
+            .collect(),
+    };
+    Ok(Json(shown).into_response())
+}
+
+fn personal<'a>(
+    click: Option<&'a Click<'static>>,
+    text: impl FnOnce(&'a Click<'static>) -> &'a str,
+) -> Option<&'a str> {
+    click.map(text).filter(|text| !text.is_empty())
+}

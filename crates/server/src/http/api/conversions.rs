@@ -1,0 +1,266 @@
+//! `/conversions`: what is paid for, with each entry that led there, the hits that named it, and
+//! how the hit that made it was read.
+
+use super::body::{Sent, plain, text};
+use super::clicks::made_at;
+use super::hits;
+use super::paging::{List, Slice};
+use super::query::{self, PAGING, Query};
+use super::show::{Amount, ExternalId, ShownLabels};
+use super::trace::Trace;
+use super::{Id, caught_up, command, not_found, odd};
+use crate::app::App;
+use crate::http::Error;
+use crate::keys::hex;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::click_id::Keyring;
+use domain::command::{Act, Answer};
+use domain::conversion::Status;
+use domain::id::{CampaignId, ConversionId, LinkId, PublisherId};
+use domain::ledger::{Cause, Conversion};
+use domain::money::Currency;
+use domain::time::Timestamp;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use std::sync::Arc;
+use store::list::{ConversionFilter, StoredEntry, VerdictFilter};
+
+const NOUN: &str = "conversion";
+const FILTERS: &[&str] =
+    &["click_id", "txn_id", "campaign_id", "publisher_id", "goal", "status", "test", "from", "to"];
+/// How many of the hits that named a conversion are shown with it: the newest.
+const HITS_MAX: u32 = 100;
+
+/// A conversion as it stands.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    id: ConversionId,
+    campaign_id: CampaignId,
+    publisher_id: PublisherId,
+    link_id: LinkId,
+    goal: &'a str,
+    click_id: String,
+    txn_id: Option<&'a str>,
+    status: &'static str,
+    raw_status: Option<&'a str>,
+    revenue: Amount,
+    payout: Amount,
+    currency: Currency,
+    sent_amount: Option<Amount>,
+    sale_amount: Option<Amount>,
+    conversion_ref: Option<&'a str>,
+    #[serde(flatten)]
+    values: Values<'a>,
+    #[serde(flatten)]
+    external_id: ExternalId<'a>,
+    #[serde(flatten)]
+    labels: ShownLabels<'a>,
+    is_test: bool,
+    flags: Vec<&'static str>,
+    contract: String,
+    clicked_at: Timestamp,
+    created_at: Timestamp,
+    changed_at: Timestamp,
+}
+
+/// `param1` …, `event1` …, where they were sent.
+struct Values<'a>(&'a [(String, String)]);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn of(keyring: &Keyring, one: &'a Conversion) -> Self {
+        Self {
+            id: one.id,
+            campaign_id: one.campaign_id,
+            publisher_id: one.publisher_id,
+            link_id: one.link_id,
+            goal: &one.goal,
+            click_id: keyring.format(one.click_id).to_string(),
+            txn_id: one.txn_id.as_deref(),
+            status: one.status.name(),
+            raw_status: one.raw_status.as_deref(),
+            revenue: Amount(one.revenue),
+            payout: Amount(one.payout),
+            currency: one.currency,
+            sent_amount: one.sent_amount.map(Amount),
+            sale_amount: one.sale_amount.map(Amount),
+            conversion_ref: one.conversion_ref.as_deref(),
+            values: Values(&one.values),
+            external_id: ExternalId(&one.external_id),
+            labels: ShownLabels(&one.labels),
+            is_test: one.is_test,
+            flags: one.flags.names(),
+            contract: one.contract.to_string(),
+            clicked_at: made_at(one.click_id),
+            created_at: one.created_at,
+            changed_at: one.changed_at,
+        }
+    }
+}
+
+fn filter(query: &Query, app: &App) -> Result<ConversionFilter, Error> {
+    let slice: Slice<u64> = Slice::of(query)?;
+    let click_id =
+        query.value("click_id", "a click id that we made", |text| app.keys.click.parse(text))?;
+    Ok(ConversionFilter {
+        click_id,
+        txn_id: query.owned("txn_id"),
+        campaign_id: query.id("campaign_id")?,
+        publisher_id: query.id("publisher_id")?,
+        goal: query.owned("goal"),
+        status: query.word("status", &Status::ALL, Status::name)?,
+        is_test: query.flag("test")?,
+        from: query.instant("from")?,
+        to: query.instant("to")?,
+        before: slice.cursor,
+        limit: slice.limit,
+    })
+}
+
+/// The newest first.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    query: query::Sent,
+) -> Result<Response, Error> {
+    let filter = filter(&query.read(&[&PAGING[..], FILTERS].concat())?, &app)?;
+    caught_up(&app).await;
+    let page = app.store.conversions(&filter).await?;
+    let next = page.next.map(|next| next.to_string());
+    let items = page.items.iter().map(|one| Shown::of(&app.keys.click, one)).collect();
+    Ok(Json(List { items, next }).into_response())
+}
+
+/// A conversion, and all that led to it.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    conversion: Shown<'a>,
+    /// The oldest first.
+    entries: Vec<ShownEntry>,
+    /// The oldest first.
+    hits: Vec<hits::Shown>,
+    /// Null where the request that made it has been removed.
+    trace: Option<Trace>,
+}
+
+#[derive(Serialize)]
+struct ShownEntry {
+    sequence: u32,
+    at: Timestamp,
+    cause: ShownCause,
+    from: Option<&'static str>,
+    to: &'static str,
+    /// Signed: what it adds to what is owed.
+    revenue: Amount,
+    payout: Amount,
+    currency: Currency,
+    /// Of the request or command it commits to, in hexadecimal.
+    evidence: String,
+    /// The chain's after it, in hexadecimal.
+    hash: String,
+}
+
+/// A hit, by its receipt, or a person.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ShownCause {
+    Hit { receipt: String },
+    Person { actor: Option<String>, reason: Option<String> },
+}
+
+async fn cause(app: &App, cause: Cause) -> Result<ShownCause, Error> {
+    let position = match cause {
+        Cause::Hit(position) => {
+            return Ok(ShownCause::Hit { receipt: hits::receipt(app, position) });
+        }
+        Cause::Command(position) => position,
+    };
+    let command = app.store.command(position).await?.map(|stored| stored.command);
+    let actor = command.as_ref().map(|command| command.actor.clone());
+    let reason = command.and_then(|command| match command.act {
+        Act::ChangeConversionStatus { reason, .. } => Some(reason),
+        _ => None,
+    });
+    Ok(ShownCause::Person { actor, reason })
+}
+
+async fn entry(app: &App, stored: StoredEntry) -> Result<ShownEntry, Error> {
+    let StoredEntry { entry: one, hash } = stored;
+    Ok(ShownEntry {
+        sequence: one.sequence,
+        at: one.at,
+        cause: cause(app, one.cause).await?,
+        from: one.from.map(Status::name),
+        to: one.to.name(),
+        revenue: Amount(one.revenue),
+        payout: Amount(one.payout),
+        currency: one.currency,
+        evidence: hex(&one.evidence),
+        hash: hex(&hash),
+    })
+}
+
+/// The answer for one conversion, as it stands now.
+async fn whole(app: &App, id: ConversionId) -> Result<Response, Error> {
+    let (conversion, entries) =
+        app.store.conversion(id).await?.ok_or_else(|| not_found(NOUN, id))?;
+    let mut shown = Vec::with_capacity(entries.len());
+    for one in entries {
+        shown.push(entry(app, one).await?);
+    }
+    let filter = VerdictFilter {
+        click_id: Some(conversion.click_id),
+        conversion_id: Some(id),
+        limit: HITS_MAX,
+        ..VerdictFilter::default()
+    };
+    let mut hits = Vec::new();
+    for verdict in app.store.verdicts(&filter).await?.items.into_iter().rev() {
+        hits.push(hits::shown(app, verdict).await?);
+    }
+    let made_by = app.store.hit(conversion.created_by).await?.and_then(|kept| kept.hit);
+    let verdict = app.store.verdict(conversion.created_by).await?;
+    let trace = made_by.map(|hit| {
+        let setup = app.live.setup();
+        Trace::of(&setup, &app.keys.click, &hit, verdict.as_ref())
+    });
+    let conversion = Shown::of(&app.keys.click, &conversion);
+    Ok(Json(Whole { conversion, entries: shown, hits, trace }).into_response())
+}
+
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    id: Id,
+    query: query::Sent,
+) -> Result<Response, Error> {
+    query.none()?;
+    let id = id.of(NOUN)?;
+    caught_up(&app).await;
+    whole(&app, id).await
+}
+
+/// A person's change of status.
+pub(super) async fn set_status(
+    State(app): State<Arc<App>>,
+    id: Id,
+    sent: Sent,
+) -> Result<Response, Error> {
+    let id = id.of(NOUN)?;
+    let mut fields = sent.fields(&["to", "reason"])?;
+    let (to, reason) = (fields.required("to", plain)?, fields.required("reason", text)?);
+    match command(&app, sent, Act::ChangeConversionStatus { id, to, reason }).await? {
+        Answer::Conversion(id) => whole(&app, id).await,
+        other => Err(odd(&other)),
+    }
+}

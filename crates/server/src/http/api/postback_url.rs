@@ -1,0 +1,327 @@
+//! The URL that a sender is given: a contract's parameters with a macro for each, in the
+//! contract's order.
+//!
+//! It is for a person to copy and adapt, so macros stay readable. A secret is never filled in.
+
+use crate::http::Error;
+use domain::campaign::{Campaign, Goal};
+use domain::contract::{Canonical, Contract, Integration, Parameter, Scope};
+use domain::id::{AdvertiserId, CampaignId};
+use domain::setup::Setup;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+/// All of a name or a value but letters, digits and what is safe everywhere.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What whoever sets a postback up needs.
+#[derive(Serialize)]
+pub(super) struct PostbackUrl<'a> {
+    url: String,
+    method: &'static str,
+    parameters: Vec<Described<'a>>,
+}
+
+/// One parameter of the contract, whether it is in the URL or may be added to it.
+#[derive(Serialize)]
+struct Described<'a> {
+    name: &'a str,
+    canonical: Canonical,
+    required: bool,
+    #[serde(rename = "macro")]
+    placeholder: String,
+    /// In bytes.
+    max_length: usize,
+}
+
+impl<'a> PostbackUrl<'a> {
+    pub(super) fn of(
+        base: &str,
+        integration: &'a Integration,
+        campaign_id: Option<CampaignId>,
+        goal: Option<&Goal>,
+    ) -> Self {
+        let described = |parameter: &'a Parameter| Described {
+            name: parameter.name(),
+            canonical: parameter.canonical,
+            required: parameter.required,
+            placeholder: placeholder(parameter),
+            max_length: parameter.length_max(),
+        };
+        Self {
+            url: url(base, integration, campaign_id, goal),
+            method: "GET",
+            parameters: integration.contract.parameters.iter().map(described).collect(),
+        }
+    }
+}
+
+fn placeholder(parameter: &Parameter) -> String {
+    match &parameter.placeholder {
+        Some(placeholder) => placeholder.clone(),
+        None => format!("{{{}}}", parameter.canonical),
+    }
+}
+
+/// The parameter that names the goal.
+fn goal_parameter(contract: &Contract) -> Option<Canonical> {
+    let all = [Canonical::Goal, Canonical::EventType];
+    all.into_iter().find(|canonical| contract.parameter(*canonical).is_some())
+}
+
+/// The URL alone. `campaign_id` is filled in where the contract asks for it; `goal` is added
+/// where it is not the default, which needs no telling.
+pub(super) fn url(
+    base: &str,
+    integration: &Integration,
+    campaign_id: Option<CampaignId>,
+    goal: Option<&Goal>,
+) -> String {
+    let contract = &integration.contract;
+    let names_goal = goal_parameter(contract);
+    let mut url = format!("{base}/postback/{}", integration.key);
+    let mut joint = '?';
+    for parameter in &contract.parameters {
+        let canonical = parameter.canonical;
+        let is_asked_for = parameter.in_url || parameter.required;
+        let goal = goal.filter(|_| names_goal == Some(canonical));
+        let value = match (canonical, campaign_id, goal) {
+            (_, _, Some(goal)) if is_asked_for || !goal.default => {
+                encoded(word_for(contract, goal))
+            }
+            _ if !is_asked_for => continue,
+            (Canonical::CampaignId, Some(id), _) => id.to_string(),
+            _ => placeholder(parameter),
+        };
+        url.push(joint);
+        url.push_str(&encoded(parameter.name()));
+        url.push('=');
+        url.push_str(&value);
+        joint = '&';
+    }
+    url
+}
+
+/// What the contract's sender calls a goal: its own word where it has one, else the goal's key.
+fn word_for<'a>(contract: &'a Contract, goal: &'a Goal) -> &'a str {
+    let is_it = |(_, key): &(&String, &String)| key.eq_ignore_ascii_case(&goal.key);
+    contract.goals.iter().find(is_it).map_or(&goal.key, |(word, _)| word)
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// Whose integration reads the postbacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Level {
+    #[default]
+    Campaign,
+    Advertiser,
+    Global,
+}
+
+impl Level {
+    pub(super) const ALL: [Self; 3] = [Self::Campaign, Self::Advertiser, Self::Global];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaign",
+            Self::Advertiser => "advertiser",
+            Self::Global => "global",
+        }
+    }
+}
+
+/// The URL for a campaign, at any level, for its default goal or another one.
+pub(super) fn of_campaign<'a>(
+    setup: &'a Setup,
+    base: &str,
+    campaign: &Campaign,
+    level: Level,
+    goal: Option<&str>,
+) -> Result<PostbackUrl<'a>, Error> {
+    let goal = goal.map(|key| find_goal(campaign, key)).transpose()?;
+    let (integration, campaign_id) = match level {
+        Level::Campaign => (of_its_own(setup, campaign)?, Some(campaign.id)),
+        Level::Advertiser => (of_advertiser(setup, campaign.advertiser_id)?, None),
+        Level::Global => (global(setup)?, None),
+    };
+    if let Some(goal) = goal.filter(|goal| !goal.default)
+        && goal_parameter(&integration.contract).is_none()
+    {
+        let detail = format!(
+            "the contract of `{}` names no goal, so every postback is for the default one, not `{}`",
+            integration.partner, goal.key
+        );
+        return Err(Error::parameter("goal", detail));
+    }
+    Ok(PostbackUrl::of(base, integration, campaign_id, goal))
+}
+
+fn find_goal<'a>(campaign: &'a Campaign, key: &str) -> Result<&'a Goal, Error> {
+    campaign.goal(key).ok_or_else(|| {
+        let keys: Vec<&str> = campaign.goals.iter().map(|goal| goal.key.as_str()).collect();
+        let detail =
+            format!("campaign {} has no such goal; it has: {}", campaign.id, keys.join(", "));
+        Error::parameter("goal", detail)
+    })
+}
+
+/// The integration that reads the campaign's postbacks: there is none before approval.
+fn of_its_own<'a>(setup: &'a Setup, campaign: &Campaign) -> Result<&'a Integration, Error> {
+    let own = campaign.integration_id.and_then(|id| setup.integration(id));
+    own.filter(|_| campaign.status.is_approved()).ok_or_else(|| Error::Conflict {
+        code: "campaign_not_approved",
+        detail: format!(
+            "campaign {} is {}: its postback URL is made when it is approved",
+            campaign.id,
+            campaign.status.name()
+        ),
+    })
+}
+
+pub(super) fn of_advertiser(setup: &Setup, id: AdvertiserId) -> Result<&Integration, Error> {
+    setup.integrations_of(Scope::Advertiser { advertiser_id: id }).next().ok_or_else(|| {
+        Error::NotFound(format!(
+            "integration of advertiser {id}; make one with POST /api/v1/integrations and \
+             {{\"level\":\"advertiser\",\"advertiser_id\":{id},\"partner\":\"…\"}}, or use the \
+             global one"
+        ))
+    })
+}
+
+pub(super) fn global(setup: &Setup) -> Result<&Integration, Error> {
+    setup.integrations_of(Scope::Global).next().ok_or_else(|| {
+        Error::NotFound(
+            "global integration; make one with POST /api/v1/integrations and \
+             {\"level\":\"global\",\"partner\":\"…\"}"
+                .to_owned(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::tests::{a_campaign, contract_of, integration, parameter};
+    use super::*;
+    use domain::campaign::Status;
+    use domain::setup::Change;
+    use domain::time::Timestamp;
+
+    const BASE: &str = "https://t.example";
+
+    /// Asks for the campaign, takes a goal, and has a token.
+    fn clickwall() -> Contract {
+        let mut goal = parameter(Canonical::Goal, false);
+        goal.names = vec!["goal value".to_owned(), "g".to_owned()];
+        let mut revenue = parameter(Canonical::Revenue, false);
+        revenue.in_url = true;
+        revenue.placeholder = Some("{payout}".to_owned());
+        contract_of(vec![
+            parameter(Canonical::ClickId, true),
+            parameter(Canonical::CampaignId, true),
+            goal,
+            revenue,
+            parameter(Canonical::TxnId, false),
+            parameter(Canonical::Signature, true),
+        ])
+    }
+
+    fn setup(campaign: Campaign) -> Setup {
+        let mut setup = Setup::default();
+        let scope = Scope::Campaign { campaign_id: campaign.id };
+        let own = integration(scope, clickwall());
+        setup.put(Timestamp::UNIX_EPOCH, Change::Integration(own));
+        setup.put(Timestamp::UNIX_EPOCH, Change::Campaign(campaign));
+        setup
+    }
+
+    fn asked(level: Level, goal: Option<&str>) -> Result<String, Error> {
+        let campaign = a_campaign();
+        let setup = setup(campaign.clone());
+        of_campaign(&setup, BASE, &campaign, level, goal).map(|found| found.url)
+    }
+
+    #[test]
+    fn the_url_has_what_the_contract_asks_for_in_its_order() {
+        assert_eq!(
+            asked(Level::Campaign, None).unwrap(),
+            "https://t.example/postback/k3y?click_id={click_id}&campaign_id=7&revenue={payout}\
+             &signature={signature}"
+        );
+    }
+
+    #[test]
+    fn a_goal_is_added_in_its_place_and_the_default_one_is_not() {
+        let with_goal = asked(Level::Campaign, Some("Purchase")).unwrap();
+        assert!(with_goal.contains("&campaign_id=7&goal%20value=purchase&revenue="), "{with_goal}");
+        let default = asked(Level::Campaign, Some("install")).unwrap();
+        assert_eq!(default, asked(Level::Campaign, None).unwrap());
+    }
+
+    #[test]
+    fn a_goal_is_called_as_the_contract_calls_it() {
+        let mut contract = clickwall();
+        contract.goals.insert("buy & pay".to_owned(), "PURCHASE".to_owned());
+        let one = integration(Scope::Global, contract);
+        let campaign = a_campaign();
+        let url = url(BASE, &one, None, campaign.goal("purchase"));
+        assert!(url.contains("&goal%20value=buy%20%26%20pay&"), "{url}");
+        assert!(url.contains("&campaign_id={campaign_id}&"), "{url}");
+    }
+
+    #[test]
+    fn an_unknown_goal_is_refused_with_those_there_are() {
+        let error = asked(Level::Campaign, Some("sale")).unwrap_err();
+        assert_eq!(error.to_string(), "campaign 7 has no such goal; it has: install, purchase");
+    }
+
+    #[test]
+    fn there_is_no_url_before_approval() {
+        for status in [Status::Draft, Status::PendingApproval, Status::Rejected] {
+            let campaign = Campaign { status, ..a_campaign() };
+            let setup = setup(campaign.clone());
+            let found = of_campaign(&setup, BASE, &campaign, Level::Campaign, None);
+            let error = found.err().unwrap();
+            assert!(matches!(error, Error::Conflict { code: "campaign_not_approved", .. }));
+        }
+    }
+
+    #[test]
+    fn a_level_without_an_integration_says_how_to_make_one() {
+        for (level, word) in [(Level::Advertiser, "\"advertiser_id\":1"), (Level::Global, "global")]
+        {
+            let error = asked(level, None).unwrap_err();
+            assert_eq!(error.status(), 404);
+            assert!(error.to_string().contains(word), "{error}");
+            assert!(error.to_string().contains("POST /api/v1/integrations"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_contract_that_names_no_goal_takes_none_but_the_default() {
+        let campaign = a_campaign();
+        let mut setup = setup(campaign.clone());
+        let contract = contract_of(vec![parameter(Canonical::ClickId, true)]);
+        let mut global = integration(Scope::Global, contract);
+        (global.id, global.key) = (domain::id::IntegrationId(4), "other".to_owned());
+        setup.put(Timestamp::UNIX_EPOCH, Change::Integration(global));
+        let found = |goal| of_campaign(&setup, BASE, &campaign, Level::Global, Some(goal));
+        assert!(found("install").is_ok());
+        assert!(matches!(found("purchase"), Err(Error::Invalid { .. })));
+    }
+
+    #[test]
+    fn every_parameter_is_described() {
+        let one = integration(Scope::Global, clickwall());
+        let shown = serde_json::to_value(PostbackUrl::of(BASE, &one, None, None)).unwrap();
+        assert_eq!(shown["method"], "GET");
+        let expected = serde_json::json!({
+            "name": "txn_id", "canonical": "txn_id", "required": false,
+            "macro": "{txn_id}", "max_length": 255,
+        });
+        assert_eq!(shown["parameters"][4], expected);
+        assert_eq!(shown["parameters"].as_array().unwrap().len(), 6);
+    }
+}

@@ -1,0 +1,378 @@
+//! How what is set up becomes JSON: one shape a noun, the same in a list, alone, and as the
+//! answer to the call that made or changed it.
+//!
+//! Money is text with at least two decimals, instants are RFC 3339 in UTC, what is absent is
+//! null, and of a secret it is shown only that it is set.
+
+use super::postback_url;
+use crate::keys::hex;
+use domain::campaign::{self, Term};
+use domain::click::{Label, Labels};
+use domain::contract;
+use domain::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
+use domain::money::{Currency, Micros};
+use domain::setup::{History, Setup};
+use domain::time::Timestamp;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// What is shown in place of a secret.
+pub(super) const MASK: &str = "***";
+
+/// An amount as people read it: `2.50`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Amount(pub(super) Micros);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_fixed())
+    }
+}
+
+/// Since when there is such a noun; `None` only where it is not in force here yet.
+pub(super) fn since<K: Ord, T>(all: &BTreeMap<K, History<T>>, id: &K) -> Option<Timestamp> {
+    all.get(id).map(History::created_at)
+}
+
+#[derive(Serialize)]
+pub(super) struct Advertiser<'a> {
+    id: AdvertiserId,
+    name: &'a str,
+    archived: bool,
+    created_at: Option<Timestamp>,
+}
+
+impl<'a> Advertiser<'a> {
+    pub(super) fn of(setup: &Setup, one: &'a campaign::Advertiser) -> Self {
+        let created_at = since(&setup.advertisers, &one.id);
+        Self { id: one.id, name: &one.name, archived: one.archived, created_at }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Publisher<'a> {
+    id: PublisherId,
+    name: &'a str,
+    archived: bool,
+    created_at: Option<Timestamp>,
+}
+
+impl<'a> Publisher<'a> {
+    pub(super) fn of(setup: &Setup, one: &'a campaign::Publisher) -> Self {
+        let created_at = since(&setup.publishers, &one.id);
+        Self { id: one.id, name: &one.name, archived: one.archived, created_at }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Campaign<'a> {
+    id: CampaignId,
+    advertiser_id: AdvertiserId,
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: Option<campaign::Kind>,
+    status: &'static str,
+    landing_url: &'a str,
+    fallback_url: Option<&'a str>,
+    currency: Currency,
+    time_zone: &'a str,
+    window_days: u16,
+    partner: &'a str,
+    integration_id: Option<IntegrationId>,
+    goals: Vec<Goal<'a>>,
+    archived: bool,
+    created_at: Option<Timestamp>,
+}
+
+impl<'a> Campaign<'a> {
+    pub(super) fn of(setup: &Setup, one: &'a campaign::Campaign) -> Self {
+        Self {
+            id: one.id,
+            advertiser_id: one.advertiser_id,
+            name: &one.name,
+            kind: one.kind,
+            status: one.status.name(),
+            landing_url: &one.landing_url,
+            fallback_url: one.fallback_url.as_deref(),
+            currency: one.currency,
+            time_zone: &one.time_zone,
+            window_days: one.window_days,
+            partner: &one.partner,
+            integration_id: one.integration_id,
+            goals: one.goals.iter().map(Goal::of).collect(),
+            archived: one.archived,
+            created_at: since(&setup.campaigns, &one.id),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Goal<'a> {
+    key: &'a str,
+    name: &'a str,
+    default: bool,
+    revenue: ShownTerm<'a>,
+    payout: ShownTerm<'a>,
+}
+
+impl<'a> Goal<'a> {
+    fn of(goal: &'a campaign::Goal) -> Self {
+        Self {
+            key: &goal.key,
+            name: &goal.name,
+            default: goal.default,
+            revenue: ShownTerm(&goal.revenue),
+            payout: ShownTerm(&goal.payout),
+        }
+    }
+}
+
+/// A term as it is written in a goal, with its amounts as people read them.
+struct ShownTerm<'a>(&'a Term);
+
+impl Serialize for ShownTerm<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Term::Fixed(amount) => Amount(*amount).serialize(serializer),
+            Term::Percent(percent) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("percent", percent)?;
+                map.end()
+            }
+            Term::FromPostback { default } => {
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("from", "postback")?;
+                if let Some(default) = default {
+                    map.serialize_entry("default", &Amount(*default))?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Link<'a> {
+    id: LinkId,
+    token: &'a str,
+    /// Where visitors are sent to.
+    url: String,
+    campaign_id: CampaignId,
+    publisher_id: PublisherId,
+    landing_url: Option<&'a str>,
+    test: bool,
+    archived: bool,
+    created_at: Option<Timestamp>,
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn of(setup: &Setup, base: &str, one: &'a campaign::Link) -> Self {
+        Self {
+            id: one.id,
+            token: &one.token,
+            url: format!("{base}/c/{}", one.token),
+            campaign_id: one.campaign_id,
+            publisher_id: one.publisher_id,
+            landing_url: one.landing_url.as_deref(),
+            test: one.test,
+            archived: one.archived,
+            created_at: since(&setup.links, &one.id),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Integration<'a> {
+    id: IntegrationId,
+    key: &'a str,
+    level: &'static str,
+    advertiser_id: Option<AdvertiserId>,
+    campaign_id: Option<CampaignId>,
+    partner: &'a str,
+    /// The number of the contract in use.
+    contract: u32,
+    postback_url: String,
+    landing_params: Option<&'a str>,
+    secrets: BTreeMap<&'a str, &'static str>,
+    archived: bool,
+    created_at: Option<Timestamp>,
+}
+
+impl<'a> Integration<'a> {
+    pub(super) fn of(setup: &Setup, base: &str, one: &'a contract::Integration) -> Self {
+        let (advertiser_id, campaign_id) = match one.scope {
+            contract::Scope::Global => (None, None),
+            contract::Scope::Advertiser { advertiser_id } => (Some(advertiser_id), None),
+            contract::Scope::Campaign { campaign_id } => (None, Some(campaign_id)),
+        };
+        Self {
+            id: one.id,
+            key: &one.key,
+            level: one.scope.level(),
+            advertiser_id,
+            campaign_id,
+            partner: &one.partner,
+            contract: one.version,
+            postback_url: postback_url::url(base, one, campaign_id, None),
+            landing_params: one.landing_params.as_deref(),
+            secrets: one.secrets.keys().map(|name| (name.as_str(), MASK)).collect(),
+            archived: one.archived,
+            created_at: since(&setup.integrations, &one.id),
+        }
+    }
+}
+
+/// A click's labels by their names; `source` is always there. For flattening.
+pub(super) struct ShownLabels<'a>(pub(super) &'a Labels<'a>);
+
+impl Serialize for ShownLabels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("source", &self.0.get(Label::Source))?;
+        for (label, value) in self.0.iter().filter(|(label, _)| *label != Label::Source) {
+            map.serialize_entry(label.name(), value)?;
+        }
+        map.end()
+    }
+}
+
+/// A publisher's own id of a click: text where it is text, otherwise its bytes. For flattening.
+pub(super) struct ExternalId<'a>(pub(super) &'a [u8]);
+
+impl Serialize for ExternalId<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let text = str::from_utf8(self.0).ok();
+        map.serialize_entry("external_id", &text.filter(|text| !text.is_empty()))?;
+        if text.is_none() {
+            map.serialize_entry("external_id_hex", &hex(self.0))?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use domain::campaign::{Kind, Status};
+    use domain::contract::{Canonical, Contract, Parameter, Scope, Secret, Statuses};
+    use domain::setup::Change;
+    use serde_json::json;
+
+    pub(in crate::http::api) fn parameter(canonical: Canonical, required: bool) -> Parameter {
+        Parameter {
+            canonical,
+            names: vec![canonical.to_string()],
+            required,
+            in_url: false,
+            placeholder: None,
+            max_length: None,
+            allowed: Vec::new(),
+            unit: contract::Unit::Decimal,
+        }
+    }
+
+    pub(in crate::http::api) fn contract_of(parameters: Vec<Parameter>) -> Contract {
+        Contract {
+            parameters,
+            statuses: Statuses {
+                absent: Some(domain::conversion::Status::Approved),
+                ..Statuses::default()
+            },
+            goals: BTreeMap::new(),
+            identity: contract::Identity::default(),
+            repeats: contract::Repeats::default(),
+            txn_id_folded: false,
+            payout_may_be_revenue: false,
+            verification: contract::Verification::default(),
+            answers: contract::Answers::default(),
+        }
+    }
+
+    pub(in crate::http::api) fn integration(
+        scope: Scope,
+        contract: Contract,
+    ) -> contract::Integration {
+        contract::Integration {
+            id: IntegrationId(3),
+            key: "k3y".to_owned(),
+            scope,
+            partner: "kiwiwall".to_owned(),
+            landing_params: None,
+            secrets: BTreeMap::from([("token".to_owned(), Secret::new("s3cret".to_owned()))]),
+            version: 1,
+            contract,
+            archived: false,
+        }
+    }
+
+    pub(in crate::http::api) fn a_campaign() -> campaign::Campaign {
+        let goal = |key: &str, default, revenue| campaign::Goal {
+            key: key.to_owned(),
+            name: key.to_owned(),
+            default,
+            revenue,
+            payout: Term::FromPostback { default: Some(Micros(1_000_000)) },
+        };
+        campaign::Campaign {
+            id: CampaignId(7),
+            advertiser_id: AdvertiserId(1),
+            name: "Spring".to_owned(),
+            kind: Some(Kind::Cpi),
+            status: Status::Approved,
+            landing_url: "https://example.com/?c={click_id}".to_owned(),
+            fallback_url: None,
+            currency: Currency::USD,
+            time_zone: "UTC".to_owned(),
+            window_days: 30,
+            partner: "kiwiwall".to_owned(),
+            integration_id: Some(IntegrationId(3)),
+            goals: vec![
+                goal("install", true, Term::Fixed(Micros(2_500_000))),
+                goal("purchase", false, Term::Percent("12.5".parse().unwrap())),
+            ],
+            archived: false,
+        }
+    }
+
+    #[test]
+    fn a_campaign_shows_its_terms_as_they_are_written() {
+        let mut setup = Setup::default();
+        setup.put(Timestamp::UNIX_EPOCH, Change::Campaign(a_campaign()));
+        let shown = serde_json::to_value(Campaign::of(&setup, &a_campaign())).unwrap();
+        assert_eq!(shown["type"], "cpi");
+        assert_eq!(shown["status"], "approved");
+        assert_eq!(shown["fallback_url"], json!(null));
+        assert_eq!(shown["created_at"], "1970-01-01T00:00:00Z");
+        let payout = json!({ "from": "postback", "default": "1.00" });
+        let goals = json!([
+            { "key": "install", "name": "install", "default": true,
+              "revenue": "2.50", "payout": payout },
+            { "key": "purchase", "name": "purchase", "default": false,
+              "revenue": { "percent": "12.5" }, "payout": payout },
+        ]);
+        assert_eq!(shown["goals"], goals);
+    }
+
+    #[test]
+    fn an_integration_shows_which_secrets_are_set_and_never_a_secret() {
+        let parameters = vec![parameter(Canonical::ClickId, true)];
+        let one = integration(Scope::Global, contract_of(parameters));
+        let shown = Integration::of(&Setup::default(), "https://t.example", &one);
+        let text = serde_json::to_string(&shown).unwrap();
+        assert!(text.contains(r#""secrets":{"token":"***"}"#), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+        let url = r#""postback_url":"https://t.example/postback/k3y?click_id={click_id}""#;
+        assert!(text.contains(url), "{text}");
+    }
+
+    #[test]
+    fn an_external_id_that_is_no_text_is_shown_by_its_bytes() {
+        let shown = |id: &[u8]| serde_json::to_value(ExternalId(id)).unwrap();
+        assert_eq!(shown(b"x-1"), json!({ "external_id": "x-1" }));
+        assert_eq!(shown(b""), json!({ "external_id": null }));
+        let hex = json!({ "external_id": null, "external_id_hex": "ff0a" });
+        assert_eq!(shown(b"\xff\x0a"), hex);
+    }
+}

@@ -1,0 +1,121 @@
+//! `/test-clicks`: a click made by hand. It and what follows from it are marked test and kept out
+//! of money.
+
+use super::body::{Sent, number};
+use super::{command, created, odd};
+use crate::app::App;
+use crate::http::Error;
+use axum::extract::State;
+use axum::response::Response;
+use domain::click::{Click, Labels, Personal};
+use domain::click_id::ClickId;
+use domain::command::{Act, Answer};
+use domain::id::LinkId;
+use domain::landing::{Target, Visit};
+use domain::setup::Setup;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A click younger than this, in milliseconds, is taken to be on its way to the disk by the
+/// request that made it.
+const UNDER_WAY_MS: u64 = 10_000;
+
+#[derive(Serialize)]
+struct Made<'a> {
+    click_id: &'a str,
+    link_id: LinkId,
+    /// Where a visitor would be sent now; null where the link or campaign is not readable.
+    landing_url: Option<String>,
+}
+
+pub(super) async fn create(State(app): State<Arc<App>>, sent: Sent) -> Result<Response, Error> {
+    let link_id = sent.fields(&["link_id"])?.required("link_id", number)?;
+    let now_ms = u64::try_from(app.clock.now().as_ms()).unwrap_or(0);
+    let click_id = {
+        let random = u64::from_be_bytes(crate::keys::random());
+        let mut minter = app.minter.lock().expect("nothing panics while it is held");
+        minter.next(now_ms, link_id, random)
+    };
+    let answer = command(&app, sent, Act::MakeTestClick { link_id, click_id }).await?;
+    let Answer::TestClick { click_id: made_id, link_id } = answer else {
+        return Err(odd(&answer));
+    };
+    let (click, landing_url) = {
+        let setup = app.live.setup();
+        let click = test_click(&setup, made_id)
+            .ok_or_else(|| Error::Internal(format!("test click on {link_id}: no such link")))?;
+        let landing_url = landing_url(&setup, &app, &click);
+        (click, landing_url)
+    };
+    // The same key again: the click is there, unless the server died before it was journaled.
+    let is_missing = made_id == click_id
+        || made_id.at_ms() + UNDER_WAY_MS < now_ms && app.store.click(made_id).await?.is_none();
+    if is_missing {
+        app.ingest.click(&click).await?;
+    }
+    let text = app.keys.click.format(made_id);
+    Ok(created(Made { click_id: text.as_str(), link_id, landing_url }))
+}
+
+/// The click as it is kept. It is live whether or not the campaign is active: testing comes
+/// before that.
+fn test_click(setup: &Setup, id: ClickId) -> Option<Click<'static>> {
+    let link = setup.link(id.link())?;
+    Some(Click {
+        id,
+        campaign_id: link.campaign_id,
+        publisher_id: link.publisher_id,
+        is_live: true,
+        is_test: true,
+        cost: None,
+        external_id: Cow::Borrowed(&[]),
+        labels: Labels::default(),
+        personal: Personal::default(),
+    })
+}
+
+fn landing_url(setup: &Setup, app: &App, click: &Click<'_>) -> Option<String> {
+    let target = Target::of(setup, setup.link(click.id.link())?)?;
+    let text = app.keys.click.format(click.id);
+    let bytes = click.id.to_bytes();
+    let (_, low) = bytes.split_last_chunk().expect("an id has 16 bytes");
+    // From the id, so that the same request is answered with the same URL.
+    let visit = Visit { click_id: &text, random: u64::from_be_bytes(*low) };
+    let mut url = Vec::new();
+    target.write_location(click, visit, &mut url).then_some(())?;
+    String::from_utf8(url).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::tests::a_campaign;
+    use super::*;
+    use domain::campaign::Link;
+    use domain::click_id::Minter;
+    use domain::id::{NodeId, PublisherId};
+    use domain::setup::Change;
+    use domain::time::Timestamp;
+
+    #[test]
+    fn a_test_click_is_test_and_live_whatever_its_link_is() {
+        let campaign = a_campaign();
+        let link = Link {
+            id: LinkId(5),
+            token: "t".to_owned(),
+            campaign_id: campaign.id,
+            publisher_id: PublisherId(2),
+            landing_url: None,
+            test: false,
+            archived: false,
+        };
+        let mut setup = Setup::default();
+        setup.put(Timestamp::UNIX_EPOCH, Change::Campaign(campaign.clone()));
+        setup.put(Timestamp::UNIX_EPOCH, Change::Link(link));
+        let mut minter = Minter::new(NodeId::MAX, 0);
+        let click = test_click(&setup, minter.next(1, LinkId(5), 0)).unwrap();
+        assert!(click.is_test && click.is_live);
+        assert_eq!((click.campaign_id, click.publisher_id), (campaign.id, PublisherId(2)));
+        assert_eq!(test_click(&setup, minter.next(1, LinkId(6), 0)), None);
+    }
+}

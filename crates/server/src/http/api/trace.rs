@@ -1,0 +1,116 @@
+//! How a hit was read: which contract, what was taken under which name, and what nobody asked
+//! for.
+//!
+//! It is worked out again from the stored request, so it needs no storage of its own. Where the
+//! request has been removed there is none.
+
+use super::show::MASK;
+use domain::click_id::Keyring;
+use domain::contract::Canonical;
+use domain::hit::Hit;
+use domain::ledger;
+use domain::postback::pairs;
+use domain::reason::Reason;
+use domain::setup::Setup;
+use serde::Serialize;
+use store::list::StoredVerdict;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Trace {
+    /// The contract that read it, such as `12.1`.
+    contract: Option<String>,
+    /// In the contract's order.
+    parameters: Vec<Taken>,
+    /// The names that were sent and that nobody asked for.
+    unread: Vec<String>,
+    verdict: Option<&'static str>,
+    reason: Option<&'static str>,
+    detail: Option<String>,
+    flags: Vec<&'static str>,
+}
+
+/// A value that was read.
+#[derive(Debug, Serialize)]
+struct Taken {
+    canonical: Canonical,
+    /// As it was sent.
+    name: String,
+    value: String,
+}
+
+impl Trace {
+    pub(super) fn of(
+        setup: &Setup,
+        keyring: &Keyring,
+        hit: &Hit,
+        verdict: Option<&StoredVerdict>,
+    ) -> Self {
+        let read = ledger::read(setup, keyring, hit);
+        let sent = pairs(hit).unwrap_or_default();
+        let parameters = read.contract.map_or(&[][..], |contract| &contract.parameters);
+        let taken = parameters.iter().filter_map(|parameter| {
+            let canonical = parameter.canonical;
+            if canonical.is_secret() {
+                let is_it = |name: &String| parameter.names.contains(name);
+                let pair = sent.iter().find(|pair| is_it(&pair.name))?;
+                return Some(Taken { canonical, name: pair.name.clone(), value: MASK.to_owned() });
+            }
+            let value = read.reading.values.iter().find(|value| value.canonical == canonical)?;
+            Some(Taken { canonical, name: value.name.clone(), value: value.text.clone() })
+        });
+        Self {
+            contract: read.contract_ref.as_ref().map(ToString::to_string),
+            parameters: taken.collect(),
+            unread: read.reading.unread.clone(),
+            verdict: verdict.map(|verdict| verdict.verdict.name()),
+            reason: verdict.and_then(|verdict| verdict.reason).map(Reason::name),
+            detail: verdict.and_then(|verdict| verdict.detail.clone()),
+            flags: verdict.map(|verdict| verdict.flags.names()).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::tests::{contract_of, integration, parameter};
+    use super::*;
+    use domain::contract::Scope;
+    use domain::setup::Change;
+    use domain::time::Timestamp;
+    use serde_json::json;
+
+    #[test]
+    fn a_trace_says_what_was_read_under_which_name_and_hides_the_token() {
+        let mut revenue = parameter(Canonical::Revenue, false);
+        revenue.names = vec!["revenue".to_owned(), "amount".to_owned()];
+        let contract = contract_of(vec![
+            parameter(Canonical::ClickId, true),
+            revenue,
+            parameter(Canonical::Token, false),
+        ]);
+        let mut setup = Setup::default();
+        let one = integration(Scope::Global, contract);
+        setup.put(Timestamp::UNIX_EPOCH, Change::Integration(one));
+        let keyring = Keyring::new([(0, [1; 32])]).unwrap();
+        let target = b"/postback/k3y?token=s3cret&amount=2.5&click_id=abc&x=1".to_vec();
+        let hit = Hit { target, ..Hit::default() };
+        let trace = serde_json::to_value(Trace::of(&setup, &keyring, &hit, None)).unwrap();
+        assert_eq!(trace["contract"], "3.1");
+        let parameters = json!([
+            { "canonical": "click_id", "name": "click_id", "value": "abc" },
+            { "canonical": "revenue", "name": "amount", "value": "2.5" },
+            { "canonical": "token", "name": "token", "value": "***" },
+        ]);
+        assert_eq!(trace["parameters"], parameters);
+        assert_eq!(trace["unread"], json!(["x"]));
+        assert_eq!(trace["verdict"], json!(null));
+    }
+
+    #[test]
+    fn a_hit_that_no_contract_reads_has_a_trace_all_the_same() {
+        let keyring = Keyring::new([(0, [1; 32])]).unwrap();
+        let hit = Hit { target: b"/postback/none?a=%".to_vec(), ..Hit::default() };
+        let trace = Trace::of(&Setup::default(), &keyring, &hit, None);
+        assert_eq!((trace.contract, trace.parameters.len()), (None, 0));
+    }
+}

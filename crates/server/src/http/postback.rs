@@ -1,0 +1,159 @@
+//! A postback: kept byte for byte, on disk, and answered in the words of its contract.
+//!
+//! What has neither a key that we gave nor a click id that we made does not reach the journal: it
+//! is judged here, from the setup in memory, and goes into the ring.
+
+use super::answer::{self, Answer};
+use super::client;
+use super::error::Error;
+use super::head::{self, Request};
+use super::receipt;
+use super::ring::Kept;
+use super::worker::Worker;
+use crate::app::App;
+use crate::ingest::Unavailable;
+use crate::keys;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
+use domain::contract::Profile;
+use domain::hit::Hit;
+use domain::ledger::{self, Read, Route};
+use domain::postback::Problem;
+use domain::setup::Setup;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// The longest a content type is kept, in bytes; the rest is cut.
+const CONTENT_TYPE_BYTES_MAX: usize = 256;
+/// The longest `X-Forwarded-For` is kept, in bytes; the rest is cut.
+const FORWARDED_BYTES_MAX: usize = 1_024;
+
+pub(super) async fn receive(worker: &Worker, peer: IpAddr, request: Request) -> Response {
+    if !matches!(request.method, Method::GET | Method::POST) {
+        return Error::Method("GET, POST").into_response();
+    }
+    let since = Instant::now();
+    let hit = hit(&worker.app, peer, request);
+    let answer = take(worker, hit).await.unwrap_or_else(IntoResponse::into_response);
+    worker.figures.hit_seconds.record(since.elapsed());
+    answer
+}
+
+/// The request as it is kept: no other header than these, whatever was sent.
+fn hit(app: &App, peer: IpAddr, request: Request) -> Hit {
+    let Request { method, target, headers, body } = request;
+    let forwarded = headers.get_all(client::FORWARDED_FOR);
+    let values: Vec<&[u8]> = forwarded.iter().map(HeaderValue::as_bytes).collect();
+    let peer = client::address(peer, values.iter().copied(), &app.config.trusted_proxies);
+    let forwarded = match &*values {
+        [] => None,
+        values => {
+            let joined = values.join(&b", "[..]);
+            Some(head::text(&joined, FORWARDED_BYTES_MAX).into_owned())
+        }
+    };
+    Hit {
+        method: method.as_str().to_owned(),
+        target,
+        content_type: content_type(&headers),
+        body,
+        peer: Some(peer),
+        forwarded,
+        salt: keys::random(),
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?;
+    Some(head::text(value.as_bytes(), CONTENT_TYPE_BYTES_MAX).into_owned())
+}
+
+async fn take(worker: &Worker, hit: Hit) -> Result<Response, Error> {
+    let app = &worker.app;
+    match judge(app, &hit) {
+        Judged::Ours(profile) => keep(worker, &hit, profile).await,
+        Judged::Nobodys(verdict) => {
+            let Verdict { problem, profile, contract } = *verdict;
+            let reason = problem.reason;
+            let kept = app.ring.keep(Kept {
+                ordinal: 0,
+                at: app.clock.now(),
+                hit,
+                verdict: reason.verdict(),
+                reason,
+                parameter: problem.parameter,
+                nearest: problem.nearest,
+                detail: problem.detail,
+                contract,
+                profile,
+            });
+            metrics::counter!("counterfoil_ring_hits_total", "reason" => reason.name())
+                .increment(1);
+            Ok(Answer::ring(app, &kept).respond(profile))
+        }
+    }
+}
+
+/// Whether a hit is worth the journal, and how its sender is answered.
+enum Judged {
+    Ours(Profile),
+    Nobodys(Box<Verdict>),
+}
+
+struct Verdict {
+    problem: Problem,
+    profile: Profile,
+    contract: Option<String>,
+}
+
+fn judge(app: &App, hit: &Hit) -> Judged {
+    let setup = app.live.setup();
+    let keyring = &app.keys.click;
+    let is_ours = ledger::is_ours(&setup, keyring, hit);
+    if is_ours && let Some(profile) = profile_by_key(&setup, hit) {
+        return Judged::Ours(profile);
+    }
+    let Read { contract, contract_ref, reading, .. } = ledger::read(&setup, keyring, hit);
+    let profile = contract.map_or_else(Profile::default, |contract| contract.answers.profile);
+    match reading.result {
+        Err(problem) if !is_ours => {
+            let contract = contract_ref.map(|contract| contract.to_string());
+            Judged::Nobodys(Box::new(Verdict { problem, profile, contract }))
+        }
+        _ => Judged::Ours(profile),
+    }
+}
+
+/// Where the key alone names the contract, nothing has to be read to know it.
+fn profile_by_key(setup: &Setup, hit: &Hit) -> Option<Profile> {
+    let Route::Key(key) = ledger::route(setup, hit.path()) else { return None };
+    let integration = setup.integration_by_key(key)?;
+    Some(if integration.archived {
+        Profile::default()
+    } else {
+        integration.contract.answers.profile
+    })
+}
+
+/// Journals a hit, and waits for its verdict as long as its contract wants to hear it and the
+/// sender can be expected to stay.
+async fn keep(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, Error> {
+    let app = &worker.app;
+    let received = app.ingest.receive(hit).await;
+    worker.taking.note(!matches!(received, Err(Unavailable::Disk)));
+    let received = received?;
+    let position = received.position;
+    if profile == Profile::Acknowledge {
+        return Ok(answer::acknowledge(app, position));
+    }
+    let within = Duration::from_millis(app.config.answer_within_ms);
+    let verdict = tokio::time::timeout(within, received.verdict()).await;
+    if let Ok(Ok(verdict)) = verdict {
+        return Ok(Answer::decided(app, &verdict).respond(verdict.profile));
+    }
+    // It is on disk, and will be decided: by the next start, if this one is stopping.
+    worker.figures.hits_late.increment(1);
+    let at = receipt::received_at(app, position);
+    Ok(Answer::received(app, position, at).respond(profile))
+}

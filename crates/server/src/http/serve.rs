@@ -1,0 +1,233 @@
+//! Listens, and hands connections to the worker threads.
+//!
+//! One runtime per core, and a connection stays on the one it was given to: a click shares
+//! nothing with another thread but the journal's queue. What is over the limit is refused when it
+//! is accepted, so what has been accepted is answered.
+
+use super::connection::{self, Surface};
+use super::figures::Figures;
+use super::health::Taking;
+use super::worker::Worker;
+use crate::app::App;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{LocalSet, spawn_local};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 4_096;
+/// How many connections `/metrics` may have at once.
+const METRICS_CONNECTIONS_MAX: usize = 32;
+/// How long requests that are being answered may take once the server stops.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long nothing is accepted when the process has no file descriptor left.
+const REST_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// How often the samples of durations are put into their buckets: they take memory until then.
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+/// How many tasks run before sockets are looked at again.
+const EVENT_INTERVAL: u32 = 128;
+
+/// Connections are answered as long as this has not been stopped.
+pub(crate) struct Front {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Front {
+    /// Listens on the configured addresses. To be called within a runtime, on which everything
+    /// runs that is neither click nor postback.
+    pub(crate) fn start(app: &Arc<App>) -> io::Result<Self> {
+        let public = listen(app.config.listen)?;
+        let metrics = listen(app.config.metrics_listen)?;
+        let (address, metrics_address) = (public.local_addr()?, metrics.local_addr()?);
+        let threads = match app.config.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let router = super::router(app.clone());
+        let taking = Arc::<Taking>::default();
+        let mut crew = Vec::with_capacity(threads);
+        let mut workers = Vec::with_capacity(threads);
+        for number in 0..threads {
+            let (inbox, arrivals) = mpsc::unbounded_channel();
+            crew.push(Colleague { inbox, open: Arc::default() });
+            let (app, router, taking) = (app.clone(), router.clone(), taking.clone());
+            let rest = Handle::current();
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .event_interval(EVENT_INTERVAL)
+                .build()?;
+            let worker =
+                std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
+                    let work = work(Worker::new(app, router, rest, taking), arrivals);
+                    LocalSet::new().block_on(&runtime, work);
+                })?;
+            workers.push(worker);
+        }
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(upkeep(app.metrics.clone(), stopped.clone()));
+        let acceptor = Acceptor {
+            crew,
+            public: Gate {
+                surface: Surface::Public,
+                open: Arc::default(),
+                max: app.config.connections_max,
+            },
+            metrics: Gate {
+                surface: Surface::Metrics,
+                open: Arc::default(),
+                max: METRICS_CONNECTIONS_MAX,
+            },
+            figures: Figures::new(),
+        };
+        tokio::spawn(acceptor.run(public, metrics, stopped));
+        Ok(Self { address, metrics_address, stop, workers })
+    }
+
+    /// Accepts nothing more, lets what is being answered finish, and closes the rest.
+    pub(crate) async fn stop(self) {
+        _ = self.stop.send(true);
+        let workers = self.workers;
+        let joined = tokio::task::spawn_blocking(move || {
+            workers.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+        });
+        if !matches!(joined.await, Ok(0)) {
+            tracing::error!("a worker thread has panicked");
+        }
+    }
+}
+
+async fn upkeep(metrics: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
+    while tokio::time::timeout(UPKEEP_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_err() {
+        metrics.run_upkeep();
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// A connection on its way to a worker.
+struct Arrival {
+    stream: TcpStream,
+    peer: IpAddr,
+    surface: Surface,
+    _places: [Place; 2],
+}
+
+/// A count that goes down again when this is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A worker as the acceptor sees it.
+struct Colleague {
+    inbox: mpsc::UnboundedSender<Arrival>,
+    open: Arc<AtomicUsize>,
+}
+
+/// How many may come in by one listener.
+struct Gate {
+    surface: Surface,
+    open: Arc<AtomicUsize>,
+    max: usize,
+}
+
+struct Acceptor {
+    crew: Vec<Colleague>,
+    public: Gate,
+    metrics: Gate,
+    figures: Figures,
+}
+
+impl Acceptor {
+    /// Runs until it is told to stop. The workers' inboxes close with it.
+    async fn run(
+        self,
+        public: TcpListener,
+        metrics: TcpListener,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        while !*stopped.borrow() {
+            let accepted = tokio::select! {
+                accepted = public.accept() => accepted.map(|it| (it, &self.public)),
+                accepted = metrics.accept() => accepted.map(|it| (it, &self.metrics)),
+                _ = stopped.changed() => continue,
+            };
+            match accepted {
+                Ok(((stream, peer), gate)) => self.hand_over(stream, peer, gate),
+                // The client is gone again.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "connections cannot be accepted");
+                    tokio::time::sleep(REST_AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    /// To the worker with the fewest connections.
+    fn hand_over(&self, stream: tokio::net::TcpStream, peer: SocketAddr, gate: &Gate) {
+        if gate.open.load(Ordering::Relaxed) >= gate.max {
+            self.figures.connections_refused.increment(1);
+            return;
+        }
+        self.figures.connections.increment(1);
+        // What fails here has failed at the client's end.
+        let Ok(stream) = stream.set_nodelay(true).and_then(|()| stream.into_std()) else { return };
+        let colleague = self
+            .crew
+            .iter()
+            .min_by_key(|colleague| colleague.open.load(Ordering::Relaxed))
+            .expect("there is one thread at least");
+        let places = [Place::take(&gate.open), Place::take(&colleague.open)];
+        let arrival = Arrival { stream, peer: peer.ip(), surface: gate.surface, _places: places };
+        // A worker that panicked takes no more; its thread is missed when the server stops.
+        _ = colleague.inbox.send(arrival);
+    }
+}
+
+/// A worker thread's life: until its inbox is closed and its connections are answered.
+async fn work(worker: Worker, mut arrivals: mpsc::UnboundedReceiver<Arrival>) {
+    let worker = Rc::new(worker);
+    let settled = worker.app.journal.settled();
+    spawn_local(worker.waiting.clone().run(settled));
+    spawn_local(worker.clone().sweep());
+    while let Some(arrival) = arrivals.recv().await {
+        spawn_local(welcome(worker.clone(), arrival));
+    }
+    if tokio::time::timeout(STOP_WITHIN, worker.stop()).await.is_err() {
+        tracing::warn!("connections were closed before their requests were answered");
+    }
+}
+
+async fn welcome(worker: Rc<Worker>, arrival: Arrival) {
+    let Arrival { stream, peer, surface, _places } = arrival;
+    if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
+        connection::serve(worker, stream, peer, surface).await;
+    }
+}

@@ -1,0 +1,162 @@
+//! The secrets this instance made for itself: `keys/` in the data directory, readable by its
+//! owner alone, made on the first start.
+//!
+//! Losing them means that no click id that was ever handed out can be recognised: they belong
+//! in every backup.
+
+use anyhow::{Context, bail};
+use domain::click_id::Keyring;
+use domain::receipt::ReceiptKey;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use subtle::ConstantTimeEq;
+
+/// The folder's name in the data directory.
+pub(crate) const DIR: &str = "keys";
+const CLICK_IDS: &str = "click-ids.json";
+const RECEIPTS: &str = "receipts.key";
+const ADMIN: &str = "admin.sha256";
+/// Of the admin key that is made where none is given.
+const ADMIN_KEY_BYTES: usize = 24;
+
+pub(crate) struct Keys {
+    pub(crate) click: Keyring,
+    pub(crate) receipt: ReceiptKey,
+    admin: [u8; 32],
+    /// The admin key, on the one start that made it.
+    pub(crate) new_admin_key: Option<String>,
+}
+
+/// One key of the keyring, as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredKey {
+    /// In force for click ids made from this Unix millisecond on.
+    from_ms: u64,
+    /// 32 bytes in hex.
+    key: String,
+}
+
+impl Keys {
+    /// Reads the keys in `data`, and makes those that are missing where `may_make` allows it.
+    /// An admin key that is given replaces the stored one.
+    pub(crate) fn open(
+        data: &Path,
+        admin_key: Option<&str>,
+        may_make: bool,
+    ) -> anyhow::Result<Self> {
+        let dir = data.join(DIR);
+        let file = |name: &str, make: &dyn Fn() -> String| -> anyhow::Result<String> {
+            let path = dir.join(name);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => Ok(text),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => {
+                    let text = make();
+                    write_secret(&dir, name, &text)?;
+                    Ok(text)
+                }
+                Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+            }
+        };
+        if may_make {
+            make_dir(&dir)?;
+        }
+        let click_ids = file(CLICK_IDS, &|| {
+            let key = StoredKey { from_ms: 0, key: hex(&random::<32>()) };
+            serde_json::to_string_pretty(&[key]).expect("plain data")
+        })?;
+        let stored: Vec<StoredKey> =
+            serde_json::from_str(&click_ids).context("keys/click-ids.json does not read")?;
+        let keys = stored
+            .iter()
+            .map(|key| Ok((key.from_ms, unhex(&key.key).context("keys/click-ids.json")?)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let click = Keyring::new(keys).context("keys/click-ids.json holds no key for all times")?;
+        let receipt = unhex(file(RECEIPTS, &|| hex(&random::<32>()))?.trim())
+            .context("keys/receipts.key does not read")?;
+        let (admin, new_admin_key) = Self::admin(&dir, admin_key, may_make)?;
+        Ok(Self { click, receipt: ReceiptKey::new(receipt), admin, new_admin_key })
+    }
+
+    fn admin(
+        dir: &Path,
+        given: Option<&str>,
+        may_make: bool,
+    ) -> anyhow::Result<([u8; 32], Option<String>)> {
+        if let Some(given) = given {
+            let given = given.trim();
+            if given.is_empty() {
+                bail!("the admin key is empty");
+            }
+            let digest: [u8; 32] = Sha256::digest(given).into();
+            if may_make {
+                write_secret(dir, ADMIN, &hex(&digest))?;
+            }
+            return Ok((digest, None));
+        }
+        match std::fs::read_to_string(dir.join(ADMIN)) {
+            Ok(text) => Ok((unhex(text.trim()).context("keys/admin.sha256 does not read")?, None)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => {
+                let key = format!("cf_{}", hex(&random::<ADMIN_KEY_BYTES>()));
+                let digest: [u8; 32] = Sha256::digest(&key).into();
+                write_secret(dir, ADMIN, &hex(&digest))?;
+                Ok((digest, Some(key)))
+            }
+            Err(error) => Err(error).context("cannot read keys/admin.sha256"),
+        }
+    }
+
+    /// Whether that is the admin key. Keys are compared by their hashes.
+    pub(crate) fn is_admin(&self, key: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(key).into();
+        digest.ct_eq(&self.admin).into()
+    }
+}
+
+/// Random bytes from the operating system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
+    bytes
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        bail!("a key has 64 hexadecimal digits");
+    }
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16)
+            .context("a key has 64 hexadecimal digits")?;
+    }
+    Ok(bytes)
+}
+
+fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(dir).with_context(|| format!("cannot make {}", dir.display()))
+}
+
+/// Under a temporary name first: a crash leaves the whole secret or none.
+fn write_secret(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let path = dir.join(name);
+    let temporary = dir.join(format!("{name}.new"));
+    let write = || -> std::io::Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)?;
+        std::fs::File::open(dir)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

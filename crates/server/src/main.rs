@@ -1,0 +1,80 @@
+//! Talks: HTTP and the command line.
+
+mod app;
+mod backup;
+mod bench;
+mod catalogue;
+mod clock;
+mod config;
+mod demo;
+mod http;
+mod ingest;
+mod keeper;
+mod keys;
+mod live;
+mod serve;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use config::Config;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Clicks, postbacks and conversions that can be proven
+#[derive(Parser)]
+#[command(name = "counterfoil", version, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration's file; without it, counterfoil.toml where that is there
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the server
+    Serve,
+    /// Run a small network with real traffic, print its figures, and keep serving
+    Demo(demo::Args),
+    /// Measure this machine
+    Bench(bench::Args),
+    /// Check a data directory: every checksum, the hash chain, every invariant
+    Verify(verify::Args),
+    /// Copy a data directory while the server runs
+    Backup(backup::BackupArgs),
+    /// Make a data directory from a copy
+    Restore(backup::RestoreArgs),
+    /// Print the settings that are in force
+    CheckConfig,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let (config, warnings) = Config::load(cli.config.as_deref(), std::env::vars())?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    match cli.verb {
+        Verb::Serve => serve::run(config).map(|()| ExitCode::SUCCESS),
+        Verb::Demo(args) => demo::run(args, config),
+        Verb::Bench(args) => bench::run(args, config),
+        Verb::Verify(args) => verify::run(args, config),
+        Verb::Backup(args) => backup::backup(args, config),
+        Verb::Restore(args) => backup::restore(args, config),
+        Verb::CheckConfig => {
+            print!("{}", toml::to_string(&config)?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `counterfoil serve`: from the first start to a graceful end.
+
+use crate::app::{App, Running};
+use crate::config::{Config, LogFormat};
+use crate::http::{figures, serve::Front};
+use anyhow::{Context, bail};
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    log(&config)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let served = Served::start(config).await?;
+        served.greet();
+        let result = served.until_stopped().await;
+        served.stop().await.and(result)
+    })
+}
+
+/// A server that answers.
+pub(crate) struct Served {
+    running: Running,
+    front: Front,
+}
+
+impl Served {
+    /// Opens the data directory, applies what is waiting, and begins to answer.
+    pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
+        let metrics = figures::install()?;
+        let running = App::start(config, metrics).await?;
+        let listen = running.app.config.listen;
+        let front = match Front::start(&running.app) {
+            Ok(front) => front,
+            Err(error) => {
+                let metrics = running.app.config.metrics_listen;
+                running.stop()?;
+                return Err(error).with_context(|| {
+                    format!("cannot listen on {listen} and {metrics} (the latter for metrics)")
+                });
+            }
+        };
+        _ = running.app.address.set(front.address);
+        Ok(Self { running, front })
+    }
+
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.running.app
+    }
+
+    /// Where it is, and on the first start the key, which is not stored and not shown again.
+    fn greet(&self) {
+        let app = self.app();
+        eprintln!("Counterfoil {} serves {}", env!("CARGO_PKG_VERSION"), app.base_url());
+        eprintln!("  data: {}", app.config.data.display());
+        eprintln!("  metrics: http://{}/metrics", self.front.metrics_address);
+        if let Some(key) = &app.keys.new_admin_key {
+            eprintln!("  admin key, shown this once: {key}");
+        }
+    }
+
+    /// Until a signal says so, or applying has ended.
+    async fn until_stopped(&self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut ended = self.running.ended.clone();
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            _ = ended.wait_for(|ended| *ended) => bail!("records cannot be applied any more"),
+        }
+    }
+
+    /// Finishes what is being answered, then what is journaled.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.front.stop().await;
+        let running = self.running;
+        tokio::task::spawn_blocking(move || running.stop()).await?
+    }
+}
+
+/// Logs go to standard error, as text or as JSON.
+pub(crate) fn log(config: &Config) -> anyhow::Result<()> {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&config.log)
+        .with_context(|| format!("log is no filter: `{}`", config.log))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+    Ok(())
+}

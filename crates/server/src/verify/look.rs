@@ -1,0 +1,155 @@
+//! A data directory opened as a start would open it, and changed by nothing: journal and facts
+//! through an overlay, the ledger as a copy.
+
+use super::overlay::Overlay;
+use crate::app::{FACTS, JOURNAL, LEDGER};
+use crate::bench::scratch::Scratch;
+use crate::keys::Keys;
+use anyhow::Context;
+use domain::click_id::Keyring;
+use domain::id::{ConversionId, NodeId, Position};
+use domain::ledger::{Conversion, Entry};
+use domain::record;
+use std::path::Path;
+use std::sync::Arc;
+use store::disk::Disk;
+use store::facts::{Facts, StoredHit};
+use store::journal::{self, Journal, OpenError};
+use store::list::{ConversionFilter, Fault, PAGE_ROWS_MAX, Page, StoredVerdict, VerdictFilter};
+use store::records::JournalRecords;
+use store::sqlite::{self, SqliteStore};
+use store::{Error, Store};
+
+/// How long the segments are that opening begins, in the overlay.
+const SEGMENT_BYTES: u64 = 1 << 20;
+/// SQLite's file beside a ledger, with what is not in the ledger's own file yet.
+const WAL_ENDING: &str = "-wal";
+
+/// What there is in the directory.
+pub(super) struct Look {
+    store: SqliteStore,
+    facts: Arc<Facts>,
+    runtime: tokio::runtime::Runtime,
+    /// The position after the journal's last record.
+    pub(super) next: Position,
+    /// The journal's oldest one, skipped or not.
+    pub(super) oldest: Position,
+    /// The first record that is not applied.
+    pub(super) position: Position,
+    /// Last, for what is above is in there.
+    _scratch: Scratch,
+}
+
+impl Look {
+    /// An error says which part does not open, and why.
+    pub(super) fn at(data: &Path, node: NodeId) -> anyhow::Result<Self> {
+        let data = data.canonicalize()?;
+        let scratch = beside(&data)?;
+        let disk: Arc<dyn Disk> = Arc::new(Overlay::new(&data, &scratch.path().join("changes")));
+        let journal = open_journal(&disk, &data, node)?;
+        let records = Arc::new(JournalRecords(journal.clone()));
+        let facts = Arc::new(Facts::open(disk, &data.join(FACTS), records).context("the facts")?);
+        let ledger = scratch.path().join(LEDGER);
+        copy_ledger(&data.join(LEDGER), &ledger)?;
+        let store = open_store(&ledger, journal.id(), keyring(&data), facts.clone())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let position = runtime.block_on(store.position())?;
+        let (next, oldest) = (journal.next(), journal.oldest());
+        Ok(Self { store, facts, runtime, next, oldest, position, _scratch: scratch })
+    }
+
+    /// What is wrong with the ledger by itself.
+    pub(super) fn verify(&self) -> Result<Vec<Fault>, Error> {
+        self.runtime.block_on(self.store.verify())
+    }
+
+    /// The first position that is not sealed.
+    pub(super) fn sealed(&self) -> Position {
+        self.facts.sealed()
+    }
+
+    /// Verdicts, newest first, from `before` on.
+    pub(super) fn verdicts(&self, before: Option<u64>) -> Result<Page<StoredVerdict>, Error> {
+        let filter = VerdictFilter { before, limit: PAGE_ROWS_MAX, ..VerdictFilter::default() };
+        self.runtime.block_on(self.store.verdicts(&filter))
+    }
+
+    /// Conversions, newest first, from `before` on.
+    pub(super) fn conversions(&self, before: Option<u64>) -> Result<Page<Conversion>, Error> {
+        let filter =
+            ConversionFilter { before, limit: PAGE_ROWS_MAX, ..ConversionFilter::default() };
+        self.runtime.block_on(self.store.conversions(&filter))
+    }
+
+    pub(super) fn entries(&self, id: ConversionId) -> Result<Vec<Entry>, Error> {
+        let found = self.runtime.block_on(self.store.conversion(id))?;
+        let entries = found.map(|(_, entries)| entries).unwrap_or_default();
+        Ok(entries.into_iter().map(|stored| stored.entry).collect())
+    }
+
+    /// A hit as far as it is kept.
+    pub(super) fn hit(&self, position: Position) -> Result<Option<StoredHit>, store::facts::Error> {
+        self.facts.read_hit(position)
+    }
+}
+
+/// On the directory's own disk, or where temporary files are if that cannot be written.
+fn beside(data: &Path) -> anyhow::Result<Scratch> {
+    let parent = data.parent().unwrap_or(data);
+    Scratch::new(parent, "verify").or_else(|_| Scratch::new(&std::env::temp_dir(), "verify"))
+}
+
+/// The ledger's file, opened as this release does.
+pub(crate) fn open_store(
+    ledger: &Path,
+    journal_id: [u8; 16],
+    keyring: Keyring,
+    facts: Arc<Facts>,
+) -> anyhow::Result<SqliteStore> {
+    let decide = domain::ledger::decide;
+    let options = sqlite::Options { journal_id, keyring, decide };
+    SqliteStore::open(ledger, facts, options).context("the ledger")
+}
+
+/// The directory's keys; nothing that is done here depends on them, so any will do where they do
+/// not read.
+pub(crate) fn keyring(data: &Path) -> Keyring {
+    match Keys::open(data, None, false) {
+        Ok(keys) => keys.click,
+        Err(_) => Keyring::new([(0, [0; 32])]).expect("one key for all times is a keyring"),
+    }
+}
+
+fn open_journal(disk: &Arc<dyn Disk>, data: &Path, node: NodeId) -> anyhow::Result<Arc<Journal>> {
+    let open = |node| {
+        let mut options = journal::Options::new(node, record::RULES, [0; 16]);
+        options.segment_bytes = SEGMENT_BYTES;
+        // Nothing is appended, so nobody asks for the time.
+        Journal::open(disk.clone(), &data.join(JOURNAL), options, Arc::new(|| 0))
+    };
+    let opened = match open(node) {
+        // Whose it is, is for `serve` to judge.
+        Err(OpenError::Node { found, .. }) => {
+            open(NodeId::new(found).context("the journal's node is no node")?)
+        }
+        opened => opened,
+    };
+    Ok(Arc::new(opened.context("the journal does not open")?))
+}
+
+fn copy_ledger(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let copy = |ending: &str| {
+        let named = |path: &Path| {
+            let mut path = path.as_os_str().to_owned();
+            path.push(ending);
+            std::path::PathBuf::from(path)
+        };
+        match std::fs::copy(named(from), named(to)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !ending.is_empty() => {
+                Ok(())
+            }
+            copied => copied.map(drop),
+        }
+    };
+    copy("").and_then(|()| copy(WAL_ENDING)).context("the ledger cannot be copied to be checked")
+}

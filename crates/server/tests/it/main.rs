@@ -1,0 +1,19 @@
+//! The real binary, seen from outside: every test starts a server of its own on an empty data
+//! directory and speaks HTTP to it, as partners, visitors and people do.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod client;
+mod crash;
+mod hostile;
+mod load;
+mod network;
+mod past;
+mod server;
+
+mod mistakes;
+mod once;
+mod receipts;
+mod reports;
+mod seeds;
+mod setup;
