@@ -14,8 +14,7 @@ pub(super) const FORMAT: &str = "1";
 /// How a column's values are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// 16 bytes that the file is sorted by; their first bytes side by side, then the second, so
-    /// that what neighbours share is compressed away.
+    /// 16 bytes that the file is sorted by, so that neighbours share much, which is compressed away.
     Id,
     /// So many bytes, as they are.
     Fixed(usize),
@@ -178,13 +177,10 @@ impl Form {
     /// How its pages are written, where the row group has a dictionary for it and where not.
     pub(super) fn encoding(self, is_coded: bool) -> Encoding {
         match self {
-            Self::Id => Encoding::Split,
             Self::Count | Self::AtMs | Self::AtUs => Encoding::Deltas,
             Self::Flag => Encoding::Runs,
             Self::Number | Self::Amount | Self::Text if is_coded => Encoding::Codes,
-            Self::Fixed(_) | Self::Number | Self::Amount | Self::Text | Self::Bytes => {
-                Encoding::Plain
-            }
+            _ => Encoding::Plain,
         }
     }
 

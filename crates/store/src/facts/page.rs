@@ -21,8 +21,6 @@ pub(super) enum Encoding {
     Deltas,
     /// The width of a code, then runs of codes.
     Codes,
-    /// The first bytes of all values, then the second.
-    Split,
 }
 
 impl Encoding {
@@ -33,12 +31,11 @@ impl Encoding {
             Self::Runs => 3,
             Self::Deltas => 5,
             Self::Codes => 8,
-            Self::Split => 9,
         }
     }
 
     fn from_number(number: i64) -> Option<Self> {
-        [Self::Plain, Self::Runs, Self::Deltas, Self::Codes, Self::Split]
+        [Self::Plain, Self::Runs, Self::Deltas, Self::Codes]
             .into_iter()
             .find(|encoding| encoding.number() == number)
     }
@@ -268,8 +265,12 @@ fn split_page<'a>(bytes: &mut &'a [u8]) -> Result<(Header, &'a [u8]), &'static s
 /// Takes the dictionary off the front of `bytes`: how many words, and their bytes.
 pub(super) fn read_words<'a>(bytes: &mut &'a [u8]) -> Result<(usize, &'a [u8]), &'static str> {
     match split_page(bytes)? {
-        (Header { kind: Kind::Dictionary { words }, .. }, stored) => Ok((words, stored)),
-        _ => Err("a page of rows stands where the dictionary should"),
+        (Header { kind: Kind::Dictionary { words }, plain_bytes, .. }, stored)
+            if plain_bytes == stored.len() =>
+        {
+            Ok((words, stored))
+        }
+        _ => Err("this is no dictionary"),
     }
 }
 

@@ -8,7 +8,7 @@ use super::folder::Segment;
 use super::hot::{Coded, IS_TEST, Rows};
 use super::layout::click;
 use super::table::Reading;
-use super::tally::{Batch, Meaning, Tally};
+use super::tally::{Batch, Codes, Meaning, Tally};
 use super::value::{self, Values};
 use super::words::{Interner, NONE, Words};
 use super::write::number;
@@ -25,6 +25,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const THREADS_MAX: usize = 4;
 /// So many rows in memory are counted at once: whoever adds clicks waits for no more.
 const HOT_ROWS: usize = 16_384;
+/// Rows are few where they are less than one in so many.
+const FEW: usize = 8;
 
 impl Facts {
     /// How many clicks each group of the query has, by the time in their ids. A click has no
@@ -48,7 +50,7 @@ impl Facts {
                 }
             }
         }
-        tally.into_answer()
+        Ok(tally.into_answer())
     }
 }
 
@@ -180,30 +182,41 @@ impl<'q> Question<'q> {
             let Some(code) = code else { return Ok(None) };
             keep(&mut kept, codes.len(), |row| codes[row] as usize == code);
         }
+        let mut without = Vec::new();
         let is_mixed = item.segment.table.range(item.group, click::IS_TEST) == Some((0, 1));
         if self.query.test != Test::With && is_mixed {
             let flags = stretch.flags(click::IS_TEST)?;
-            keep(&mut kept, flags.len(), |row| self.query.test.admits(flags[row] == 1));
+            let is_out = |row: usize| !self.query.test.admits(flags[row] == 1);
+            let out = (0..flags.len()).filter(|row| is_out(*row)).count();
+            if kept.is_none() && out < flags.len() / FEW {
+                let rows = 0..u32::try_from(flags.len()).expect("a row group is small");
+                without = rows.filter(|row| is_out(*row as usize)).collect();
+            } else {
+                keep(&mut kept, flags.len(), |row| !is_out(row));
+            }
         }
         let mut batch = Batch::new(kept.as_ref().map_or(stretch.len(), Vec::len));
         for dimension in &self.query.group_by {
             let (codes, meaning) = match column_of(*dimension) {
                 Some(column) => {
                     let (codes, words) = stretch.codes(column)?;
-                    (codes, Meaning::Words(words))
+                    (Codes::Each(codes), Meaning::Words(words))
                 }
                 None if *dimension == Dimension::Day => {
                     (item.day_codes(), Meaning::Days(item.first_day))
                 }
-                None => (vec![0; stretch.len()], Meaning::None),
+                None => (Codes::All(0), Meaning::None),
             };
-            let codes = match &kept {
-                Some(kept) => kept.iter().map(|row| codes[*row as usize]).collect(),
-                None => codes,
+            let codes = match (&kept, codes) {
+                (Some(kept), Codes::Each(codes)) => {
+                    Codes::Each(kept.iter().map(|row| codes[*row as usize]).collect())
+                }
+                (_, codes) => codes,
             };
             batch.add(codes, meaning);
         }
-        Ok((batch.rows > 0).then_some(batch))
+        batch.leave_out(without);
+        Ok((!batch.is_empty()).then_some(batch))
     }
 
     /// The rows of a generation that count, as codes; `None` without any.
@@ -243,23 +256,23 @@ impl<'q> Question<'q> {
                 compact(kept.iter().map(code), column.words.words())
             };
             let (codes, meaning) = match dimension {
-                Dimension::Day => (days.clone(), Meaning::Days(0)),
+                Dimension::Day => (Codes::Each(days.clone()), Meaning::Days(0)),
                 Dimension::Campaign => coded(&rows.campaigns),
                 Dimension::Publisher => coded(&rows.publishers),
                 Dimension::Label(label) => match rows.label(*label) {
                     Some(column) => coded(column),
-                    None => (vec![0; kept.len()], Meaning::None),
+                    None => (Codes::All(0), Meaning::None),
                 },
-                Dimension::Goal => (vec![0; kept.len()], Meaning::None),
+                Dimension::Goal => (Codes::All(0), Meaning::None),
             };
             batch.add(codes, meaning);
         }
-        (batch.rows > 0).then_some(batch)
+        (!batch.is_empty()).then_some(batch)
     }
 }
 
 /// The codes with those words alone that occur: a generation has far more than a few rows use.
-fn compact(codes: impl Iterator<Item = u32>, words: &Words) -> (Vec<u32>, Meaning) {
+fn compact(codes: impl Iterator<Item = u32>, words: &Words) -> (Codes, Meaning) {
     let mut used = Words::default();
     let mut places: HashMap<u32, u32> = HashMap::new();
     let codes = codes
@@ -273,7 +286,7 @@ fn compact(codes: impl Iterator<Item = u32>, words: &Words) -> (Vec<u32>, Meanin
             })
         })
         .collect();
-    (codes, Meaning::Words(used))
+    (Codes::Each(codes), Meaning::Words(used))
 }
 
 /// The column that a dimension is, where it is one.
@@ -303,16 +316,18 @@ fn keep(kept: &mut Option<Vec<u32>>, rows: usize, passes: impl Fn(usize) -> bool
 
 impl Item<'_> {
     /// The day of each row, counted from `first_day`.
-    fn day_codes(&self) -> Vec<u32> {
+    fn day_codes(&self) -> Codes {
+        let last = u32::try_from(self.days.len() - 1).expect("a query has few days");
+        if last == 0 {
+            return Codes::All(0);
+        }
         let mut codes = Vec::new();
         let len = |until: u64| usize::try_from(until - self.rows.start).expect("a group is small");
-        for (day, start) in self.days.iter().enumerate().skip(1) {
-            let day = u32::try_from(day - 1).expect("a query has few days");
-            codes.resize(len((*start).max(self.rows.start)), day);
+        for (day, end) in (0..last).zip(&self.days[1..]) {
+            codes.resize(len(*end), day);
         }
-        let last = u32::try_from(self.days.len() - 1).expect("a query has few days");
         codes.resize(len(self.rows.end), last);
-        codes
+        Codes::Each(codes)
     }
 }
 

@@ -76,15 +76,6 @@ pub(super) fn fixed_at<const WIDTH: usize>(page: &Page<'_>, row: usize) -> Optio
     page.values.get(row * WIDTH..(row + 1) * WIDTH)?.try_into().ok()
 }
 
-/// The row's id.
-fn id_at(page: &Page<'_>, row: usize) -> Option<u128> {
-    let mut id = [0; 16];
-    for (byte, value) in id.iter_mut().enumerate() {
-        *value = *page.values.get(byte * page.rows + row)?;
-    }
-    Some(u128::from_be_bytes(id))
-}
-
 /// The first row of a page of keys that is not below `key`, and whether it is `key`.
 pub(super) fn lower_bound(page: &Page<'_>, form: Form, key: u128) -> Option<(usize, bool)> {
     if form != Form::Id {
@@ -94,16 +85,12 @@ pub(super) fn lower_bound(page: &Page<'_>, form: Form, key: u128) -> Option<(usi
         let row = keys.partition_point(|value| key_of(value) < key);
         return Some((row, keys.get(row).is_some_and(|value| key_of(value) == key)));
     }
-    let (mut low, mut high) = (0, page.rows);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        if id_at(page, middle)? < key {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    let (ids, rest) = page.values.as_chunks::<16>();
+    if ids.len() != page.rows || !rest.is_empty() {
+        return None;
     }
-    Some((low, low < page.rows && id_at(page, low)? == key))
+    let row = ids.partition_point(|id| u128::from_be_bytes(*id) < key);
+    Some((row, ids.get(row).is_some_and(|id| u128::from_be_bytes(*id) == key)))
 }
 
 /// All rows of a page.
@@ -128,19 +115,8 @@ pub(super) enum Values {
 /// Reads all rows of a page. `words` is how many the column's dictionary has.
 pub(super) fn read_all(page: &Page<'_>, form: Form, words: usize) -> Option<Values> {
     match (form, page.encoding) {
-        (Form::Id, Encoding::Split) => {
-            let mut bytes = vec![0; page.rows * 16];
-            if page.values.len() != bytes.len() {
-                return None;
-            }
-            for (byte, lane) in page.values.chunks_exact(page.rows).enumerate() {
-                for (row, value) in lane.iter().enumerate() {
-                    bytes[row * 16 + byte] = *value;
-                }
-            }
-            Some(Values::Fixed { width: 16, bytes })
-        }
-        (Form::Fixed(width), Encoding::Plain) => {
+        (Form::Id | Form::Fixed(_), Encoding::Plain) => {
+            let width = form.width()?;
             let bytes = page.values.to_vec();
             (bytes.len() == page.rows * width).then_some(Values::Fixed { width, bytes })
         }

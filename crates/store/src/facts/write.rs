@@ -207,7 +207,6 @@ fn describe(
         Encoding::Runs => Encodings::RLE,
         Encoding::Deltas => Encodings::DELTA_BINARY_PACKED,
         Encoding::Codes => Encodings::RLE_DICTIONARY,
-        Encoding::Split => Encodings::BYTE_STREAM_SPLIT,
     };
     let mut encodings = vec![encoding];
     // The levels of optional columns are runs, the dictionary is plain.
