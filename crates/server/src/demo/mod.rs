@@ -126,7 +126,7 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
 
 /// What to try next.
 fn invite(world: &World, base: &str, key: &str) {
-    let token = world.first_token().unwrap_or("TOKEN");
+    let token = world.open_link.as_deref().unwrap_or("TOKEN");
     println!("{}", bold("Try it"));
     println!("  API:        {base}/api/v1");
     println!("  admin key:  {key}");

@@ -24,6 +24,7 @@ pub(super) async fn tell(world: &mut World) -> anyhow::Result<()> {
         .await?;
     world.activate(campaign).await?;
     let clicks = world.visits(campaign, 60, "click_id").await?;
+    world.open_link = Some(world.link(campaign, world.publishers[0], false).await?);
     goals(world, campaign, &clicks).await?;
     levels(world, advertiser, &clicks[20..]).await?;
     test_link(world, campaign).await?;

@@ -31,8 +31,9 @@ pub(super) struct World {
     hits: BTreeMap<(String, String), u64>,
     visits: u64,
     steps: Table,
-    tokens: Vec<String>,
-    /// One that was refused, to be shown.
+    /// A link whose postbacks need nothing but the click id, for whoever tries it.
+    pub(super) open_link: Option<String>,
+    /// A hit that was refused, to be shown.
     refused: Option<String>,
 }
 
@@ -112,7 +113,7 @@ impl World {
             hits: BTreeMap::new(),
             visits: 0,
             steps: steps(),
-            tokens: Vec::new(),
+            open_link: None,
             refused: None,
         })
     }
@@ -177,11 +178,7 @@ impl World {
     ) -> anyhow::Result<String> {
         let body = json!({ "campaign_id": campaign, "publisher_id": publisher, "test": is_test });
         let link = self.post("/links", body).await?;
-        let token = link["token"].as_str().context("a link without a token")?.to_owned();
-        if !is_test {
-            self.tokens.push(token.clone());
-        }
-        Ok(token)
+        Ok(link["token"].as_str().context("a link without a token")?.to_owned())
     }
 
     /// Visitors through links of both publishers. Their advertiser reads the click id from the
@@ -356,11 +353,6 @@ impl World {
                 None => return Ok(counts),
             }
         }
-    }
-
-    /// A link that leads somewhere.
-    pub(super) fn first_token(&self) -> Option<&str> {
-        self.tokens.first().map(String::as_str)
     }
 }
 

@@ -6,6 +6,7 @@
 use super::ring::Kept;
 use crate::app::App;
 use axum::Json;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::contract::Profile;
@@ -125,7 +126,7 @@ impl Answer {
 
     /// The answer to the hit itself.
     pub(super) fn respond(self, profile: Profile) -> Response {
-        let receipt = header(&self.receipt);
+        let receipt = self.receipt.clone();
         let mut answer = match profile {
             Profile::Receipt => {
                 let status = StatusCode::from_u16(self.http_status).expect("reasons have statuses");
@@ -133,7 +134,7 @@ impl Answer {
             }
             Profile::Acknowledge => acknowledged(),
         };
-        answer.headers_mut().insert(RECEIPT, receipt);
+        seal(&mut answer, &receipt);
         answer
     }
 }
@@ -142,7 +143,7 @@ impl Answer {
 pub(super) fn acknowledge(app: &App, position: Position) -> Response {
     let receipt = app.keys.receipt.format(app.node, Place::Journal(position));
     let mut answer = acknowledged();
-    answer.headers_mut().insert(RECEIPT, header(&receipt));
+    seal(&mut answer, &receipt);
     answer
 }
 
@@ -150,8 +151,11 @@ fn acknowledged() -> Response {
     (StatusCode::OK, "OK").into_response()
 }
 
-fn header(receipt: &str) -> HeaderValue {
-    HeaderValue::from_str(receipt).expect("receipts are base32")
+/// What every answer to a hit carries. It is about this request, and about no other like it.
+fn seal(answer: &mut Response, receipt: &str) {
+    let receipt = HeaderValue::from_str(receipt).expect("receipts are base32");
+    answer.headers_mut().insert(RECEIPT, receipt);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 fn http_status(profile: Profile, reason: Option<Reason>) -> u16 {

@@ -44,6 +44,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, s
         socket,
         peer,
         surface,
+        seen: 0,
         out: Vec::new(),
         head_until,
         is_first: true,
@@ -59,6 +60,8 @@ struct Connection {
     socket: Socket,
     peer: IpAddr,
     surface: Surface,
+    /// So many unread bytes have been looked at: they are the beginning of a head.
+    seen: usize,
     /// The answer to the request at hand.
     out: Vec<u8>,
     /// The tick by which the next head must be here, once it has begun.
@@ -121,13 +124,20 @@ impl Connection {
 
     /// Reads the next head, if it is there, and answers it as far as it is a click.
     fn step(&mut self) -> Step {
-        let mut room = head::room();
         let bytes = self.socket.unread();
-        let (head, len) = match head::read(bytes, &mut room) {
+        if bytes.is_empty() {
+            return Step::More;
+        }
+        let mut room = head::room();
+        let (head, len) = match head::read(bytes, self.seen, &mut room) {
             Read::Head(head, len) => (head, len),
-            Read::Partial => return Step::More,
+            Read::Partial => {
+                self.seen = bytes.len();
+                return Step::More;
+            }
             Read::Refused(error) => return Step::Refused(error),
         };
+        self.seen = 0;
         self.keeps_alive = head.keeps_alive && !self.worker.is_stopping();
         self.is_http_1_0 = head.is_http_1_0;
         let step = match click::token(head::path(head.target)) {

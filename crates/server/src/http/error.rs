@@ -182,10 +182,13 @@ struct Body<'a> {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            tracing::warn!(error = %self, "a request could not be taken");
-        } else if status.is_server_error() {
-            tracing::error!(error = %self, "a request failed");
+        match &self {
+            // The journal's state is logged when it changes: a full disk is not filled with that.
+            Self::Unavailable(_) => {
+                metrics::counter!("counterfoil_requests_unavailable_total").increment(1);
+            }
+            _ if status.is_server_error() => tracing::error!(error = %self, "a request failed"),
+            _ => {}
         }
         let body = Body { code: self.code(), detail: self.detail(), parameter: self.blamed() };
         let mut answer = (status, axum::Json(body)).into_response();

@@ -38,6 +38,7 @@ fn describe() {
     describe_counter!("counterfoil_connections_refused_total", "Connections over the limit");
     describe_counter!("counterfoil_connections_slow_total", "Connections that took too long");
     describe_counter!("counterfoil_requests_refused_total", "Requests that could not be read");
+    describe_counter!("counterfoil_requests_unavailable_total", "Requests not journaled");
     describe_counter!("counterfoil_panics_total", "Requests whose handler panicked");
     describe_gauge!("counterfoil_journal_position", "The position of the next record");
     describe_gauge!("counterfoil_applied_position", "The position of the next record to apply");

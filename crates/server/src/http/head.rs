@@ -15,6 +15,9 @@ use std::borrow::Cow;
 pub(super) const HEAD_BYTES_MAX: usize = 48 * 1024;
 /// How many header lines a request may have.
 const HEADERS_MAX: usize = 64;
+/// How many line ends may stand before a request, in bytes: some clients end a body with one that
+/// they do not count.
+const EMPTY_BYTES_MAX: usize = 4;
 /// The longest a method may be, in bytes.
 const METHOD_BYTES_MAX: usize = 32;
 
@@ -60,13 +63,19 @@ pub(super) enum Read<'h, 'b> {
     Refused(Error),
 }
 
-/// Reads a head from the beginning of `bytes`.
-pub(super) fn read<'h, 'b>(bytes: &'b [u8], room: &'h mut Room<'b>) -> Read<'h, 'b> {
+/// Reads a head from the beginning of `bytes`. The first `seen` of them were read before, and were
+/// the beginning of one: a client that sends them one by one does not make us read all of them
+/// again each time.
+pub(super) fn read<'h, 'b>(bytes: &'b [u8], seen: usize, room: &'h mut Room<'b>) -> Read<'h, 'b> {
     let (line, rest) = match RequestLine::read(bytes) {
         Ok(Some(read)) => read,
         Ok(None) => return Read::Partial,
         Err(error) => return Read::Refused(error),
     };
+    let is_same = seen > 0 && !bytes[seen..].contains(&b'\n');
+    if is_same && bytes.len() < HEAD_BYTES_MAX {
+        return Read::Partial;
+    }
     let (lines_len, headers) = match parse_headers(rest, room) {
         Ok(Status::Complete(parsed)) => parsed,
         Ok(Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Read::Partial,
@@ -112,9 +121,12 @@ impl<'b> RequestLine<'b> {
     /// short enough is told at once, not when the buffer is full.
     fn read(bytes: &'b [u8]) -> Result<Option<(Self, &'b [u8])>, Error> {
         let wrong = || Error::request("the request line does not read");
-        // Some clients end a body with a line end that is not counted.
-        let empty = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
-        let bytes = &bytes[empty.unwrap_or(bytes.len())..];
+        let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let empty = bytes.iter().take_while(is_line_end).count();
+        if empty > EMPTY_BYTES_MAX {
+            return Err(wrong());
+        }
+        let bytes = &bytes[empty..];
         let Some(method_len) = bytes.iter().position(|byte| !byte.is_ascii_alphanumeric()) else {
             return if bytes.len() > METHOD_BYTES_MAX { Err(wrong()) } else { Ok(None) };
         };
@@ -297,7 +309,7 @@ mod tests {
 
     /// Method, target and framing; or the status it is refused with.
     fn shown(text: impl AsRef<[u8]>) -> Result<String, u16> {
-        match read(text.as_ref(), &mut room()) {
+        match read(text.as_ref(), 0, &mut room()) {
             Read::Head(head, _) => Ok(format!(
                 "{} {} {:?}{}{}",
                 head.method,
@@ -352,7 +364,7 @@ mod tests {
     fn bytes_that_are_no_text_are_kept_in_a_target() {
         let text = b"GET /postback?a=\xff\x80 HTTP/1.1\r\n\r\n";
         let mut room = room();
-        let Read::Head(head, len) = read(text, &mut room) else { panic!("it is a head") };
+        let Read::Head(head, len) = read(text, 0, &mut room) else { panic!("it is a head") };
         assert_eq!(head.target, b"/postback?a=\xff\x80");
         assert_eq!(len, text.len());
     }
@@ -381,6 +393,7 @@ mod tests {
             "GET http://example.com HTTP/1.1\r\n\r\n",
             "GET / HTTP/2.0\r\n\r\n",
             "GET / HTTP/1.2\r\n\r\n",
+            "\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n",
             "GET / http/1.1\r\n\r\n",
             "GET / HTTP/1.1 \r\n\r\n",
             "GET / HTTP/1.1\rA: b\r\n\r\n",
@@ -415,6 +428,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_goes_on_for_ever() {
+        let begun = ["", "GET", "GET ", "GET /", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nA: "];
+        for begun in begun {
+            for more in ["\r", "\n", "\r\n", "a", " ", "\t", "A: b\r\n", "\u{e9}"] {
+                let text = begun.to_owned() + &more.repeat(HEAD_BYTES_MAX);
+                assert_ne!(shown(&text).as_deref(), Ok("partial"), "{begun:?} {more:?}");
+            }
+        }
+    }
+
+    #[test]
     fn long_values_are_cut_between_characters() {
         let long = "\u{e9}".repeat(512);
         assert_eq!(text(long.as_bytes(), 512).len(), 512);
@@ -434,6 +458,9 @@ mod tests {
             for end in 0..text.len() {
                 let part = shown(&text[..end]);
                 prop_assert!(part == Ok("partial".to_owned()) || part == whole);
+                let mut room = room();
+                let rest = read(text.as_bytes(), end, &mut room);
+                prop_assert_eq!(matches!(rest, Read::Head(..)), whole.is_ok());
             }
         }
 

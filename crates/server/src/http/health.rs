@@ -20,10 +20,15 @@ pub(super) struct Taking {
 }
 
 impl Taking {
-    /// Costs one look where nothing has changed.
+    /// Costs one look where nothing has changed. A change is logged once, not per request.
     pub(super) fn note(&self, is_taken: bool) {
-        if self.failed.load(Ordering::Relaxed) == is_taken {
-            self.failed.store(!is_taken, Ordering::Relaxed);
+        if self.failed.load(Ordering::Relaxed) != is_taken {
+            return;
+        }
+        match (self.failed.swap(!is_taken, Ordering::Relaxed), is_taken) {
+            (true, true) => tracing::info!("the journal takes records again"),
+            (false, false) => tracing::error!("the journal does not take records"),
+            _ => {}
         }
     }
 
@@ -71,4 +76,19 @@ pub(super) fn metrics(app: &App) -> Response {
     gauge!("counterfoil_journal_position").set(app.journal.next().0 as f64);
     gauge!("counterfoil_applied_position").set(app.progress.position().0 as f64);
     ([(CONTENT_TYPE, TEXT_FORMAT)], app.metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_record_tells_whether_the_journal_takes_them() {
+        let taking = Taking::default();
+        assert!(!taking.has_failed());
+        for is_taken in [true, false, false, true, true, false] {
+            taking.note(is_taken);
+            assert_eq!(taking.has_failed(), !is_taken);
+        }
+    }
 }

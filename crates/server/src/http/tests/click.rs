@@ -156,7 +156,7 @@ fn made(worker: &Worker, manner: Manner<'_>) -> (Pending, Vec<u8>) {
     use super::super::{click, head};
     let bytes = format!("GET /c/{TOKEN} HTTP/1.1\r\n\r\n");
     let mut room = head::room();
-    let head::Read::Head(head, _) = head::read(bytes.as_bytes(), &mut room) else {
+    let head::Read::Head(head, _) = head::read(bytes.as_bytes(), 0, &mut room) else {
         panic!("it is a head")
     };
     let mut out = Vec::new();

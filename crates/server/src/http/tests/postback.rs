@@ -28,6 +28,7 @@ fn a_postback_is_answered_with_its_verdict() {
     let first = rig.get(&format!("/postback/{key}?click_id={id}&txn_id=a"));
     assert_eq!(first.status(), 200, "{}", first.text);
     assert_eq!(first.header("content-type"), Some("application/json"));
+    assert_eq!(first.header("cache-control"), Some("no-store"));
     let json = first.json();
     let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(names.contains(&"verdict"), "{names:?}");

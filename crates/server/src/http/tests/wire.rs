@@ -137,14 +137,14 @@ fn connections_over_the_limit_are_closed_at_once() {
         assert!(read_head(&mut stream).starts_with("HTTP/1.1 302 "));
         open.push(stream);
     }
-    assert_eq!(Reply::read(rig.connect()).status(), 0);
-    open.pop();
-    // As soon as the server has seen that there is room again.
     let asked = || {
         let mut stream = rig.connect();
         _ = write!(stream, "GET /c/{TOKEN} HTTP/1.1\r\n{CLOSE}");
         Reply::read(stream).status()
     };
+    assert_eq!(asked(), 0);
+    open.pop();
+    // As soon as the server has seen that there is room again.
     let since = Instant::now();
     let status = std::iter::repeat_with(asked)
         .find(|status| *status != 0 || since.elapsed() > PATIENCE)
