@@ -227,6 +227,21 @@ impl Setup {
             .chain(own.filter_map(|link| link.landing_url.as_deref()))
     }
 
+    /// The versions in force, each as the change that brought it: put in this order, they make
+    /// this setup without its history.
+    pub fn in_force(&self) -> impl Iterator<Item = (Timestamp, Change)> {
+        let floor =
+            (self.id_floor > 0).then_some((Timestamp::UNIX_EPOCH, Change::IdFloor(self.id_floor)));
+        floor
+            .into_iter()
+            .chain(latest(&self.advertisers, Change::Advertiser))
+            .chain(latest(&self.publishers, Change::Publisher))
+            .chain(latest(&self.partners, Change::Partner))
+            .chain(latest(&self.integrations, Change::Integration))
+            .chain(latest(&self.campaigns, Change::Campaign))
+            .chain(latest(&self.links, Change::Link))
+    }
+
     /// The id the next one of a noun gets.
     pub fn next_id<K: Copy + Ord + Into<u32>, V>(&self, of: &BTreeMap<K, V>) -> u32 {
         let last = of.last_key_value().map_or(0, |(id, _)| (*id).into());
@@ -244,6 +259,13 @@ impl Setup {
         ];
         lasts.into_iter().fold(self.id_floor, u32::max)
     }
+}
+
+fn latest<K, T: Clone>(
+    all: &BTreeMap<K, History<T>>,
+    change: impl Fn(T) -> Change,
+) -> impl Iterator<Item = (Timestamp, Change)> {
+    all.values().map(move |history| (history.changed_at(), change(history.latest().clone())))
 }
 
 fn put<K: Ord, T>(all: &mut BTreeMap<K, History<T>>, id: K, since: Timestamp, new: T) {

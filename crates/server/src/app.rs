@@ -1,28 +1,32 @@
 //! Builds everything once, in the order in which it depends on each other, and stops it in the
 //! opposite one.
+//!
+//! A ledger that does not open keeps nobody from being redirected: the server then comes up with
+//! the setup as it was last written, journals what it is sent, and opens the ledger when it can.
 
 use crate::catalogue;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Secret, WhenDiskFails};
 use crate::http::ring::Ring;
 use crate::ingest::{Applier, Handle, Progress, SYSTEM};
 use crate::keeper::Keeper;
-use crate::keys::{self, Keys};
+use crate::keys::{Keys, Missing};
+use crate::ledger::Ledger;
 use crate::live::Live;
+use crate::open::{self, FIRST, Failure, Parts};
+use crate::snapshot;
 use anyhow::{Context, bail};
 use domain::click_id::Minter;
 use domain::command::{Act, Command, Outcome};
-use domain::id::{NodeId, Position};
+use domain::id::NodeId;
 use domain::time::Timestamp;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
 use store::Store;
 use store::disk::{Disk, RealDisk};
-use store::facts::Facts;
-use store::journal::{self, Ballast, Journal};
-use store::records::JournalRecords;
-use store::sqlite::{self, SqliteStore};
+use store::journal::Journal;
 use tokio::sync::watch;
 
 /// The journal's folder in the data directory.
@@ -31,10 +35,13 @@ pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const FACTS: &str = "facts";
 /// The ledger's file.
 pub(crate) const LEDGER: &str = "ledger.db";
-/// A file that is given up when the disk is full, so that there is room to recover.
-const BALLAST: &str = "ballast";
 /// Says that the data directory was restored, and that ids have to be skipped.
 pub(crate) const RESTORED: &str = "restored";
+
+/// How often it is tried again to open a ledger that did not open.
+const OPEN_EVERY: Duration = Duration::from_secs(5);
+/// How often it looks how far applying has come.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Everything that requests need.
 pub(crate) struct App {
@@ -42,6 +49,9 @@ pub(crate) struct App {
     pub(crate) node: NodeId,
     pub(crate) clock: Arc<Clock>,
     pub(crate) journal: Arc<Journal>,
+    /// Whether there is a ledger to ask.
+    pub(crate) ledger: Arc<Ledger>,
+    /// The same, for whoever asks it.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) live: Arc<Live>,
     pub(crate) keys: Keys,
@@ -57,11 +67,24 @@ pub(crate) struct App {
 /// What runs beside the requests.
 pub(crate) struct Running {
     pub(crate) app: Arc<App>,
-    stop: watch::Sender<bool>,
-    applier: std::thread::JoinHandle<anyhow::Result<()>>,
-    keepers: Vec<std::thread::JoinHandle<()>>,
+    engine: Arc<Engine>,
+    /// Writes the setup's snapshot; opens the ledger where it was not opened.
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     /// Becomes true when applying has ended, for whatever reason.
     pub(crate) ended: watch::Receiver<bool>,
+}
+
+/// The threads that carry records from the journal into facts and ledger.
+struct Engine {
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    applier: JoinHandle<anyhow::Result<()>>,
+    keepers: Vec<JoinHandle<()>>,
 }
 
 impl App {
@@ -75,84 +98,153 @@ impl App {
     }
 
     /// Opens the data directory and starts what runs beside the requests. When this returns,
-    /// every record that was journaled before is applied.
+    /// every record that was journaled before is applied, as far as there is a ledger that takes
+    /// it.
     pub(crate) async fn start(
         config: Config,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let data = config.data.clone();
-        make_data_dir(&*disk, &data)?;
+        open::data_dir(&*disk, &data)?;
         let clock = Arc::new(Clock::default());
         let is_restored = data.join(RESTORED).exists();
-        let journal = open_journal(&disk, &config, &clock, is_restored)?;
-        let admin_key = config.admin_key.as_ref().map(crate::config::Secret::expose);
-        let keys = Keys::open(&data, admin_key, true)?;
-        let (facts, store) = open_store(disk, &data, &journal, &keys).await?;
-        let position = store.position().await?;
-        let live = Arc::new(Live::new(store.setup().await?));
-        let last_at = Timestamp::from_us(journal.last_at_us());
-        clock.not_before(last_at);
+        let journal = open::journal(&disk, &config, &clock, is_restored)?;
+        let is_new = journal.next() <= FIRST && !data.join(LEDGER).exists();
+        let missing = if is_new { Missing::MakeAll } else { Missing::MakeAdmin };
+        let keys = Keys::open(&data, config.admin_key.as_ref().map(Secret::expose), missing)?;
+        let opened = open::parts(disk, &data, &journal, &keys).await;
+        let (setup, parts) = match opened {
+            Ok(parts) => (parts.store.setup().await?, Some(parts)),
+            Err(Failure::Closed(error)) if config.when_disk_fails == WhenDiskFails::Redirect => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the ledger is closed: visitors are redirected only");
+                let setup = snapshot::read(&data, journal.id()).context(error)?;
+                (setup, None)
+            }
+            Err(failure) => return Err(failure.into_error()),
+        };
+        clock.not_before(Timestamp::from_us(journal.last_at_us()));
         let floor_ms = u64::try_from(clock.now().as_ms()).unwrap_or(0) + 1;
         let node = config.node();
-        let ingest = Handle::new(journal.clone());
+        let ledger = Arc::<Ledger>::default();
         let app = Arc::new(Self {
             node,
-            clock: clock.clone(),
+            clock,
             journal: journal.clone(),
-            store: store.clone(),
-            live: live.clone(),
+            store: ledger.clone(),
+            ledger,
+            live: Arc::new(Live::new(setup)),
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),
-            ingest: ingest.clone(),
+            ingest: Handle::new(journal),
             progress: Arc::default(),
             ring: Ring::default(),
             metrics,
             config,
             address: OnceLock::new(),
         });
-        let (stop, stopped) = watch::channel(false);
-        let applier = Applier {
-            journal: journal.clone(),
-            store: store.clone(),
-            live,
-            clock: clock.clone(),
-            handle: ingest,
-            progress: app.progress.clone(),
-            quarantined: Vec::new(),
-            from: position.min(facts.sealed()).max(journal.oldest()),
-        };
-        let (ended_sender, ended) = watch::channel(false);
-        let applier = spawn_applier(applier, stopped.clone(), ended_sender)?;
-        let keeper =
-            Keeper { facts, store, journal: journal.clone(), clock, config: app.config.clone() };
-        let keepers = keeper.spawn(&stopped)?;
-        let running = Running { app, stop, applier, keepers, ended };
-        running.catch_up(journal.next()).await?;
-        running.begin(is_restored).await?;
-        Ok(running)
+        Running::begin(app, parts).await
     }
 }
 
 impl Running {
-    /// Waits until everything before `position` is applied.
-    async fn catch_up(&self, position: Position) -> anyhow::Result<()> {
-        const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
+    async fn begin(app: Arc<App>, parts: Option<Parts>) -> anyhow::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (ended, has_ended) = watch::channel(false);
+        let engine = Engine { app: app.clone(), stop, ended, threads: Mutex::default() };
+        let engine = Arc::new(engine);
+        let mut tasks = vec![tokio::spawn(snapshot::keep(app.clone(), stopped))];
+        match parts {
+            Some(parts) => {
+                engine.launch(parts)?;
+                if engine.catch_up().await? {
+                    engine.settle().await?;
+                } else {
+                    tasks.push(tokio::spawn(engine.clone().settle_later()));
+                }
+            }
+            None => tasks.push(tokio::spawn(engine.clone().open_later())),
+        }
+        Ok(Self { app, engine, tasks, ended: has_ended })
+    }
+
+    /// Stops applying, after all that is on disk has been applied, and closes the store.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        _ = self.engine.stop.send(true);
+        for task in self.tasks {
+            _ = task.await;
+        }
+        let threads = self.engine.threads().take();
+        let Some(Threads { applier, keepers }) = threads else { return Ok(()) };
+        let join = move || {
+            let applied = applier.join();
+            for keeper in keepers {
+                _ = keeper.join();
+            }
+            applied.unwrap_or_else(|_| bail!("applying has panicked"))
+        };
+        tokio::task::spawn_blocking(join).await?
+    }
+}
+
+impl Engine {
+    fn threads(&self) -> std::sync::MutexGuard<'_, Option<Threads>> {
+        self.threads.lock().expect("no panic happens under this lock")
+    }
+
+    /// Opens the ledger to requests and begins to apply what is journaled.
+    fn launch(&self, parts: Parts) -> anyhow::Result<()> {
+        let Parts { facts, store, from } = parts;
+        let app = &self.app;
+        let applier = Applier {
+            journal: app.journal.clone(),
+            store: store.clone(),
+            live: app.live.clone(),
+            clock: app.clock.clone(),
+            handle: app.ingest.clone(),
+            progress: app.progress.clone(),
+            quarantined: Vec::new(),
+            from,
+        };
+        let stopped = self.stop.subscribe();
+        let keeper = Keeper {
+            facts,
+            store: store.clone(),
+            journal: app.journal.clone(),
+            clock: app.clock.clone(),
+            config: app.config.clone(),
+        };
+        let keepers = keeper.spawn(&stopped)?;
+        app.progress.begin(from);
+        let applier = spawn_applier(applier, stopped, self.ended.clone())?;
+        *self.threads() = Some(Threads { applier, keepers });
+        app.ledger.open(store);
+        Ok(())
+    }
+
+    /// Waits until everything that was journaled before is applied; `false` where it has to wait
+    /// for the ledger.
+    async fn catch_up(&self) -> anyhow::Result<bool> {
+        let position = self.app.journal.next();
         while self.app.progress.position() < position {
             if *self.ended.borrow() {
                 bail!("the journal could not be applied: the log says why");
             }
+            if self.app.progress.waits() {
+                return Ok(false);
+            }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// What every start does: this release's catalogue, and after a restore the skipped ids.
-    async fn begin(&self, is_restored: bool) -> anyhow::Result<()> {
-        if is_restored {
+    /// What every start does: after a restore the skipped ids, and this release's catalogue.
+    async fn settle(&self) -> anyhow::Result<()> {
+        let restored = self.app.config.data.join(RESTORED);
+        if restored.exists() {
             self.command(Act::SkipIds).await?;
-            std::fs::remove_file(self.app.config.data.join(RESTORED))
-                .context("cannot note that the restore is done")?;
+            std::fs::remove_file(restored).context("cannot note that the restore is done")?;
         }
         let partners = catalogue::partners();
         let is_known = {
@@ -167,6 +259,45 @@ impl Running {
         Ok(())
     }
 
+    /// The same, once the ledger takes what it is given.
+    async fn settle_later(self: Arc<Self>) {
+        let mut stopped = self.stop.subscribe();
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+            settled = self.settle() => if let Err(error) = settled {
+                tracing::error!(error = format!("{error:#}"), "the start could not be finished");
+            },
+        }
+    }
+
+    /// Tries to open the ledger until it opens.
+    async fn open_later(self: Arc<Self>) {
+        let mut stopped = self.stop.subscribe();
+        let mut said = String::new();
+        while tokio::time::timeout(OPEN_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_err()
+        {
+            let error = match self.open().await {
+                Ok(()) => {
+                    tracing::info!("the ledger is open: what was journaled meanwhile is applied");
+                    return self.settle_later().await;
+                }
+                Err(error) => format!("{error:#}"),
+            };
+            if error != said {
+                tracing::error!(error, "the ledger is still closed");
+                said = error;
+            }
+        }
+    }
+
+    async fn open(&self) -> anyhow::Result<()> {
+        let app = &self.app;
+        let parts = open::parts(Arc::new(RealDisk), &app.config.data, &app.journal, &app.keys);
+        let parts = parts.await.map_err(Failure::into_error)?;
+        app.live.replace(parts.store.setup().await?);
+        self.launch(parts)
+    }
+
     async fn command(&self, act: Act) -> anyhow::Result<()> {
         let name = act.name();
         let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act };
@@ -176,90 +307,33 @@ impl Running {
             Err(unavailable) => bail!("{name}: the journal does not take it: {unavailable:?}"),
         }
     }
+}
 
-    /// Stops applying, after all that is on disk has been applied, and closes the store.
-    pub(crate) fn stop(self) -> anyhow::Result<()> {
-        _ = self.stop.send(true);
-        let applied = self.applier.join();
-        for keeper in self.keepers {
-            _ = keeper.join();
-        }
-        match applied {
-            Ok(result) => result,
-            Err(_) => bail!("applying has panicked"),
-        }
+/// Says that applying has ended even where it panics.
+struct Ended(watch::Sender<bool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        _ = self.0.send(true);
     }
-}
-
-fn make_data_dir(disk: &dyn Disk, data: &Path) -> anyhow::Result<()> {
-    disk.create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(data, mode)
-        .with_context(|| format!("cannot keep {} to its owner", data.display()))
-}
-
-fn open_journal(
-    disk: &Arc<dyn Disk>,
-    config: &Config,
-    clock: &Arc<Clock>,
-    is_restored: bool,
-) -> anyhow::Result<Arc<Journal>> {
-    let dir = config.data.join(JOURNAL);
-    let ballast = Arc::new(Ballast::open(disk.clone(), config.data.join(BALLAST)));
-    let node = config.node();
-    let mut options = journal::Options::new(node, domain::record::RULES, keys::random());
-    options.skip = if is_restored { journal::RESTORE_SKIP } else { 0 };
-    options.ballast = Some(ballast);
-    let clock = clock.clone();
-    let now = Arc::new(move || clock.now().as_us());
-    let journal = Journal::open(disk.clone(), &dir, options, now)
-        .with_context(|| format!("the journal in {} does not open", dir.display()))?;
-    Ok(Arc::new(journal))
-}
-
-/// Facts and ledger, which is never ahead of its journal.
-async fn open_store(
-    disk: Arc<dyn Disk>,
-    data: &Path,
-    journal: &Arc<Journal>,
-    keys: &Keys,
-) -> anyhow::Result<(Arc<Facts>, Arc<SqliteStore>)> {
-    let records = Arc::new(JournalRecords(journal.clone()));
-    let facts = Facts::open(disk, &data.join(FACTS), records).context("the facts do not open")?;
-    let facts = Arc::new(facts);
-    let options = sqlite::Options {
-        journal_id: journal.id(),
-        keyring: keys.click.clone(),
-        decide: domain::ledger::decide,
-    };
-    let store = SqliteStore::open(&data.join(LEDGER), facts.clone(), options)
-        .context("the ledger does not open")?;
-    let position = store.position().await?;
-    if position > journal.next() {
-        bail!(
-            "the ledger is at record {position} and its journal ends before {}: a part of the \
-             journal is missing",
-            journal.next()
-        );
-    }
-    Ok((facts, Arc::new(store)))
 }
 
 fn spawn_applier(
     applier: Applier,
     stopped: watch::Receiver<bool>,
     ended: watch::Sender<bool>,
-) -> anyhow::Result<std::thread::JoinHandle<anyhow::Result<()>>> {
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    let run = move || {
+        let _ended = Ended(ended);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let result = runtime.block_on(applier.run(stopped));
+        if let Err(error) = &result {
+            tracing::error!(error = format!("{error:#}"), "applying has ended");
+        }
+        result
+    };
     std::thread::Builder::new()
         .name("applier".to_owned())
-        .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let result = runtime.block_on(applier.run(stopped));
-            if let Err(error) = &result {
-                tracing::error!(error = format!("{error:#}"), "applying has ended");
-            }
-            _ = ended.send(true);
-            result
-        })
+        .spawn(run)
         .context("no thread to apply records")
 }

@@ -29,6 +29,8 @@ pub(crate) enum Unavailable {
     Busy,
     /// The server is stopping.
     Stopped,
+    /// The ledger is closed: what people set up and ask for has to wait.
+    Closed,
 }
 
 impl From<AppendError> for Unavailable {
@@ -82,6 +84,13 @@ impl Handle {
         let payload = record::write(&Record::Hit(hit.clone()));
         let (position, answer) = self.append(Kind::Hit, &payload).await?;
         Ok(Received { position, answer })
+    }
+
+    /// Journals a hit whose decision nobody waits for; it is on disk when this returns.
+    pub(crate) async fn keep(&self, hit: &Hit) -> Result<Position, Unavailable> {
+        let payload = record::write(&Record::Hit(hit.clone()));
+        let ticket = self.journal.append(Kind::Hit, record::FORMAT, &payload)?;
+        Ok(ticket.wait().await?)
     }
 
     /// Journals a command and waits until it is applied and its changes are in force.

@@ -26,8 +26,19 @@ pub(crate) struct Keys {
     pub(crate) click: Keyring,
     pub(crate) receipt: ReceiptKey,
     admin: [u8; 32],
-    /// The admin key, on the one start that made it.
+    /// The admin key, where it was made just now. It is not stored before [`Keys::admin_key_shown`].
     pub(crate) new_admin_key: Option<String>,
+}
+
+/// What becomes of keys that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Nothing is written.
+    Refuse,
+    /// An admin key is made. Without the others nothing that was given out is recognised.
+    MakeAdmin,
+    /// It is the first start: nothing has been given out.
+    MakeAll,
 }
 
 /// One key of the keyring, as it is stored.
@@ -41,27 +52,35 @@ struct StoredKey {
 }
 
 impl Keys {
-    /// Reads the keys in `data`, and makes those that are missing where `may_make` allows it.
-    /// An admin key that is given replaces the stored one.
+    /// Reads the keys in `data`, and makes those that may be made. An admin key that is given
+    /// replaces the stored one.
     pub(crate) fn open(
         data: &Path,
         admin_key: Option<&str>,
-        may_make: bool,
+        missing: Missing,
     ) -> anyhow::Result<Self> {
         let dir = data.join(DIR);
         let file = |name: &str, make: &dyn Fn() -> String| -> anyhow::Result<String> {
             let path = dir.join(name);
             match std::fs::read_to_string(&path) {
                 Ok(text) => Ok(text),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("cannot read {}", path.display()))
+                }
+                Err(_) if missing == Missing::MakeAll => {
                     let text = make();
                     write_secret(&dir, name, &text)?;
                     Ok(text)
                 }
-                Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+                Err(_) => bail!(
+                    "{} is missing: without it no click id and no receipt that was given out is \
+                     recognised\n\
+                     hint: put the folder {DIR} of a backup in its place",
+                    path.display()
+                ),
             }
         };
-        if may_make {
+        if missing != Missing::Refuse {
             make_dir(&dir)?;
         }
         let click_ids = file(CLICK_IDS, &|| {
@@ -77,15 +96,16 @@ impl Keys {
         let click = Keyring::new(keys).context("keys/click-ids.json holds no key for all times")?;
         let receipt = unhex(file(RECEIPTS, &|| hex(&random::<32>()))?.trim())
             .context("keys/receipts.key does not read")?;
-        let (admin, new_admin_key) = Self::admin(&dir, admin_key, may_make)?;
+        let (admin, new_admin_key) = Self::admin(&dir, admin_key, missing)?;
         Ok(Self { click, receipt: ReceiptKey::new(receipt), admin, new_admin_key })
     }
 
     fn admin(
         dir: &Path,
         given: Option<&str>,
-        may_make: bool,
+        missing: Missing,
     ) -> anyhow::Result<([u8; 32], Option<String>)> {
+        let may_make = missing != Missing::Refuse;
         if let Some(given) = given {
             let given = given.trim();
             if given.is_empty() {
@@ -101,12 +121,19 @@ impl Keys {
             Ok(text) => Ok((unhex(text.trim()).context("keys/admin.sha256 does not read")?, None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => {
                 let key = format!("cf_{}", hex(&random::<ADMIN_KEY_BYTES>()));
-                let digest: [u8; 32] = Sha256::digest(&key).into();
-                write_secret(dir, ADMIN, &hex(&digest))?;
-                Ok((digest, Some(key)))
+                Ok((Sha256::digest(&key).into(), Some(key)))
             }
             Err(error) => Err(error).context("cannot read keys/admin.sha256"),
         }
+    }
+
+    /// Stores the admin key that was made, now that somebody has seen it: a start that fails
+    /// before makes another one.
+    pub(crate) fn admin_key_shown(&self, data: &Path) -> anyhow::Result<()> {
+        if self.new_admin_key.is_none() {
+            return Ok(());
+        }
+        write_secret(&data.join(DIR), ADMIN, &hex(&self.admin))
     }
 
     /// Whether that is the admin key. Keys are compared by their hashes.
@@ -146,7 +173,7 @@ fn make_dir(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Under a temporary name first: a crash leaves the whole secret or none.
-fn write_secret(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_secret(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let path = dir.join(name);
     let temporary = dir.join(format!("{name}.new"));
     let write = || -> std::io::Result<()> {

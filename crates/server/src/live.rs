@@ -1,108 +1,140 @@
 //! The setup in force: what the next request sees.
 //!
 //! It follows the store's own copy change by change, right after each commit and before the
-//! command's caller is answered. Nothing on the click path reads a database.
+//! command's caller is answered. Nothing on the click path reads a database, and no click waits
+//! while targets are worked out: that is done before they are put in force.
 
+use domain::campaign::Campaign;
+use domain::contract::{Integration, Scope};
 use domain::id::{CampaignId, LinkId};
 use domain::landing::Target;
-use domain::setup::{Change, Setup};
+use domain::setup::{Change, History, Setup};
 use domain::time::Timestamp;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
-pub(crate) struct Live(RwLock<Inner>);
+/// By the links' tokens.
+type Targets = HashMap<String, Arc<Target>>;
 
-struct Inner {
-    setup: Setup,
-    targets: HashMap<String, Arc<Target>>,
-    links: HashMap<CampaignId, Vec<LinkId>>,
+/// One thread alone changes it: the one that applies records.
+pub(crate) struct Live {
+    setup: RwLock<Setup>,
+    targets: RwLock<Targets>,
+    /// The links of each campaign.
+    links: RwLock<HashMap<CampaignId, Vec<LinkId>>>,
+    /// Goes up with every change.
+    version: AtomicU64,
 }
 
 /// The setup, for as long as it is held. Never across an await.
-pub(crate) struct SetupGuard<'a>(RwLockReadGuard<'a, Inner>);
+pub(crate) type SetupGuard<'a> = RwLockReadGuard<'a, Setup>;
 
-impl std::ops::Deref for SetupGuard<'_> {
-    type Target = Setup;
-    fn deref(&self) -> &Setup {
-        &self.0.setup
-    }
-}
+const PANICKED: &str = "a panic while changing the setup ends the process";
 
 impl Live {
     pub(crate) fn new(setup: Setup) -> Self {
-        let mut inner = Inner { setup, targets: HashMap::new(), links: HashMap::new() };
-        let links: Vec<_> = inner.setup.links.keys().copied().collect();
-        for id in links {
-            inner.add_link(id);
-            inner.refresh(id);
-        }
-        Self(RwLock::new(inner))
+        let live = Self {
+            setup: RwLock::default(),
+            targets: RwLock::default(),
+            links: RwLock::default(),
+            version: AtomicU64::new(0),
+        };
+        live.replace(setup);
+        live
     }
 
     pub(crate) fn setup(&self) -> SetupGuard<'_> {
-        SetupGuard(self.0.read().expect("a panic while changing the setup ends the process"))
+        self.setup.read().expect(PANICKED)
     }
 
     /// Where a link's visitors go now.
     pub(crate) fn target(&self, token: &str) -> Option<Arc<Target>> {
-        let inner = self.0.read().expect("a panic while changing the setup ends the process");
-        inner.targets.get(token).cloned()
+        self.targets.read().expect(PANICKED).get(token).cloned()
+    }
+
+    /// How often it has changed.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Puts a whole setup in the place of the one that is in force.
+    pub(crate) fn replace(&self, setup: Setup) {
+        let mut links: HashMap<CampaignId, Vec<LinkId>> = HashMap::new();
+        for id in setup.links.keys() {
+            if let Some(link) = setup.link(*id) {
+                links.entry(link.campaign_id).or_default().push(*id);
+            }
+        }
+        let targets = targets(&setup, setup.links.keys().copied()).collect();
+        *self.setup.write().expect(PANICKED) = setup;
+        *self.links.write().expect(PANICKED) = links;
+        *self.targets.write().expect(PANICKED) = targets;
+        self.version.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Brings changes into force.
     pub(crate) fn put(&self, since: Timestamp, changes: &[Change]) {
-        if changes.is_empty() {
-            return;
-        }
-        let mut inner = self.0.write().expect("a panic while changing the setup ends the process");
         for change in changes {
-            inner.setup.put(since, change.clone());
-            match change {
-                Change::Link(link) => {
-                    inner.add_link(link.id);
-                    inner.refresh(link.id);
-                }
-                Change::Campaign(campaign) => inner.refresh_campaign(campaign.id),
-                Change::Integration(_) => inner.refresh_all(),
-                Change::Advertiser(_)
-                | Change::Publisher(_)
-                | Change::Partner(_)
-                | Change::IdFloor(_) => {}
-            }
+            self.setup.write().expect(PANICKED).put(since, change.clone());
+            let touched = self.touched(change);
+            let new: Vec<_> = targets(&self.setup(), touched).collect();
+            self.targets.write().expect(PANICKED).extend(new);
+            self.version.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// The links whose visitors a change may send elsewhere.
+    fn touched(&self, change: &Change) -> Vec<LinkId> {
+        match change {
+            Change::Link(link) => {
+                let mut links = self.links.write().expect(PANICKED);
+                let known = links.entry(link.campaign_id).or_default();
+                if !known.contains(&link.id) {
+                    known.push(link.id);
+                }
+                vec![link.id]
+            }
+            Change::Campaign(campaign) => self.links_of([campaign.id]),
+            Change::Integration(integration) => {
+                let setup = self.setup();
+                let campaigns = setup.campaigns.values().map(History::latest);
+                let reached = campaigns.filter(|campaign| reaches(integration, campaign));
+                self.links_of(reached.map(|campaign| campaign.id))
+            }
+            Change::Advertiser(_)
+            | Change::Publisher(_)
+            | Change::Partner(_)
+            | Change::IdFloor(_) => Vec::new(),
+        }
+    }
+
+    fn links_of(&self, campaigns: impl IntoIterator<Item = CampaignId>) -> Vec<LinkId> {
+        let links = self.links.read().expect(PANICKED);
+        campaigns.into_iter().filter_map(|id| links.get(&id)).flatten().copied().collect()
     }
 }
 
-impl Inner {
-    fn add_link(&mut self, id: LinkId) {
-        let Some(link) = self.setup.link(id) else { return };
-        let links = self.links.entry(link.campaign_id).or_default();
-        if !links.contains(&id) {
-            links.push(id);
+/// Whether the campaign's landing parameters may be the integration's.
+fn reaches(integration: &Integration, campaign: &Campaign) -> bool {
+    campaign.integration_id == Some(integration.id)
+        || match integration.scope {
+            Scope::Global => true,
+            Scope::Advertiser { advertiser_id } => advertiser_id == campaign.advertiser_id,
+            Scope::Campaign { campaign_id } => campaign_id == campaign.id,
         }
-    }
+}
 
-    fn refresh(&mut self, id: LinkId) {
-        let Some(link) = self.setup.link(id) else { return };
-        match Target::of(&self.setup, link) {
-            Some(target) => {
-                self.targets.insert(link.token.clone(), Arc::new(target));
-            }
-            None => tracing::error!(link.id = %id, "a link has no readable landing URL"),
+fn targets(
+    setup: &Setup,
+    links: impl IntoIterator<Item = LinkId>,
+) -> impl Iterator<Item = (String, Arc<Target>)> {
+    links.into_iter().filter_map(|id| {
+        let link = setup.link(id)?;
+        let target = Target::of(setup, link);
+        if target.is_none() {
+            tracing::error!(link.id = %id, "a link has no readable landing URL");
         }
-    }
-
-    fn refresh_campaign(&mut self, id: CampaignId) {
-        for link in self.links.get(&id).cloned().unwrap_or_default() {
-            self.refresh(link);
-        }
-    }
-
-    /// Landing parameters may have come, gone or changed for any campaign below.
-    fn refresh_all(&mut self) {
-        let campaigns: Vec<_> = self.links.keys().copied().collect();
-        for id in campaigns {
-            self.refresh_campaign(id);
-        }
-    }
+        Some((link.token.clone(), Arc::new(target?)))
+    })
 }

@@ -11,8 +11,11 @@ mod http;
 mod ingest;
 mod keeper;
 mod keys;
+mod ledger;
 mod live;
+mod open;
 mod serve;
+mod snapshot;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -13,7 +13,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let served = Served::start(config).await?;
-        served.greet();
+        served.greet()?;
         let result = served.until_stopped().await;
         served.stop().await.and(result)
     })
@@ -35,7 +35,7 @@ impl Served {
             Ok(front) => front,
             Err(error) => {
                 let metrics = running.app.config.metrics_listen;
-                running.stop()?;
+                running.stop().await?;
                 return Err(error).with_context(|| {
                     format!("cannot listen on {listen} and {metrics} (the latter for metrics)")
                 });
@@ -50,14 +50,22 @@ impl Served {
     }
 
     /// Where it is, and on the first start the key, which is not stored and not shown again.
-    fn greet(&self) {
+    fn greet(&self) -> anyhow::Result<()> {
         let app = self.app();
         eprintln!("Counterfoil {} serves {}", env!("CARGO_PKG_VERSION"), app.base_url());
         eprintln!("  data: {}", app.config.data.display());
         eprintln!("  metrics: http://{}/metrics", self.front.metrics_address);
         if let Some(key) = &app.keys.new_admin_key {
             eprintln!("  admin key, shown this once: {key}");
+            app.keys.admin_key_shown(&app.config.data)?;
         }
+        if !app.ledger.is_open() {
+            eprintln!(
+                "  the ledger is closed: visitors are redirected by the setup as it was last \
+                 written, and postbacks are kept until they can be decided"
+            );
+        }
+        Ok(())
     }
 
     /// Until a signal says so, or applying has ended.
@@ -75,8 +83,7 @@ impl Served {
     /// Finishes what is being answered, then what is journaled.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.front.stop().await;
-        let running = self.running;
-        tokio::task::spawn_blocking(move || running.stop()).await?
+        self.running.stop().await
     }
 }
 

@@ -11,10 +11,11 @@ mod overlay;
 use crate::app::{FACTS, JOURNAL, LEDGER};
 use crate::bench::terminal::{Progress, Side, Table, number};
 use crate::config::Config;
-use crate::keys::Keys;
+use crate::keys::{Keys, Missing};
+use crate::open::FIRST;
 use across::Across;
 use anyhow::{Context, bail};
-use domain::id::{NodeId, Position};
+use domain::id::NodeId;
 use domain::record::Record;
 use look::Look;
 pub(crate) use look::{keyring, open_store};
@@ -130,7 +131,7 @@ pub(crate) fn check(data: &Path, node: NodeId) -> anyhow::Result<Report> {
         }
     }
     let mut report = Report::default();
-    if let Err(error) = Keys::open(data, None, false) {
+    if let Err(error) = Keys::open(data, None, Missing::Refuse) {
         report.fault("keys", format!("{error:#}"));
     }
     let mut across = Across::default();
@@ -248,7 +249,7 @@ fn joints(look: &Look, report: &mut Report) {
             format!("they are sealed up to record {sealed}, the journal ends before {next}");
         report.fault("facts", detail);
     }
-    let (needed, oldest) = (applied.min(sealed).max(Position(1)), look.oldest);
+    let (needed, oldest) = (applied.min(sealed).max(FIRST), look.oldest);
     if oldest > needed {
         let detail = format!(
             "it begins at record {oldest}, and records from {needed} on are neither sealed nor \

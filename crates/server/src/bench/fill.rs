@@ -9,7 +9,7 @@ use super::terminal::Progress;
 use crate::app::{FACTS, JOURNAL, LEDGER};
 use crate::catalogue;
 use crate::clock::Clock;
-use crate::keys::{self, Keys};
+use crate::keys::{self, Keys, Missing};
 use anyhow::{Context, bail};
 use domain::campaign::{Goal, Kind, Status, Term};
 use domain::click::{Click, Label, Labels, Personal};
@@ -101,7 +101,7 @@ impl Filler {
         let told = now_us.clone();
         let clock: journal::Clock = Arc::new(move || told.load(Ordering::Relaxed));
         let journal = Arc::new(Journal::open(disk.clone(), &dir.join(JOURNAL), options, clock)?);
-        let keys = Keys::open(dir, Some(ADMIN_KEY), true)?;
+        let keys = Keys::open(dir, Some(ADMIN_KEY), Missing::MakeAll)?;
         let records = Arc::new(JournalRecords(journal.clone()));
         let facts = Arc::new(Facts::open(disk, &dir.join(FACTS), records)?);
         let options = sqlite::Options {

@@ -11,7 +11,7 @@ use super::load::{Load, Traffic};
 use super::terminal::{Side, Table, bold, bytes, number, ratio, time};
 use super::{Common, WARM_UP, absolute, count, print_machine, result, results};
 use crate::app::FACTS;
-use crate::keys::Keys;
+use crate::keys::{Keys, Missing};
 use anyhow::{Context, bail};
 use domain::click_id::{ClickId, ClickIdText};
 use domain::id::Position;
@@ -92,7 +92,7 @@ fn over_http(args: &Args, set: &DataSet) -> anyhow::Result<()> {
 
 /// The facts alone, one look-up after the other.
 fn directly(set: &DataSet) -> anyhow::Result<()> {
-    let keys = Keys::open(&set.data, None, false)?;
+    let keys = Keys::open(&set.data, None, Missing::Refuse)?;
     let from = Instant::now();
     let facts = Facts::open(Arc::new(RealDisk), &set.data.join(FACTS), Arc::new(NoJournal))?;
     let opened_in = from.elapsed();

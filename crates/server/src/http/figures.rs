@@ -40,6 +40,7 @@ fn describe() {
     describe_counter!("counterfoil_requests_refused_total", "Requests that could not be read");
     describe_counter!("counterfoil_requests_unavailable_total", "Requests not journaled");
     describe_counter!("counterfoil_panics_total", "Requests whose handler panicked");
+    describe_gauge!("counterfoil_ledger_open", "1, or 0 while the ledger cannot be opened");
     describe_gauge!("counterfoil_journal_position", "The position of the next record");
     describe_gauge!("counterfoil_applied_position", "The position of the next record to apply");
 }

@@ -44,7 +44,9 @@ pub(super) fn alive() -> Response {
 
 /// It takes what it is sent, and decides it soon.
 pub(super) fn ready(app: &App, taking: &Taking) -> Response {
-    let fault = if taking.has_failed() {
+    let fault = if !app.ledger.is_open() {
+        Some("the ledger is closed: visitors are redirected, postbacks are kept".to_owned())
+    } else if taking.has_failed() {
         Some("the journal did not take the last record".to_owned())
     } else {
         behind_s(app)
@@ -73,6 +75,7 @@ fn behind_s(app: &App) -> Option<i64> {
 /// The figures, as Prometheus reads them.
 #[expect(clippy::cast_precision_loss, reason = "figures for people: gauges are floats")]
 pub(super) fn metrics(app: &App) -> Response {
+    gauge!("counterfoil_ledger_open").set(if app.ledger.is_open() { 1.0 } else { 0.0 });
     gauge!("counterfoil_journal_position").set(app.journal.next().0 as f64);
     gauge!("counterfoil_applied_position").set(app.progress.position().0 as f64);
     ([(CONTENT_TYPE, TEXT_FORMAT)], app.metrics.render()).into_response()

@@ -140,6 +140,9 @@ fn profile_by_key(setup: &Setup, hit: &Hit) -> Option<Profile> {
 /// sender can be expected to stay.
 async fn keep(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, Error> {
     let app = &worker.app;
+    if !app.ledger.is_open() {
+        return keep_for_later(worker, hit, profile).await;
+    }
     let received = app.ingest.receive(hit).await;
     worker.taking.note(!matches!(received, Err(Unavailable::Disk)));
     let received = received?;
@@ -154,6 +157,20 @@ async fn keep(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, 
     }
     // It is on disk, and will be decided: by the next start, if this one is stopping.
     worker.figures.hits_late.increment(1);
+    let at = receipt::received_at(app, position);
+    Ok(Answer::received(app, position, at).respond(profile))
+}
+
+/// Journals a hit while there is no ledger to decide by.
+async fn keep_for_later(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, Error> {
+    let app = &worker.app;
+    let kept = app.ingest.keep(hit).await;
+    worker.taking.note(!matches!(kept, Err(Unavailable::Disk)));
+    let position = kept?;
+    worker.figures.hits_late.increment(1);
+    if profile == Profile::Acknowledge {
+        return Ok(answer::acknowledge(app, position));
+    }
     let at = receipt::received_at(app, position);
     Ok(Answer::received(app, position, at).respond(profile))
 }

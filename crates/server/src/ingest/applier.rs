@@ -8,7 +8,7 @@ use domain::command::{Act, Command};
 use domain::id::Position;
 use domain::record::{self, Kind, Record};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use store::journal::{Chunk, Journal};
 use store::records::decode;
@@ -30,11 +30,23 @@ pub(crate) const SYSTEM: &str = "system";
 pub(crate) struct Progress {
     /// The first position that is not applied.
     position: AtomicU64,
+    /// The ledger did not take what was last given to it.
+    waits: AtomicBool,
 }
 
 impl Progress {
     pub(crate) fn position(&self) -> Position {
         Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// Whether records wait for a ledger that does not take them.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Acquire)
+    }
+
+    /// Applying goes on from there.
+    pub(crate) fn begin(&self, from: Position) {
+        self.position.store(from.0, Ordering::Release);
     }
 }
 
@@ -57,7 +69,6 @@ impl Applier {
         self.find_quarantined()?;
         let mut durable = self.journal.durable();
         let mut reader = self.journal.reader(self.from).context("the journal does not read")?;
-        self.progress.position.store(self.from.0, Ordering::Release);
         loop {
             let end = *durable.borrow_and_update();
             let next = reader.next(BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
@@ -111,8 +122,9 @@ impl Applier {
             let decided_at = self.clock.now();
             match self.store.apply(&records, &self.quarantined, decided_at).await {
                 Ok(applied) => {
-                    self.progress.position.store(next, Ordering::Release);
+                    self.progress.waits.store(false, Ordering::Release);
                     self.answer(applied);
+                    self.progress.position.store(next, Ordering::Release);
                     return Ok(());
                 }
                 Err(Error::Panicked { position, detail }) => {
@@ -121,6 +133,7 @@ impl Applier {
                 Err(error @ Error::Unavailable(_)) => {
                     tracing::error!(%error, "records wait: the ledger cannot be written");
                     metrics::counter!("counterfoil_apply_failures_total").increment(1);
+                    self.progress.waits.store(true, Ordering::Release);
                     tokio::time::sleep(RETRY_AFTER).await;
                     if *stop.borrow() {
                         bail!("stopped while the ledger could not be written: {error}");

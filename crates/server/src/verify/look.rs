@@ -4,7 +4,7 @@
 use super::overlay::Overlay;
 use crate::app::{FACTS, JOURNAL, LEDGER};
 use crate::bench::scratch::Scratch;
-use crate::keys::Keys;
+use crate::keys::{Keys, Missing};
 use anyhow::Context;
 use domain::click_id::Keyring;
 use domain::id::{ConversionId, NodeId, Position};
@@ -114,7 +114,7 @@ pub(crate) fn open_store(
 /// The directory's keys; nothing that is done here depends on them, so any will do where they do
 /// not read.
 pub(crate) fn keyring(data: &Path) -> Keyring {
-    match Keys::open(data, None, false) {
+    match Keys::open(data, None, Missing::Refuse) {
         Ok(keys) => keys.click,
         Err(_) => Keyring::new([(0, [0; 32])]).expect("one key for all times is a keyring"),
     }

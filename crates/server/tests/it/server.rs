@@ -57,11 +57,7 @@ impl Server {
     /// elsewhere than before: clients are to be made anew.
     pub(crate) fn restart(&mut self) {
         assert!(self.running.is_none(), "it is still running");
-        let mut command = self.command(&["serve"]);
-        for (name, value) in &self.settings {
-            command.env(name, value);
-        }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let child = self.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         self.running = Some(Process::greeted(child.expect("the program starts")));
     }
 
@@ -81,6 +77,7 @@ impl Server {
             .env("COUNTERFOIL_LISTEN", "127.0.0.1:0")
             .env("COUNTERFOIL_METRICS_LISTEN", "127.0.0.1:0")
             .env("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }

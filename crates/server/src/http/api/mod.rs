@@ -27,6 +27,7 @@ mod trace;
 
 use crate::app::App;
 use crate::http::Error;
+use crate::ingest::Unavailable;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::header::HOST;
@@ -182,6 +183,9 @@ async fn caught_up(app: &App) {
 /// Has a command carried out. Its caller is answered from what came of it, whatever it is now,
 /// so a request that is sent again is answered as before.
 async fn command(app: &App, sent: Sent, act: Act) -> Result<Answer, Error> {
+    if !app.ledger.is_open() {
+        return Err(Unavailable::Closed.into());
+    }
     let actor = auth::ACTOR.to_owned();
     let command = Command { actor, idempotency: sent.idempotency, act };
     match app.ingest.command(command).await? {

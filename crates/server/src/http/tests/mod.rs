@@ -164,7 +164,7 @@ impl Drop for Rig {
             self.runtime.block_on(front.stop());
         }
         if let Some(running) = self.running.take() {
-            let stopped = running.stop();
+            let stopped = self.runtime.block_on(running.stop());
             if !std::thread::panicking() {
                 stopped.unwrap();
             }
