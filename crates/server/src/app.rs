@@ -13,7 +13,7 @@ use crate::keeper::Keeper;
 use crate::keys::{Keys, Missing};
 use crate::ledger::Ledger;
 use crate::live::Live;
-use crate::open::{self, FIRST, Failure, Parts};
+use crate::open::{self, FIRST, Failure, LEDGER, Parts, RESTORED};
 use crate::snapshot;
 use anyhow::{Context, bail};
 use domain::click_id::Minter;
@@ -28,15 +28,6 @@ use store::Store;
 use store::disk::{Disk, RealDisk};
 use store::journal::Journal;
 use tokio::sync::watch;
-
-/// The journal's folder in the data directory.
-pub(crate) const JOURNAL: &str = "journal";
-/// The facts' folder.
-pub(crate) const FACTS: &str = "facts";
-/// The ledger's file.
-pub(crate) const LEDGER: &str = "ledger.db";
-/// Says that the data directory was restored, and that ids have to be skipped.
-pub(crate) const RESTORED: &str = "restored";
 
 /// How often it is tried again to open a ledger that did not open.
 const OPEN_EVERY: Duration = Duration::from_secs(5);
@@ -154,7 +145,13 @@ impl Running {
         let (ended, has_ended) = watch::channel(false);
         let engine = Engine { app: app.clone(), stop, ended, threads: Mutex::default() };
         let engine = Arc::new(engine);
-        let mut tasks = vec![tokio::spawn(snapshot::keep(app.clone(), stopped))];
+        let writer = snapshot::Writer {
+            data: app.config.data.clone(),
+            journal_id: app.journal.id(),
+            live: app.live.clone(),
+            ledger: app.ledger.clone(),
+        };
+        let mut tasks = vec![tokio::spawn(writer.run(stopped))];
         match parts {
             Some(parts) => {
                 engine.launch(parts)?;

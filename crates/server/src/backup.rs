@@ -9,11 +9,11 @@
 mod copy;
 mod manifest;
 
-use crate::app::{FACTS, JOURNAL, LEDGER, RESTORED};
 use crate::bench::scratch::Scratch;
 use crate::bench::terminal::{bytes, number};
 use crate::config::Config;
 use crate::keys;
+use crate::open::{FACTS, JOURNAL, LEDGER, RESTORED};
 use crate::verify::{self, keyring, open_store};
 use anyhow::{Context, bail};
 use domain::id::{NodeId, Position};

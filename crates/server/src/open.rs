@@ -1,7 +1,6 @@
 //! Opens what a data directory holds, and refuses parts that do not fit together: going on from
 //! there would lose what was acknowledged, or count it twice.
 
-use crate::app::{FACTS, JOURNAL, LEDGER};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::{self, Keys};
@@ -16,6 +15,14 @@ use store::journal::{self, Ballast, Journal};
 use store::records::JournalRecords;
 use store::sqlite::{self, SqliteStore};
 
+/// The journal's folder in the data directory.
+pub(crate) const JOURNAL: &str = "journal";
+/// The facts' folder.
+pub(crate) const FACTS: &str = "facts";
+/// The ledger's file.
+pub(crate) const LEDGER: &str = "ledger.db";
+/// Says that the data directory was restored, and that ids have to be skipped.
+pub(crate) const RESTORED: &str = "restored";
 /// The position of a journal's first record.
 pub(crate) const FIRST: Position = Position(1);
 /// A file that is given up when the disk is full, so that there is room to recover.

@@ -4,13 +4,14 @@
 //! It is written soon after each change, whole, and holds what is in force without its history.
 //! Nothing is ever decided by it.
 
-use crate::app::App;
 use crate::keys;
+use crate::ledger::Ledger;
+use crate::live::Live;
 use anyhow::{Context, bail};
 use domain::setup::{Change, Setup};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -55,39 +56,57 @@ pub(crate) fn read(data: &Path, journal_id: [u8; 16]) -> anyhow::Result<Setup> {
     Ok(setup)
 }
 
-/// Replaces the file in `data`, readable by its owner alone: contracts hold secrets.
-fn write(data: &Path, journal_id: [u8; 16], setup: &Setup) -> anyhow::Result<()> {
+fn text(journal_id: [u8; 16], setup: &Setup) -> String {
     let setup = setup
         .in_force()
         .map(|(since, change)| Version { since_us: since.as_us(), change })
         .collect();
     let snapshot = Snapshot { format: FORMAT, journal: keys::hex(&journal_id), setup };
-    let text = serde_json::to_string(&snapshot).expect("a setup is plain data");
-    keys::write_secret(data, FILE, &text)
+    serde_json::to_string(&snapshot).expect("a setup is plain data")
 }
 
-/// Keeps the file up to date until `stopped` says so, and then once more.
-pub(crate) async fn keep(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
-    let mut written = None;
-    loop {
-        let is_last = *stopped.borrow();
-        let version = app.live.version();
-        if app.ledger.is_open() && written != Some(version) {
-            let writer = app.clone();
-            let work =
-                move || write(&writer.config.data, writer.journal.id(), &writer.live.setup());
-            match tokio::task::spawn_blocking(work).await {
-                Ok(Ok(())) => written = Some(version),
-                Ok(Err(error)) => {
-                    tracing::warn!(error = format!("{error:#}"), "the setup was not written");
+/// Replaces the file in `data`, readable by its owner alone: contracts hold secrets.
+fn write(data: &Path, text: &str) -> anyhow::Result<()> {
+    keys::write_secret(data, FILE, text)
+}
+
+/// Keeps the file up to date.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    pub(crate) data: PathBuf,
+    pub(crate) journal_id: [u8; 16],
+    pub(crate) live: Arc<Live>,
+    /// While it is closed, what is in force came from the file.
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl Writer {
+    /// Runs until `stopped` says so, and writes once more then.
+    pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let mut written = None;
+        loop {
+            let is_last = *stopped.borrow();
+            let version = self.live.version();
+            if self.ledger.is_open() && written != Some(version) {
+                let Self { data, journal_id, live, .. } = self.clone();
+                let work = move || {
+                    // Nobody waits for the disk to look at the setup.
+                    let text = text(journal_id, &live.setup());
+                    write(&data, &text)
+                };
+                match tokio::task::spawn_blocking(work).await {
+                    Ok(Ok(())) => written = Some(version),
+                    Ok(Err(error)) => {
+                        tracing::warn!(error = format!("{error:#}"), "the setup was not written");
+                    }
+                    Err(_) => return,
                 }
-                Err(_) => return,
             }
+            if is_last {
+                return;
+            }
+            _ = tokio::time::timeout(WRITE_EVERY, stopped.wait_for(|stopped| *stopped)).await;
         }
-        if is_last {
-            return;
-        }
-        _ = tokio::time::timeout(WRITE_EVERY, stopped.wait_for(|stopped| *stopped)).await;
     }
 }
 
@@ -110,7 +129,7 @@ mod tests {
     fn what_was_written_is_read() {
         let data = tempfile::tempdir().unwrap();
         let setup = setup();
-        write(data.path(), [7; 16], &setup).unwrap();
+        write(data.path(), &text([7; 16], &setup)).unwrap();
         assert_eq!(read(data.path(), [7; 16]).unwrap(), setup);
         let mode = std::fs::metadata(data.path().join(FILE)).unwrap().permissions();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
@@ -120,7 +139,7 @@ mod tests {
     fn what_was_written_for_another_journal_is_refused() {
         let data = tempfile::tempdir().unwrap();
         assert!(read(data.path(), [7; 16]).is_err());
-        write(data.path(), [7; 16], &setup()).unwrap();
+        write(data.path(), &text([7; 16], &setup())).unwrap();
         assert!(read(data.path(), [8; 16]).is_err());
         let path = data.path().join(FILE);
         let text = std::fs::read_to_string(&path).unwrap();

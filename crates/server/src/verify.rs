@@ -8,11 +8,10 @@ mod across;
 mod look;
 mod overlay;
 
-use crate::app::{FACTS, JOURNAL, LEDGER};
 use crate::bench::terminal::{Progress, Side, Table, number};
 use crate::config::Config;
 use crate::keys::{Keys, Missing};
-use crate::open::FIRST;
+use crate::open::{FACTS, FIRST, JOURNAL, LEDGER};
 use across::Across;
 use anyhow::{Context, bail};
 use domain::id::NodeId;

@@ -6,10 +6,10 @@
 
 use super::child::ADMIN_KEY;
 use super::terminal::Progress;
-use crate::app::{FACTS, JOURNAL, LEDGER};
 use crate::catalogue;
 use crate::clock::Clock;
 use crate::keys::{self, Keys, Missing};
+use crate::open::{FACTS, JOURNAL, LEDGER};
 use anyhow::{Context, bail};
 use domain::campaign::{Goal, Kind, Status, Term};
 use domain::click::{Click, Label, Labels, Personal};

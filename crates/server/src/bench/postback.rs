@@ -131,7 +131,7 @@ fn fill(args: &Args, data: &Path) -> anyhow::Result<Postbacks> {
 }
 
 fn ledger_bytes(data: &Path) -> u64 {
-    data.join(crate::app::LEDGER).metadata().map_or(0, |file| file.len())
+    data.join(crate::open::LEDGER).metadata().map_or(0, |file| file.len())
 }
 
 /// Postbacks as an advertiser sends them, none twice.

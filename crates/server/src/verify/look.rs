@@ -2,9 +2,9 @@
 //! through an overlay, the ledger as a copy.
 
 use super::overlay::Overlay;
-use crate::app::{FACTS, JOURNAL, LEDGER};
 use crate::bench::scratch::Scratch;
 use crate::keys::{Keys, Missing};
+use crate::open::{FACTS, JOURNAL, LEDGER};
 use anyhow::Context;
 use domain::click_id::Keyring;
 use domain::id::{ConversionId, NodeId, Position};
