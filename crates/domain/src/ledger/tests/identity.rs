@@ -1,6 +1,7 @@
 //! What makes two postbacks the same conversion.
 
 use super::world::{LEAD, World, plain};
+use crate::click_id::ClickId;
 use crate::contract::Identity;
 use crate::ledger::{Home, Key};
 
@@ -124,6 +125,17 @@ fn parts_of_an_identity_cannot_run_into_each_other() {
     );
     assert_eq!(key("A", None), key("a", None));
     assert_eq!(key("a", None).home, Home::of(id));
+}
+
+#[test]
+fn homes_lie_in_the_order_of_their_clicks() {
+    let id = |ms: u64, counter: u128| {
+        let bits = u128::from(ms) << 80 | 7 << 48 | counter << 20 | 0xF_00D5;
+        Home::of(ClickId::from_bytes(bits.to_be_bytes())).0
+    };
+    let homes = [id(0, 0), id(0, 1), id(0, 0x7FFF), id(1, 0), id(1, 9), id((1 << 48) - 1, 0x7FFF)];
+    assert!(homes.is_sorted() && homes[0] >= 0, "{homes:?}");
+    assert_eq!(id(5, 1 << 15 | 3), id(5, 3), "two clicks may share one");
 }
 
 #[test]
