@@ -54,6 +54,7 @@ use domain::id::Position;
 use domain::record::Stamped;
 use domain::report::GROUPS_MAX;
 use domain::time::Timestamp;
+use parquet::errors::ParquetError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{
@@ -106,8 +107,17 @@ impl Error {
         Self::Io { path: path.to_owned(), source }
     }
 
-    fn parquet(path: &Path, error: &parquet::errors::ParquetError) -> Self {
-        Self::Corrupt { path: path.to_owned(), detail: error.to_string() }
+    /// What the disk said within the `parquet` crate stays what it is. A file that is too short
+    /// is damaged.
+    fn parquet(path: &Path, error: ParquetError) -> Self {
+        let detail = error.to_string();
+        if let ParquetError::External(source) = error
+            && let Ok(source) = source.downcast::<io::Error>()
+            && source.kind() != io::ErrorKind::UnexpectedEof
+        {
+            return Self::io(path, *source);
+        }
+        Self::Corrupt { path: path.to_owned(), detail }
     }
 }
 

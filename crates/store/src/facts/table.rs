@@ -137,7 +137,7 @@ impl Table {
         let metadata = reader
             .try_parse(&blob)
             .and_then(|()| reader.finish())
-            .map_err(|error| Error::parquet(path, &error))?;
+            .map_err(|error| Error::parquet(path, error))?;
         let mut table = Self::index(path, layout, &metadata).map_err(|detail| Error::Corrupt {
             path: path.to_owned(),
             detail: detail.to_owned(),

@@ -65,7 +65,7 @@ impl Writer {
             .build();
         let sink = Sink { file, written: 0, buffer: Vec::with_capacity(BUFFER_BYTES) };
         let file = SerializedFileWriter::new(sink, schema.root_schema_ptr(), Arc::new(properties))
-            .map_err(|error| Error::parquet(path, &error))?;
+            .map_err(|error| Error::parquet(path, error))?;
         Ok(Self {
             path: path.to_owned(),
             layout,
@@ -105,7 +105,7 @@ impl Writer {
             return Ok(());
         }
         let columns = std::mem::replace(&mut self.columns, columns_of(self.layout));
-        let failed = |error| Error::parquet(&self.path, &error);
+        let failed = |error| Error::parquet(&self.path, error);
         let mut start = self.file.bytes_written() as u64;
         let mut group = self.file.next_row_group().map_err(failed)?;
         let mut chunks = Vec::with_capacity(columns.len());
@@ -134,7 +134,7 @@ impl Writer {
         for (key, value) in span.to_metadata(self.layout, crc) {
             self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
-        let sink = self.file.into_inner().map_err(|error| Error::parquet(&self.path, &error))?;
+        let sink = self.file.into_inner().map_err(|error| Error::parquet(&self.path, error))?;
         sink.finish().map_err(|error| Error::io(&self.path, error))?;
         Ok(usize::try_from(self.index.rows).expect("a file has fewer rows than memory has bytes"))
     }

@@ -1,9 +1,10 @@
 //! The machine may stop at any step, and a disk may fail at any.
 
 use super::model::{check, check_files, merge_all};
-use super::{Bench, START, record};
+use super::{Bench, START, hit, noise, record};
 use crate::disk::fault::{Crash, Fault, FaultDisk};
 use crate::facts::Error;
+use domain::record::Record;
 use domain::time::Timestamp;
 use std::io;
 use std::sync::Arc;
@@ -117,4 +118,20 @@ fn a_seal_whose_sync_fails_is_written_again() {
     assert_eq!(sealed.to.0, RECORDS);
     check(&bench, START, START);
     check_files(&bench);
+}
+
+#[test]
+fn a_full_disk_is_the_disks_fault_wherever_it_is_noticed() {
+    let bench = Bench::new();
+    let mut large = hit(1);
+    // What does not compress reaches the disk before the file's end.
+    large.body = (0..400_000).flat_map(|word| noise(word, 1).to_le_bytes()).collect();
+    bench.add(START, Record::Hit(large));
+    bench.disk.set_capacity(Some(64 * 1024));
+    let error = bench.facts.seal_all().unwrap_err();
+    let Error::Io { source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    bench.disk.set_capacity(None);
+    assert_eq!(bench.facts.seal_all().unwrap().map(|sealed| sealed.hits), Some(1));
+    check(&bench, START, START);
 }
