@@ -154,7 +154,9 @@ impl Tally {
             (Meaning::None, _) => return Codes::All(NOTHING),
             (Meaning::Days(first), Codes::All(day)) => return Codes::All(first + day),
             (Meaning::Days(first), Codes::Each(mut days)) => {
-                days.iter_mut().for_each(|day| *day += first);
+                for day in &mut days {
+                    *day += first;
+                }
                 return Codes::Each(days);
             }
             (Meaning::Words(words), codes) => (words, codes),
@@ -175,7 +177,9 @@ impl Tally {
         match codes {
             Codes::All(code) => Codes::All(own(code)),
             Codes::Each(mut codes) => {
-                codes.iter_mut().for_each(|code| *code = own(*code));
+                for code in &mut codes {
+                    *code = own(*code);
+                }
                 Codes::Each(codes)
             }
         }
@@ -255,11 +259,15 @@ impl Level {
         match (groups, codes) {
             (Codes::All(group), Codes::All(code)) => Codes::All(self.number(group, code)),
             (Codes::All(group), Codes::Each(mut codes)) => {
-                codes.iter_mut().for_each(|code| *code = self.look_up(group, *code));
+                for code in &mut codes {
+                    *code = self.look_up(group, *code);
+                }
                 Codes::Each(codes)
             }
             (Codes::Each(mut groups), Codes::All(code)) => {
-                groups.iter_mut().for_each(|group| *group = self.look_up(*group, code));
+                for group in &mut groups {
+                    *group = self.look_up(*group, code);
+                }
                 Codes::Each(groups)
             }
             (Codes::Each(mut groups), Codes::Each(codes)) => {
