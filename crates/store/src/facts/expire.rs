@@ -12,38 +12,44 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What waits to be removed.
+/// What waits to be removed, and what upkeep has learned of the files.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
     /// Files that no new snapshot has, in the order in which they go.
     pub(super) retired: Vec<Arc<Segment>>,
     /// What a failed merge may have left under names that nothing else may overlap.
     pub(super) debris: Vec<PathBuf>,
-    /// A removal could not be made durable, and nothing is known of it any more: were others to
-    /// follow, a power cut might bring back the first and not the second, and so leave a gap.
-    pub(super) is_unsure: bool,
+    /// Folders from which something was removed that a power cut may bring back. Until they are
+    /// synced nothing else goes that has to go later.
+    unsynced: BTreeSet<PathBuf>,
+    /// The serials of segments that could not be read: merges leave them out until the next
+    /// start, so that one damaged page does not hold up all others.
+    pub(super) unreadable: BTreeSet<u64>,
 }
 
 impl Facts {
     /// Removes the personal data of clicks and hits whose newest was journaled before `at`:
     /// sidecars, whole. Answers how many. They are gone for good when this answers.
+    ///
+    /// One that cannot be removed is an error, and holds up no other.
     pub fn remove_personal_before(&self, at: Timestamp) -> Result<usize, Error> {
         let mut upkeep = lock(&self.upkeep);
-        self.sweep(&mut upkeep)?;
+        let Upkeep { retired, unsynced, .. } = &mut *upkeep;
         let snapshot = self.snapshot();
-        let mut changed = BTreeSet::new();
-        let mut removed = 0;
-        let all = snapshot.clicks.iter().chain(&snapshot.hits).chain(&upkeep.retired);
-        for segment in all.filter(|segment| segment.span().newest_at < at) {
-            if segment.has_sidecar() {
-                segment.remove_sidecar(&*self.disk)?;
-                changed.extend(segment.sidecar.parent());
-                removed += 1;
+        let all = snapshot.clicks.iter().chain(&snapshot.hits).chain(&*retired);
+        let old = all.filter(|it| it.has_sidecar() && it.span().newest_at < at);
+        let (mut removed, mut failed) = (0, Ok(()));
+        for segment in old {
+            unsynced.insert(folder_of(&segment.sidecar).to_owned());
+            match segment.remove_sidecar(&*self.disk) {
+                Ok(()) => removed += 1,
+                Err(error) => failed = failed.and(Err(error)),
             }
         }
-        for dir in changed {
-            self.disk.sync_dir(dir).map_err(|error| Error::io(dir, error))?;
-        }
+        drop(snapshot);
+        self.sync_removals(&mut upkeep)?;
+        failed?;
+        self.sweep(&mut upkeep)?;
         Ok(removed)
     }
 
@@ -51,7 +57,6 @@ impl Facts {
     /// how many. The newest file stays, whatever its age: its name says how far hits are sealed.
     pub fn remove_hits_before(&self, at: Timestamp) -> Result<usize, Error> {
         let mut upkeep = lock(&self.upkeep);
-        self.sweep(&mut upkeep)?;
         let mut expired = Vec::new();
         self.swap(|snapshot| {
             let old = snapshot.hits.iter().take_while(|hits| hits.span().newest_at < at).count();
@@ -88,18 +93,25 @@ impl Facts {
 
     /// Removes a file that may be gone already.
     fn remove_for_good(&self, upkeep: &mut Upkeep, path: &Path) -> Result<(), Error> {
-        let dir = path.parent().expect("a file is in a folder");
-        if upkeep.is_unsure {
-            let error = io::Error::other("an earlier removal may not be durable: start again");
-            return Err(Error::io(dir, error));
-        }
+        self.sync_removals(upkeep)?;
         match self.disk.remove(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             removed => removed.map_err(|error| Error::io(path, error))?,
         }
-        self.disk.sync_dir(dir).map_err(|error| {
-            upkeep.is_unsure = true;
-            Error::io(dir, error)
-        })
+        upkeep.unsynced.insert(folder_of(path).to_owned());
+        self.sync_removals(upkeep)
     }
+
+    /// Makes all removals durable, those too that an earlier call could not.
+    fn sync_removals(&self, upkeep: &mut Upkeep) -> Result<(), Error> {
+        while let Some(dir) = upkeep.unsynced.first() {
+            self.disk.sync_dir(dir).map_err(|error| Error::io(dir, error))?;
+            upkeep.unsynced.pop_first();
+        }
+        Ok(())
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().expect("a file is in a folder")
 }

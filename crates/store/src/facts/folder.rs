@@ -12,6 +12,7 @@ use domain::id::Position;
 use parquet::file::reader::Length;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The end of every file's name, of a sidecar's, and of what is not complete.
 const ENDING: &str = ".parquet";
 const PERSONAL_ENDING: &str = ".personal.parquet";
-pub(super) const TEMPORARY_ENDING: &str = ".tmp";
+const TEMPORARY_ENDING: &str = ".tmp";
 /// Positions are written with so many digits, so that names sort.
 const DIGITS: usize = 20;
 
@@ -45,8 +46,7 @@ pub(super) struct Segment {
     pub(super) table: Table,
     pub(super) sidecar: PathBuf,
     has_sidecar: AtomicBool,
-    /// How long both are.
-    bytes: u64,
+    sidecar_bytes: u64,
     /// No two segments of a process have the same.
     pub(super) serial: u64,
 }
@@ -55,15 +55,15 @@ impl Segment {
     /// With the sidecar's length, where there is one.
     fn new(table: Table, sidecar: PathBuf, sidecar_bytes: Option<u64>) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let bytes = table.bytes + sidecar_bytes.unwrap_or(0);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let has_sidecar = AtomicBool::new(sidecar_bytes.is_some());
-        Self { table, sidecar, has_sidecar, bytes, serial }
+        let sidecar_bytes = sidecar_bytes.unwrap_or(0);
+        Self { table, sidecar, has_sidecar, sidecar_bytes, serial }
     }
 
-    /// How long the file and its sidecar were when they were opened.
+    /// How long the file and its sidecar are.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.table.bytes + if self.has_sidecar() { self.sidecar_bytes } else { 0 }
     }
 
     pub(super) fn has_sidecar(&self) -> bool {
@@ -74,11 +74,23 @@ impl Segment {
         self.table.span
     }
 
-    /// Removes the sidecar. Whoever is about to open it finds none.
+    /// Whether it is this file, or its sidecar, that could not be read.
+    pub(super) fn is_cause_of(&self, error: &Error) -> bool {
+        match error {
+            Error::Io { path, .. } | Error::Corrupt { path, .. } => {
+                *path == self.table.path || *path == self.sidecar
+            }
+            Error::Journal { .. } | Error::TooManyGroups => false,
+        }
+    }
+
+    /// Removes the sidecar, where somebody else has not. Whoever is about to open it finds none.
     pub(super) fn remove_sidecar(&self, disk: &dyn Disk) -> Result<(), Error> {
-        if self.has_sidecar() {
-            disk.remove(&self.sidecar).map_err(|error| Error::io(&self.sidecar, error))?;
-            self.has_sidecar.store(false, Ordering::Release);
+        match disk.remove(&self.sidecar) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io(&self.sidecar, error));
+            }
+            _ => self.has_sidecar.store(false, Ordering::Release),
         }
         Ok(())
     }
@@ -108,6 +120,11 @@ impl Name {
         let ending = if self.is_personal { PERSONAL_ENDING } else { ENDING };
         format!("{:0DIGITS$}-{:0DIGITS$}{ending}", self.from.0, self.to.0)
     }
+}
+
+/// Whether it is what a file of ours is called while it is written.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.strip_suffix(TEMPORARY_ENDING).is_some_and(|name| Name::parse(name).is_some())
 }
 
 /// Which of the names count: those that do not lie within another. Or where they overlap or
@@ -190,18 +207,15 @@ impl Folder {
             .flat_map(|name| [*name, Name { is_personal: true, ..*name }])
             .map(Name::file_name)
             .collect();
-        let mut is_changed = false;
         for name in &names {
-            let is_ours = Name::parse(name).is_some() || name.ends_with(TEMPORARY_ENDING);
+            let is_ours = Name::parse(name).is_some() || is_temporary(name);
             if is_ours && !wanted.contains(name) {
                 let path = self.dir.join(name);
                 disk.remove(&path).map_err(|error| Error::io(&path, error))?;
-                is_changed = true;
             }
         }
-        if is_changed {
-            disk.sync_dir(&self.dir).map_err(in_dir)?;
-        }
+        // The process before may have died between naming a file and this.
+        disk.sync_dir(&self.dir).map_err(in_dir)?;
         let sidecars: BTreeSet<_> = parsed.iter().filter(|name| name.is_personal).collect();
         kept.iter()
             .map(|name| {

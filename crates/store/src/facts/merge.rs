@@ -46,20 +46,24 @@ impl Facts {
     /// Merges some neighbouring files into one, where any should be. The caller repeats it until
     /// there is nothing left. Sealing and questions go on meanwhile.
     ///
-    /// After an error everything is as it was, and the same call tries again.
+    /// After an error everything is as it was, and another call tries again; a file that could
+    /// not be read is left as it is until the next start.
     pub fn merge(&self) -> Result<Option<Merged>, Error> {
         let mut upkeep = lock(&self.upkeep);
         self.sweep(&mut upkeep)?;
         for (folder, rows_max) in [(&self.clicks, MERGE_ROWS_MAX), (&self.hits, MERGE_HITS_MAX)] {
             let snapshot = self.snapshot();
             let segments = folder.of(&snapshot);
-            let sizes: Vec<_> = segments.iter().map(|segment| Size::of(segment)).collect();
+            let size = |it: &Arc<Segment>| Size::of(it, upkeep.unreadable.contains(&it.serial));
+            let sizes: Vec<_> = segments.iter().map(size).collect();
             let Some(range) = plan(&sizes, rows_max) else { continue };
             let merging = &segments[range];
             let span = span_of(merging);
             let merged = write(&*self.disk, folder, merging, &span)
                 .and_then(|has_sidecar| folder.publish(&*self.disk, &span, has_sidecar))
-                .inspect_err(|_| {
+                .inspect_err(|error| {
+                    let unreadable = merging.iter().filter(|it| it.is_cause_of(error));
+                    upkeep.unreadable.extend(unreadable.map(|it| it.serial));
                     // The file before its sidecar: it must not count without.
                     upkeep.debris.extend([false, true].map(|is| folder.path(&span, is)));
                     upkeep.debris.extend([false, true].map(|is| folder.temporary(&span, is)));
@@ -91,12 +95,13 @@ struct Size {
     rows: u64,
     bytes: u64,
     day: i64,
+    is_unreadable: bool,
 }
 
 impl Size {
-    fn of(segment: &Segment) -> Self {
+    fn of(segment: &Segment, is_unreadable: bool) -> Self {
         let day = segment.span().first_at.as_s().div_euclid(DAY_S);
-        Self { rows: segment.table.index.rows, bytes: segment.bytes(), day }
+        Self { rows: segment.table.index.rows, bytes: segment.bytes(), day, is_unreadable }
     }
 
     /// Of one tier are files that are worth merging with each other while the day lasts.
@@ -114,7 +119,8 @@ fn plan(sizes: &[Size], rows_max: u64) -> Option<Range<usize>> {
         let fits = |size: &&Size| {
             rows += size.rows;
             bytes += size.bytes;
-            size.day == sizes[from].day
+            !size.is_unreadable
+                && size.day == sizes[from].day
                 && size.tier() <= tier
                 && rows <= rows_max
                 && bytes <= MERGE_BYTES_MAX
@@ -394,7 +400,14 @@ mod tests {
     use super::*;
 
     fn sizes(of: &[(u64, i64)]) -> Vec<Size> {
-        of.iter().map(|(rows, day)| Size { rows: *rows, bytes: rows * 30, day: *day }).collect()
+        of.iter()
+            .map(|(rows, day)| Size {
+                rows: *rows,
+                bytes: rows * 30,
+                day: *day,
+                is_unreadable: false,
+            })
+            .collect()
     }
 
     #[test]
@@ -435,13 +448,13 @@ mod tests {
         let mut copied = 0;
         for file in 0..960_u64 {
             let day = i64::try_from(file / 96).unwrap();
-            sizes.push(Size { rows: 30_000, bytes: 1_000_000, day });
+            sizes.push(Size { rows: 30_000, bytes: 1_000_000, day, is_unreadable: false });
             while let Some(range) = plan(&sizes, MERGE_ROWS_MAX) {
                 let rows = sizes[range.clone()].iter().map(|size| size.rows).sum();
                 let bytes = sizes[range.clone()].iter().map(|size| size.bytes).sum();
                 copied += rows;
                 let day = sizes[range.start].day;
-                sizes.splice(range, [Size { rows, bytes, day }]);
+                sizes.splice(range, [Size { rows, bytes, day, is_unreadable: false }]);
             }
         }
         assert!(sizes.len() <= 9 + 3 * MERGE_FILES, "{} files", sizes.len());

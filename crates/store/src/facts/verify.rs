@@ -6,7 +6,7 @@
 //! reader would.
 
 use super::Error;
-use super::folder::{Folder, Kind, Name, TEMPORARY_ENDING, standing};
+use super::folder::{Folder, Kind, Name, is_temporary, standing};
 use super::layout::{CLICK, Form, Layout, click};
 use super::table::{Blob, PageAt, Reading, Table};
 use super::value::{self, Values};
@@ -73,7 +73,7 @@ impl Check<'_> {
         let parsed: BTreeSet<_> = names.iter().filter_map(|name| Name::parse(name)).collect();
         for name in &names {
             // An unfinished file is what a crash may leave, and is removed at the next start.
-            if Name::parse(name).is_none() && !name.ends_with(TEMPORARY_ENDING) {
+            if Name::parse(name).is_none() && !is_temporary(name) {
                 self.report(&dir.join(name), "this is no file of ours");
             }
         }

@@ -2,6 +2,8 @@
 
 use super::model::{check, check_files, merge_all};
 use super::{Bench, START, record};
+use crate::disk::Disk;
+use crate::facts::Error;
 use domain::id::Position;
 use domain::record::Record;
 
@@ -32,7 +34,7 @@ fn personal_data_go_with_their_day_and_digests_stay() {
     assert_eq!(bench.facts.remove_personal_before(START.plus_days(2)).unwrap(), 0);
     let bench = bench.reopen();
     check(&bench, START.plus_days(2), START);
-    check_files(&bench);
+    check_files(&bench, START);
     let clicks = |day| of_day(&bench, day, |record| matches!(record, Record::Click(_)));
     let hits = |day| of_day(&bench, day, |record| matches!(record, Record::Hit(_)));
     for position in clicks(1) {
@@ -43,8 +45,47 @@ fn personal_data_go_with_their_day_and_digests_stay() {
     }
     assert!(bench.facts.read_personal(clicks(2)[0]).unwrap().is_some());
     assert!(bench.facts.read_hit(hits(2)[0]).unwrap().unwrap().request.is_some());
-    let names = bench.disk.bytes(std::path::Path::new("facts/click")).is_err();
-    assert!(names, "a folder has no bytes");
+}
+
+#[test]
+fn a_sidecar_that_somebody_else_removed_holds_up_no_other() {
+    let bench = filled(3);
+    let snapshot = bench.facts.snapshot();
+    let segment = &snapshot.clicks[0];
+    assert!(segment.bytes() > segment.table.bytes);
+    bench.disk.remove(&segment.sidecar).unwrap();
+    bench.facts.remove_personal_before(START.plus_days(2)).unwrap();
+    assert_eq!(segment.bytes(), segment.table.bytes, "and is counted no more");
+    for segment in snapshot.clicks.iter().chain(&snapshot.hits) {
+        let is_old = segment.span().newest_at < START.plus_days(2);
+        assert_eq!(bench.disk.bytes(&segment.sidecar).is_err(), is_old);
+    }
+}
+
+/// Where a page of a file begins.
+const IN_A_PAGE: usize = 40;
+
+#[test]
+fn a_damaged_file_holds_up_neither_removals_nor_other_merges() {
+    let bench = Bench::new();
+    for seal in 0..12 {
+        bench.add_records(seal / 3 * 172_800 + seal % 3 * RECORDS, RECORDS);
+        bench.facts.seal_all().unwrap();
+    }
+    // Of the first day's three files the middle one.
+    let damaged = bench.facts.snapshot().clicks[1].table.path.clone();
+    bench.disk.tamper(&damaged, |bytes| bytes[IN_A_PAGE] ^= 1).unwrap();
+    let error = bench.facts.merge().unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { path, .. } if *path == damaged), "{error}");
+    assert_eq!(bench.facts.remove_personal_before(START.plus_days(1)).unwrap(), 6);
+    // Clicks of two days, hits of three; the last day goes on.
+    assert_eq!(merge_all(&bench.facts).unwrap(), 5);
+    assert_eq!(bench.facts.remove_hits_before(START.plus_days(1)).unwrap(), 1);
+    bench.disk.tamper(&damaged, |bytes| bytes[IN_A_PAGE] ^= 1).unwrap();
+    let bench = bench.reopen();
+    assert_eq!(merge_all(&bench.facts).unwrap(), 1, "it is tried again after a start");
+    check(&bench, START.plus_days(1), START.plus_days(1));
+    check_files(&bench, START.plus_days(1));
 }
 
 #[test]
@@ -59,7 +100,7 @@ fn hits_go_when_they_are_old_and_the_newest_file_stays() {
     let sealed = bench.facts.sealed();
     let bench = bench.reopen();
     assert_eq!(bench.facts.sealed(), sealed);
-    check_files(&bench);
+    check_files(&bench, START.plus_days(2));
     check(&bench, START, START.plus_days(2));
 }
 
@@ -77,7 +118,7 @@ fn what_was_merged_loses_its_personal_data_together() {
     assert_eq!(bench.facts.remove_personal_before(some_at.plus_s(1)).unwrap(), 0);
     assert_eq!(bench.facts.remove_personal_before(START.plus_days(1)).unwrap(), 2);
     check(&bench, START.plus_days(1), START);
-    check_files(&bench.reopen());
+    check_files(&bench.reopen(), START);
 }
 
 #[test]
@@ -90,5 +131,5 @@ fn what_was_handed_over_before_changes_nothing() {
     check(&bench, START, START);
     bench.facts.seal_all().unwrap();
     check(&bench, START, START);
-    check_files(&bench);
+    check_files(&bench, START);
 }

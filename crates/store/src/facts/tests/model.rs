@@ -88,8 +88,9 @@ pub(super) fn check(bench: &Bench, personal_from: Timestamp, hits_from: Timestam
     }
 }
 
-/// The files hold each click once and nothing else, and are whole.
-pub(super) fn check_files(bench: &Bench) {
+/// The files hold each click and hit once and nothing else, and are whole. Hits that were
+/// journaled before `hits_from` may be gone.
+pub(super) fn check_files(bench: &Bench, hits_from: Timestamp) {
     let mut stored = BTreeSet::new();
     let problems = verify(&bench.disk, Path::new(DIR), &mut |fact| {
         assert!(stored.insert((fact.kind, fact.position)), "{fact:?} stands there twice");
@@ -99,8 +100,10 @@ pub(super) fn check_files(bench: &Bench) {
     });
     assert_eq!(problems, []);
     let sealed = bench.facts.sealed();
-    for (position, _, _) in bench.journal.clicks() {
-        assert!(position >= sealed || stored.contains(&(Kind::Click, position)), "{position}");
+    let clicks = bench.journal.clicks().into_iter().map(|(position, ..)| (Kind::Click, position));
+    let hits = bench.journal.hits().into_iter().filter(|(_, at, _)| *at >= hits_from);
+    for fact in clicks.chain(hits.map(|(position, ..)| (Kind::Hit, position))) {
+        assert!(fact.1 >= sealed || stored.contains(&fact), "{fact:?}");
     }
 }
 

@@ -97,7 +97,7 @@ proptest! {
     fn all_is_found_wherever_it_lies(steps in steps()) {
         let bench = run(&steps);
         check(&bench, START, START);
-        check_files(&bench);
+        check_files(&bench, START);
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn every_question_sees_all_that_was_added_before_it_and_no_click_twice() {
         is_done.store(true, Ordering::Release);
     });
     check(&bench, START, START);
-    check_files(&bench);
+    check_files(&bench, START);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_question_that_began_before_a_merge_reads_on_from_the_old_files() {
     drop(before);
     bench.facts.merge().unwrap();
     assert!(bench.disk.bytes(&path).is_err(), "and they go when nobody reads them any more");
-    check_files(&bench);
+    check_files(&bench, START);
 }
 
 #[test]
