@@ -134,6 +134,11 @@ impl Rows {
         self.ids.len()
     }
 
+    /// How many hits there are.
+    pub(super) fn hits(&self) -> usize {
+        self.hits
+    }
+
     /// When its first and newest record were journaled; `None` where it has none.
     pub(super) fn at(&self) -> Option<(Timestamp, Timestamp)> {
         self.at

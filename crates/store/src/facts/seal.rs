@@ -116,16 +116,9 @@ impl Sealing<'_> {
             }
         })?;
         let personal_rows = finish(personal, click_span)?;
-        if personal_rows != self.rows.clicks() {
-            let detail = format!(
-                "it has {personal_rows} clicks from {} to {}, but {} were handed over",
-                click_span.from,
-                click_span.to,
-                self.rows.clicks()
-            );
-            return Err(Error::Journal { detail });
-        }
+        expect("clicks", click_span, personal_rows, self.rows.clicks())?;
         let hit_count = finish(main, hit_span)?;
+        expect("hits", hit_span, hit_count, self.rows.hits())?;
         finish(request, hit_span)?;
         let mut own = self.writer(clicks, click_span, false)?;
         if let Some(own) = &mut own {
@@ -156,6 +149,16 @@ impl Sealing<'_> {
         let layout = if is_personal { folder.personal } else { folder.layout };
         Writer::create(self.disk, &folder.temporary(span, is_personal), layout).map(Some)
     }
+}
+
+/// What the journal has of a kind is what was handed over, or one of the two is not to be trusted.
+fn expect(kind: &str, span: &Span, found: usize, handed_over: usize) -> Result<(), Error> {
+    if found == handed_over {
+        return Ok(());
+    }
+    let Span { from, to, .. } = span;
+    let detail = format!("it has {found} {kind} from {from} to {to}, but {handed_over} were added");
+    Err(Error::Journal { detail })
 }
 
 fn finish(writer: Option<Writer>, span: &Span) -> Result<usize, Error> {

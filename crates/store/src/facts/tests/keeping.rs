@@ -5,7 +5,7 @@ use super::{Bench, START, record};
 use crate::disk::Disk;
 use crate::facts::Error;
 use domain::id::Position;
-use domain::record::Record;
+use domain::record::{Record, Stamped};
 
 const RECORDS: u64 = 60;
 
@@ -132,4 +132,17 @@ fn what_was_handed_over_before_changes_nothing() {
     bench.facts.seal_all().unwrap();
     check(&bench, START, START);
     check_files(&bench, START);
+}
+
+#[test]
+fn what_the_journal_does_not_have_is_not_sealed() {
+    let (at, click) = (START, super::click(1, START));
+    for handed_over in [Record::Click(click), Record::Hit(super::hit(1))] {
+        let bench = Bench::new();
+        let position = bench.journal.push(at, Record::Tick);
+        bench.hand_over(&Stamped { position, at, rules: 1, record: handed_over });
+        let error = bench.facts.seal_all().unwrap_err();
+        assert!(matches!(error, Error::Journal { .. }), "{error}");
+        assert_eq!(bench.facts.sealed(), Position(0));
+    }
 }
