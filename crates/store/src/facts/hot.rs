@@ -22,6 +22,11 @@ pub const SEAL_ROWS: usize = 500_000;
 pub const SEAL_BYTES: usize = 64 * 1024 * 1024;
 /// And one whose first record is so old, in seconds.
 pub const SEAL_AFTER_S: i64 = 15 * 60;
+/// Where the one before cannot be sealed, a generation grows beyond that, but not beyond so many
+/// clicks, or hits.
+pub const HOT_ROWS_MAX: usize = 2 * SEAL_ROWS;
+/// Nor beyond so many bytes.
+pub const HOT_BYTES_MAX: usize = 2 * SEAL_BYTES;
 
 /// Clicks and hits of one stretch of the journal.
 #[derive(Debug)]
@@ -144,13 +149,22 @@ impl Rows {
         self.at
     }
 
-    /// Whether it has all the rows it may have.
+    /// Whether it has all the rows it should have.
     pub(super) fn is_full(&self) -> bool {
+        self.reaches(SEAL_ROWS, SEAL_BYTES)
+    }
+
+    /// Whether it has all the rows it may have, come what may.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.reaches(HOT_ROWS_MAX, HOT_BYTES_MAX)
+    }
+
+    fn reaches(&self, rows: usize, bytes: usize) -> bool {
         let texts = self.labels.iter().flatten().map(|label| label.words.words().heap_bytes());
-        self.ids.len() >= SEAL_ROWS
-            || self.hits >= SEAL_ROWS
-            || self.hit_bytes >= SEAL_BYTES
-            || texts.sum::<usize>() + self.external_ids.heap_bytes() >= SEAL_BYTES
+        self.ids.len() >= rows
+            || self.hits >= rows
+            || self.hit_bytes >= bytes
+            || texts.sum::<usize>() + self.external_ids.heap_bytes() >= bytes
     }
 
     /// Whether it should be sealed: it is full, or its first record is old enough.

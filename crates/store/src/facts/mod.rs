@@ -65,7 +65,7 @@ use std::time::Duration;
 pub use self::find::Found;
 pub use self::folder::Kind;
 pub use self::hits::StoredHit;
-pub use self::hot::{SEAL_AFTER_S, SEAL_BYTES, SEAL_ROWS};
+pub use self::hot::{HOT_BYTES_MAX, HOT_ROWS_MAX, SEAL_AFTER_S, SEAL_BYTES, SEAL_ROWS};
 pub use self::merge::{MERGE_BYTES_MAX, MERGE_FILES, MERGE_HITS_MAX, MERGE_ROWS_MAX, Merged};
 pub use self::seal::Sealed;
 pub use self::verify::{Fact, Problem, verify};
@@ -244,20 +244,22 @@ impl Facts {
     }
 
     /// Whether whoever adds should wait: the growing generation is full, and the one before it is
-    /// not sealed yet. What is added all the same is not lost, but takes memory.
+    /// not sealed yet. What is added all the same takes memory: see [`Facts::wait_for_room`].
     pub fn is_full(&self) -> bool {
         let adding = lock(&self.adding);
         adding.frozen.is_some() && adding.growing.rows().is_full()
     }
 
-    /// Waits while [`Facts::is_full`], but no longer than `at_most`. Answers whether there is
-    /// room.
+    /// Waits while [`Facts::is_full`], but no longer than `at_most`: sealing may then catch up.
+    /// Answers whether more may be added. It may not where sealing has failed for so long that the
+    /// growing generation is at [`HOT_ROWS_MAX`] or [`HOT_BYTES_MAX`].
     pub fn wait_for_room(&self, at_most: Duration) -> bool {
         let adding = lock(&self.adding);
         let is_full =
             |adding: &mut Adding| adding.frozen.is_some() && adding.growing.rows().is_full();
         let waited = self.room.wait_timeout_while(adding, at_most, is_full);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let (adding, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        adding.frozen.is_none() || !adding.growing.rows().is_overfull()
     }
 
     /// Whether [`Facts::seal`] has something to do.

@@ -46,7 +46,7 @@ const POSITION_LAG_MAX: u64 = 100_000;
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 /// The same of each reading connection.
 const READER_CACHE_KIB: i64 = 8 * 1024;
-/// How long a batch waits for the facts to be sealed; then it goes on all the same.
+/// How long a batch waits for the facts to be sealed; then it goes on as long as memory allows.
 const ROOM_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long a connection waits for another's lock.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
@@ -293,8 +293,10 @@ impl Store for SqliteStore {
         quarantined: &[Position],
         decided_at: Timestamp,
     ) -> Result<Vec<Applied>, Error> {
-        // Where sealing cannot keep up, applying slows down rather than filling the memory.
-        self.facts.wait_for_room(ROOM_WITHIN);
+        // Where sealing cannot keep up, applying slows down, and stops before memory is full.
+        if !self.facts.wait_for_room(ROOM_WITHIN) {
+            return Err(Error::Unavailable("the facts in memory cannot be sealed".to_owned()));
+        }
         self.writer().apply(records, quarantined, decided_at)
     }
 
