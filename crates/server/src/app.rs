@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
 use crate::http::ring::Ring;
 use crate::ingest::{Applier, Handle, Progress, SYSTEM};
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, SaysEnded};
 use crate::keys::{Keys, Missing};
 use crate::ledger::Ledger;
 use crate::live::Live;
@@ -61,7 +61,7 @@ pub(crate) struct Running {
     engine: Arc<Engine>,
     /// Writes the setup's snapshot; opens the ledger where it was not opened.
     tasks: Vec<tokio::task::JoinHandle<()>>,
-    /// Becomes true when applying has ended, for whatever reason.
+    /// Becomes true when applying or keeping has ended, for whatever reason.
     pub(crate) ended: watch::Receiver<bool>,
 }
 
@@ -212,7 +212,7 @@ impl Engine {
             clock: app.clock.clone(),
             config: app.config.clone(),
         };
-        let keepers = keeper.spawn(&stopped)?;
+        let keepers = keeper.spawn(&stopped, &self.ended)?;
         app.progress.begin(from);
         let applier = spawn_applier(applier, stopped, self.ended.clone())?;
         *self.threads() = Some(Threads { applier, keepers });
@@ -306,22 +306,13 @@ impl Engine {
     }
 }
 
-/// Says that applying has ended even where it panics.
-struct Ended(watch::Sender<bool>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        _ = self.0.send(true);
-    }
-}
-
 fn spawn_applier(
     applier: Applier,
     stopped: watch::Receiver<bool>,
     ended: watch::Sender<bool>,
 ) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
     let run = move || {
-        let _ended = Ended(ended);
+        let _ended = SaysEnded(ended);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let result = runtime.block_on(applier.run(stopped));
         if let Err(error) = &result {

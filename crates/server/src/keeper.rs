@@ -17,6 +17,9 @@ use tokio::sync::watch;
 
 /// How often it looks whether a seal is due.
 const SEAL_EVERY: Duration = Duration::from_millis(100);
+/// A seal that fails is tried again after twice the time each time, but after this at the latest:
+/// each try reads a stretch of the journal and writes files.
+const SEAL_AGAIN_WITHIN: Duration = Duration::from_secs(60);
 /// How often the ledger's write-ahead log is copied into its file.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// How often it looks for small files to merge and old ones to remove.
@@ -31,69 +34,62 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// The threads end soon after `stopped` says so.
+    /// The threads end soon after `stopped` says so. When one does, `ended` becomes true: without
+    /// it the server must not go on for long.
     pub(crate) fn spawn(
         self,
         stopped: &watch::Receiver<bool>,
+        ended: &watch::Sender<bool>,
     ) -> anyhow::Result<Vec<JoinHandle<()>>> {
         let keeper = Arc::new(self);
         let (sealer, pointer, tidier) = (keeper.clone(), keeper.clone(), keeper);
+        let (mut sealing, mut pointing) = (Task::new("seal"), Task::new("checkpoint"));
+        let mut tidying = Tidying::default();
+        let is_stopped = stopped.clone();
         Ok(vec![
-            every("seal", SEAL_EVERY, stopped.clone(), async move || sealer.seal())?,
-            every("checkpoint", CHECKPOINT_EVERY, stopped.clone(), async move || {
-                pointer.checkpoint().await;
+            every("seal", stopped, ended, async move || sealer.seal(&mut sealing))?,
+            every("checkpoint", stopped, ended, async move || {
+                pointing.note(pointer.store.checkpoint().await);
+                CHECKPOINT_EVERY
             })?,
-            every("tidy", TIDY_EVERY, stopped.clone(), async move || tidier.tidy().await)?,
+            every("tidy", stopped, ended, async move || {
+                tidier.tidy(&mut tidying, &is_stopped).await;
+                TIDY_EVERY
+            })?,
         ])
     }
 
-    fn seal(&self) {
-        if let Err(error) = self.facts.seal(self.clock.now()) {
-            tracing::error!(%error, "facts could not be sealed; the journal keeps them");
+    /// Answers when to look again.
+    fn seal(&self, task: &mut Task) -> Duration {
+        let sealed = self.facts.seal(self.clock.now());
+        if sealed.is_err() {
             metrics::counter!("counterfoil_seal_failures_total").increment(1);
         }
+        task.note(sealed);
+        SEAL_AGAIN_WITHIN.min(SEAL_EVERY.saturating_mul(1 << task.failures.min(u32::BITS - 1)))
     }
 
-    async fn checkpoint(&self) {
-        if let Err(error) = self.store.checkpoint().await {
-            tracing::warn!(%error, "the ledger's write-ahead log could not be shortened");
-        }
-    }
-
-    /// Merges small files; removes personal data first, then hits and journal when they are old
-    /// and nothing needs them.
-    async fn tidy(&self) {
+    /// Removes what is old, personal data first, and then merges small files. What fails holds up
+    /// nothing else.
+    async fn tidy(&self, tasks: &mut Tidying, stopped: &watch::Receiver<bool>) {
         let days_ago = |days: u16| self.clock.now().plus_days(-i64::from(days));
-        let tidied = self
-            .facts
-            .merge()
-            .map(drop)
-            .and_then(|()| {
-                self.facts.remove_personal_before(days_ago(self.config.personal_data_days))
-            })
-            .and_then(|_| self.facts.remove_hits_before(days_ago(self.config.hits_keep_days)));
-        if let Err(error) = tidied {
-            tracing::error!(%error, "old facts could not be merged or removed");
+        let personal_before = days_ago(self.config.personal_data_days);
+        tasks.personal.note(self.facts.remove_personal_before(personal_before));
+        tasks.hits.note(self.facts.remove_hits_before(days_ago(self.config.hits_keep_days)));
+        tasks.journal.note(self.remove_journal().await.map_err(|error| format!("{error:#}")));
+        while !*stopped.borrow() && tasks.merges.note(self.facts.merge()).flatten().is_some() {}
+    }
+
+    /// Removes segments of the journal that are old and that nothing needs.
+    async fn remove_journal(&self) -> anyhow::Result<()> {
+        let position = self.store.position().await?;
+        let before = self.old_enough(position.min(self.facts.sealed()));
+        if before > self.journal.oldest() {
+            self.store.checkpoint_fully().await.context("the ledger could not be synced")?;
+            let segments = self.journal.remove_before(before)?;
+            tracing::info!(segments, "old journal segments were removed");
         }
-        let position = match self.store.position().await {
-            Ok(position) => position.min(self.facts.sealed()),
-            Err(error) => {
-                tracing::error!(%error, "the journal is kept: the ledger does not answer");
-                return;
-            }
-        };
-        let before = self.old_enough(position);
-        if before <= self.journal.oldest() {
-            return;
-        }
-        if let Err(error) = self.store.checkpoint_fully().await {
-            tracing::error!(%error, "the journal is kept: the ledger could not be synced");
-            return;
-        }
-        match self.journal.remove_before(before) {
-            Ok(segments) => tracing::info!(segments, "old journal segments were removed"),
-            Err(error) => tracing::error!(%error, "old journal segments could not be removed"),
-        }
+        Ok(())
     }
 
     /// The first position that is either younger than the journal is kept, or still needed.
@@ -107,21 +103,91 @@ impl Keeper {
     }
 }
 
-/// Does `work` on a thread of its own, again and again, until it is stopped.
+/// What [`Keeper::tidy`] does.
+struct Tidying {
+    personal: Task,
+    hits: Task,
+    journal: Task,
+    merges: Task,
+}
+
+impl Default for Tidying {
+    fn default() -> Self {
+        Self {
+            personal: Task::new("remove personal data"),
+            hits: Task::new("remove hits"),
+            journal: Task::new("remove journal segments"),
+            merges: Task::new("merge facts"),
+        }
+    }
+}
+
+/// Something that is tried again and again. The log hears when it begins to fail, when it fails
+/// for another reason, and when it works again: not of each try.
+struct Task {
+    name: &'static str,
+    /// How often it has failed since it last worked.
+    failures: u32,
+    reason: String,
+}
+
+impl Task {
+    fn new(name: &'static str) -> Self {
+        Self { name, failures: 0, reason: String::new() }
+    }
+
+    fn note<T>(&mut self, done: Result<T, impl ToString>) -> Option<T> {
+        let task = self.name;
+        match done {
+            Ok(done) => {
+                if self.failures > 0 {
+                    tracing::info!(task, failures = self.failures, "upkeep works again");
+                    *self = Self::new(task);
+                }
+                Some(done)
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.failures = self.failures.saturating_add(1);
+                if self.reason != error {
+                    tracing::error!(task, error, "upkeep failed, and is tried again");
+                    self.reason = error;
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Says so when a thread ends, for whatever reason.
+pub(crate) struct SaysEnded(pub(crate) watch::Sender<bool>);
+
+impl Drop for SaysEnded {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a thread panicked that the server needs");
+        }
+        _ = self.0.send(true);
+    }
+}
+
+/// Does `work` on a thread of its own, until it is stopped; each time it answers how long to wait
+/// until the next.
 fn every(
     name: &str,
-    interval: Duration,
-    mut stopped: watch::Receiver<bool>,
-    work: impl AsyncFn() + Send + 'static,
+    stopped: &watch::Receiver<bool>,
+    ended: &watch::Sender<bool>,
+    mut work: impl AsyncFnMut() -> Duration + Send + 'static,
 ) -> anyhow::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (mut stopped, ended) = (stopped.clone(), SaysEnded(ended.clone()));
     let run = move || {
+        let _ended = ended;
         runtime.block_on(async {
-            let mut tick = tokio::time::interval(interval);
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             while !*stopped.borrow() {
+                let wait = work().await;
                 tokio::select! {
-                    _ = tick.tick() => work().await,
+                    () = tokio::time::sleep(wait) => {}
                     changed = stopped.changed() => if changed.is_err() { return },
                 }
             }
@@ -132,3 +198,6 @@ fn every(
         .spawn(run)
         .with_context(|| format!("no thread to {name}"))
 }
+
+#[cfg(test)]
+mod tests;
