@@ -271,6 +271,8 @@ impl From<facts::Error> for Error {
         match error {
             facts::Error::Io { .. } => Self::Unavailable(error.to_string()),
             facts::Error::Corrupt { path, detail } => {
+                let remedy = "put the file back as it is in a backup";
+                let detail = format!("{detail}; {remedy}");
                 Self::Corrupt { place: path.display().to_string(), detail }
             }
             facts::Error::Journal { detail } => {

@@ -145,7 +145,13 @@ fn a_look_up_in_a_damaged_file_is_an_error_and_not_a_wrong_answer() {
         for (id, right) in ids.iter().zip(&right) {
             match bench.facts.find(&[*id], Position(u64::MAX)) {
                 Ok(found) => assert_eq!(&found[0], right),
-                Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{error}"),
+                Err(error) => {
+                    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+                    // It ends applying: the log has to say what is to be done.
+                    let said = crate::Error::from(error).to_string();
+                    assert!(said.contains(path.to_str().unwrap()), "{said}");
+                    assert!(said.contains("put the file back"), "{said}");
+                }
             }
         }
         bench.disk.tamper(&path, |bytes| bytes[place] ^= 1).unwrap();
