@@ -10,16 +10,21 @@ use super::layout::Layout;
 use super::table::Table;
 use super::value;
 use super::write::Writer;
-use super::{Error, Facts};
+use super::{Error, Facts, lock};
 use domain::click::Personal;
 use domain::hit::Hit;
 use domain::id::Position;
 use domain::record::Record;
 use domain::time::Timestamp;
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+/// Of so many sidecars the index is kept, at some 200 KB for the largest: whoever lists hits asks
+/// for many of few files.
+pub(super) const SIDECARS_KEPT: usize = 8;
 
 /// The places of the hit file's columns.
 mod main {
@@ -135,13 +140,20 @@ impl Facts {
     }
 
     /// The index of a sidecar; `None` where it was removed, be it just now.
-    fn sidecar(&self, segment: &Segment, layout: &'static Layout) -> Result<Option<Table>, Error> {
+    fn sidecar(
+        &self,
+        segment: &Segment,
+        layout: &'static Layout,
+    ) -> Result<Option<Arc<Table>>, Error> {
         if !segment.has_sidecar() {
             return Ok(None);
         }
+        if let Some(kept) = self.sidecars.get(segment.serial) {
+            return Ok(Some(kept));
+        }
         match Table::open(&*self.disk, &segment.sidecar, layout) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            opened => opened.map(Some),
+            opened => Ok(Some(self.sidecars.keep(segment.serial, opened?))),
         }
     }
 
@@ -164,6 +176,39 @@ impl Facts {
         }
         let (at, row) = reading.locate(row);
         read(&mut Cells { cache: None, segment, reading: &mut reading, at, row }).map(Some)
+    }
+}
+
+/// The indexes of the sidecars that were read last, by their segments' serials; the latest at the
+/// end.
+#[derive(Debug, Default)]
+pub(super) struct Sidecars {
+    kept: Mutex<VecDeque<(u64, Arc<Table>)>>,
+}
+
+impl Sidecars {
+    fn get(&self, serial: u64) -> Option<Arc<Table>> {
+        let mut kept = lock(&self.kept);
+        let place = kept.iter().position(|(other, _)| *other == serial)?;
+        let found = kept.remove(place)?;
+        let table = found.1.clone();
+        kept.push_back(found);
+        Some(table)
+    }
+
+    fn keep(&self, serial: u64, table: Table) -> Arc<Table> {
+        let mut kept = lock(&self.kept);
+        let table = Arc::new(table);
+        kept.push_back((serial, table.clone()));
+        if kept.len() > SIDECARS_KEPT {
+            kept.pop_front();
+        }
+        table
+    }
+
+    #[cfg(test)]
+    pub(super) fn serials(&self) -> Vec<u64> {
+        lock(&self.kept).iter().map(|(serial, _)| *serial).collect()
     }
 }
 

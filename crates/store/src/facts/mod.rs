@@ -169,6 +169,7 @@ pub struct Facts {
     sealing: Mutex<()>,
     upkeep: Mutex<expire::Upkeep>,
     words: find::WordCache,
+    sidecars: hits::Sidecars,
 }
 
 impl Facts {
@@ -207,6 +208,7 @@ impl Facts {
             sealing: Mutex::new(()),
             upkeep: Mutex::default(),
             words: find::WordCache::default(),
+            sidecars: hits::Sidecars::default(),
         })
     }
 

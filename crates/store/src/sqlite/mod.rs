@@ -171,6 +171,16 @@ impl Writer {
     }
 }
 
+/// A click, with what is personal as far as that is kept.
+fn kept_click(facts: &Facts, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {
+    let found = facts.find(&[id], Position(u64::MAX))?.pop().flatten();
+    let Some(facts::Found { position, mut click }) = found else { return Ok(None) };
+    if let Some(personal) = facts.read_personal(position)? {
+        click.personal = personal;
+    }
+    Ok(Some((position, click)))
+}
+
 /// A hit as far as the facts or the journal still have it.
 fn kept_hit(facts: &Facts, position: Position) -> Result<Option<KeptHit>, Error> {
     let stored = facts.read_hit(position)?;
@@ -307,13 +317,8 @@ impl Store for SqliteStore {
     }
 
     async fn click(&self, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {
-        let found = self.facts.find(&[id], Position(u64::MAX))?.pop().flatten();
-        let Some(found) = found else { return Ok(None) };
-        let mut click = found.click;
-        if let Some(personal) = self.facts.read_personal(found.position)? {
-            click.personal = personal;
-        }
-        Ok(Some((found.position, click)))
+        let facts = self.facts.clone();
+        self.readers.read(move |_| kept_click(&facts, id)).await
     }
 
     async fn conversion(
@@ -338,7 +343,8 @@ impl Store for SqliteStore {
     }
 
     async fn hit(&self, position: Position) -> Result<Option<KeptHit>, Error> {
-        kept_hit(&self.facts, position)
+        let facts = self.facts.clone();
+        self.readers.read(move |_| kept_hit(&facts, position)).await
     }
 
     async fn command(&self, position: Position) -> Result<Option<StoredCommand>, Error> {

@@ -4,6 +4,7 @@ use super::model::{check, check_files, merge_all};
 use super::{Bench, START, record};
 use crate::disk::Disk;
 use crate::facts::Error;
+use crate::facts::hits::SIDECARS_KEPT;
 use domain::id::Position;
 use domain::record::{Record, Stamped};
 
@@ -145,4 +146,25 @@ fn what_the_journal_does_not_have_is_not_sealed() {
         assert!(matches!(error, Error::Journal { .. }), "{error}");
         assert_eq!(bench.facts.sealed(), Position(0));
     }
+}
+
+#[test]
+fn the_indexes_of_the_sidecars_that_were_read_last_are_kept() {
+    let bench = filled(i64::try_from(SIDECARS_KEPT).unwrap() + 2);
+    let hits = bench.journal.hits();
+    let serials: Vec<_> = bench.facts.snapshot().hits.iter().map(|it| it.serial).collect();
+    for _ in 0..2 {
+        for (position, _, hit) in &hits {
+            let stored = bench.facts.read_hit(*position).unwrap().unwrap();
+            assert_eq!(stored.request.as_ref(), Some(hit));
+        }
+        assert_eq!(bench.facts.sidecars.serials(), serials[2..]);
+    }
+    // One that is kept already becomes the latest.
+    let of_first = hits.iter().find(|(_, at, _)| *at >= START.plus_days(2)).unwrap().0;
+    bench.facts.read_hit(of_first).unwrap();
+    assert_eq!(bench.facts.sidecars.serials().last(), Some(&serials[2]));
+    // And with the sidecar the requests are gone, kept or not.
+    bench.facts.remove_personal_before(START.plus_days(100)).unwrap();
+    assert_eq!(bench.facts.read_hit(of_first).unwrap().unwrap().request, None);
 }
