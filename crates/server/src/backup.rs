@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use store::disk::{Disk, RealDisk};
-use store::facts::{self, Facts, Records};
+use store::facts::{self, Facts, JournalId, Records};
 use store::journal::{self, Journal, OpenError};
 
 /// How often facts and journal are copied anew because the server has removed some of them
@@ -177,7 +177,7 @@ fn copy_ledger(data: &Path, to: &Path, node: NodeId) -> anyhow::Result<()> {
     let id = journal_id(data, scratch.path(), node)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     // It asks no facts, so empty ones will do.
-    let facts = Facts::open(disk, &scratch.path().join(FACTS), Arc::new(NoRecords))?;
+    let facts = Facts::open(disk, &scratch.path().join(FACTS), Arc::new(NoRecords(id)))?;
     let store = open_store(&data.join(LEDGER), id, keyring(data), Arc::new(facts))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let copied = to.join(LEDGER);
@@ -238,9 +238,13 @@ fn parent_of(dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The journal of facts that hold nothing.
-struct NoRecords;
+struct NoRecords(JournalId);
 
 impl Records for NoRecords {
+    fn id(&self) -> JournalId {
+        self.0
+    }
+
     fn scan(
         &self,
         _: Position,

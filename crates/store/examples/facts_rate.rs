@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::disk::RealDisk;
-use store::facts::{Error, Facts, Records, SEAL_ROWS};
+use store::facts::{Error, Facts, JournalId, Records, SEAL_ROWS};
 
 /// Clicks a second, of which those of one day follow one another.
 const RATE: u64 = 400;
@@ -112,6 +112,10 @@ fn stamped(position: u64) -> Stamped<'static> {
 }
 
 impl Records for Made {
+    fn id(&self) -> JournalId {
+        [0; 16]
+    }
+
     fn scan(
         &self,
         from: Position,

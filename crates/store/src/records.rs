@@ -1,6 +1,6 @@
 //! The journal's records, read: what the facts and whoever applies records ask it for.
 
-use crate::facts::{self, Records};
+use crate::facts::{self, JournalId, Records};
 use crate::journal::{Header, Journal, ReadError};
 use domain::id::Position;
 use domain::record::{self, Record, Stamped, Unreadable};
@@ -44,6 +44,10 @@ pub fn decode(
 pub struct JournalRecords(pub Arc<Journal>);
 
 impl Records for JournalRecords {
+    fn id(&self) -> JournalId {
+        self.0.id()
+    }
+
     fn scan(
         &self,
         from: Position,

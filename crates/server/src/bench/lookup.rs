@@ -11,17 +11,19 @@ use super::load::{Load, Traffic};
 use super::terminal::{Side, Table, bold, bytes, number, ratio, time};
 use super::{Common, WARM_UP, absolute, count, print_machine, result, results};
 use crate::keys::{Keys, Missing};
-use crate::open::FACTS;
+use crate::open::{FACTS, JOURNAL};
 use anyhow::{Context, bail};
 use domain::click_id::{ClickId, ClickIdText};
-use domain::id::Position;
-use domain::record::Stamped;
+use domain::id::{NodeId, Position};
+use domain::record;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 use store::disk::RealDisk;
-use store::facts::{self, Facts, Records};
+use store::facts::Facts;
+use store::journal::{self, Journal};
+use store::records::JournalRecords;
 
 /// How many of the stored clicks are looked up.
 const LOOKED_UP: u64 = 100_000;
@@ -93,8 +95,13 @@ fn over_http(args: &Args, set: &DataSet) -> anyhow::Result<()> {
 /// The facts alone, one look-up after the other.
 fn directly(set: &DataSet) -> anyhow::Result<()> {
     let keys = Keys::open(&set.data, None, Missing::Refuse)?;
+    let options =
+        journal::Options::new(NodeId::new(0).expect("0 is a node"), record::RULES, [0; 16]);
+    let now = Arc::new(|| 0);
+    let journal = Journal::open(Arc::new(RealDisk), &set.data.join(JOURNAL), options, now)?;
+    let records = Arc::new(JournalRecords(Arc::new(journal)));
     let from = Instant::now();
-    let facts = Facts::open(Arc::new(RealDisk), &set.data.join(FACTS), Arc::new(NoJournal))?;
+    let facts = Facts::open(Arc::new(RealDisk), &set.data.join(FACTS), records)?;
     let opened_in = from.elapsed();
     let ids: Vec<ClickId> = set
         .ids
@@ -197,23 +204,5 @@ impl Traffic for Lookups {
 
     fn kind(&self, answer: &Answer<'_>) -> usize {
         usize::from(answer.status != 200)
-    }
-}
-
-/// The journal of facts that are all sealed.
-struct NoJournal;
-
-impl Records for NoJournal {
-    fn scan(
-        &self,
-        _: Position,
-        _: Position,
-        _: &mut dyn FnMut(Stamped<'_>) -> Result<(), facts::Error>,
-    ) -> Result<(), facts::Error> {
-        Ok(())
-    }
-
-    fn read(&self, _: Position) -> Result<Option<Stamped<'static>>, facts::Error> {
-        Ok(None)
     }
 }

@@ -6,7 +6,7 @@
 
 use super::layout::{CLICK, CLICK_PERSONAL, HIT, HIT_PERSONAL, Layout};
 use super::table::{Blob, Table};
-use super::{Error, Snapshot, Span};
+use super::{Error, JournalId, Snapshot, Span};
 use crate::disk::Disk;
 use domain::id::Position;
 use parquet::file::reader::Length;
@@ -24,6 +24,9 @@ const TEMPORARY_ENDING: &str = ".tmp";
 /// Positions are written with so many digits, so that names sort.
 const DIGITS: usize = 20;
 
+/// What is wrong with a file from elsewhere.
+pub(super) const OF_ANOTHER_JOURNAL: &str = "it belongs to another journal";
+
 /// What files hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -36,6 +39,8 @@ pub enum Kind {
 pub(super) struct Folder {
     kind: Kind,
     dir: PathBuf,
+    /// Whose files they have to be, where that is known.
+    journal: Option<JournalId>,
     pub(super) layout: &'static Layout,
     pub(super) personal: &'static Layout,
 }
@@ -150,15 +155,30 @@ pub(super) fn standing(names: &[Name]) -> Result<Vec<Name>, String> {
     Ok(kept)
 }
 
+/// Where the furthest of the files in `dir` ends, by their names alone: nothing is opened or
+/// changed. The journal that they came from goes at least so far. 0 where there are none.
+pub fn sealed_in(disk: &dyn Disk, dir: &Path) -> Result<Position, Error> {
+    let mut furthest = Position(0);
+    for folder in [Folder::clicks(dir, None), Folder::hits(dir, None)] {
+        let names = match disk.list(&folder.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            names => names.map_err(|error| Error::io(&folder.dir, error))?,
+        };
+        let ends = names.iter().filter_map(|name| Name::parse(name)).map(|name| name.to);
+        furthest = ends.fold(furthest, Position::max);
+    }
+    Ok(furthest)
+}
+
 impl Folder {
-    pub(super) fn clicks(facts: &Path) -> Self {
+    pub(super) fn clicks(facts: &Path, journal: Option<JournalId>) -> Self {
         let (layout, personal) = (&CLICK, &CLICK_PERSONAL);
-        Self { kind: Kind::Click, dir: facts.join("click"), layout, personal }
+        Self { kind: Kind::Click, dir: facts.join("click"), journal, layout, personal }
     }
 
-    pub(super) fn hits(facts: &Path) -> Self {
+    pub(super) fn hits(facts: &Path, journal: Option<JournalId>) -> Self {
         let (layout, personal) = (&HIT, &HIT_PERSONAL);
-        Self { kind: Kind::Hit, dir: facts.join("hit"), layout, personal }
+        Self { kind: Kind::Hit, dir: facts.join("hit"), journal, layout, personal }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -236,6 +256,9 @@ impl Folder {
         if (table.span.from, table.span.to) != (name.from, name.to) {
             let detail = "its footer has other positions than its name".to_owned();
             return Err(Error::Corrupt { path, detail });
+        }
+        if self.journal.is_some_and(|journal| journal != table.span.journal) {
+            return Err(Error::Corrupt { path, detail: OF_ANOTHER_JOURNAL.to_owned() });
         }
         let sidecar = self.dir.join(Name { is_personal: true, ..name }.file_name());
         let sidecar_bytes = match has_sidecar {

@@ -153,6 +153,9 @@ impl Facts {
         }
         match Table::open(&*self.disk, &segment.sidecar, layout) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(table) if table.span != segment.span() => {
+                Err(table.damaged(0, "it is not of the file beside it"))
+            }
             opened => Ok(Some(self.sidecars.keep(segment.serial, opened?))),
         }
     }

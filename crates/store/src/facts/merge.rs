@@ -148,6 +148,7 @@ fn plan(sizes: &[Size], rows_max: u64) -> Option<Range<usize>> {
 fn span_of(segments: &[Arc<Segment>]) -> Span {
     let spans = || segments.iter().map(|segment| segment.span());
     Span {
+        journal: segments[0].span().journal,
         from: spans().map(|span| span.from).min().expect("a plan has files"),
         to: spans().map(|span| span.to).max().expect("a plan has files"),
         first_at: spans().map(|span| span.first_at).min().expect("a plan has files"),

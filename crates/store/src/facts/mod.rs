@@ -63,7 +63,7 @@ use std::sync::{
 use std::time::Duration;
 
 pub use self::find::Found;
-pub use self::folder::Kind;
+pub use self::folder::{Kind, sealed_in};
 pub use self::hits::StoredHit;
 pub use self::hot::{HOT_BYTES_MAX, HOT_ROWS_MAX, SEAL_AFTER_S, SEAL_BYTES, SEAL_ROWS};
 pub use self::merge::{MERGE_BYTES_MAX, MERGE_FILES, MERGE_HITS_MAX, MERGE_ROWS_MAX, Merged};
@@ -72,6 +72,9 @@ pub use self::verify::{Fact, Problem, verify};
 
 /// Where records come from that are no longer, or not yet, in memory: the journal.
 pub trait Records: Send + Sync {
+    /// The journal's own: files of another one are refused.
+    fn id(&self) -> JournalId;
+
     /// Hands each record at positions from `from` up to, not including, `to` to `each`, in order,
     /// and stops at its first error. All of them are durable.
     fn scan(
@@ -84,6 +87,9 @@ pub trait Records: Send + Sync {
     /// The record at a position; `None` where the journal does not have it, or no longer.
     fn read(&self, position: Position) -> Result<Option<Stamped<'static>>, Error>;
 }
+
+/// What tells a journal from all others.
+pub type JournalId = [u8; 16];
 
 /// Why facts could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -121,9 +127,10 @@ impl Error {
     }
 }
 
-/// A stretch of the journal, and when its records were journaled.
+/// A stretch of a journal, and when its records were journaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
+    journal: JournalId,
     from: Position,
     /// Exclusive.
     to: Position,
@@ -176,10 +183,10 @@ impl Facts {
     /// Opens the facts in `dir`, which is made where it is missing; throws away what a crash left
     /// half done. The caller then hands over the journal's records from [`Facts::sealed`] on.
     ///
-    /// Files that overlap, or between which one is missing, are an error.
+    /// Files that overlap, between which one is missing, or of another journal are an error.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, journal: Arc<dyn Records>) -> Result<Self, Error> {
-        let clicks = Folder::clicks(dir);
-        let hits = Folder::hits(dir);
+        let clicks = Folder::clicks(dir, Some(journal.id()));
+        let hits = Folder::hits(dir, Some(journal.id()));
         let click_segments = clicks.open(&*disk)?;
         let hit_segments = hits.open(&*disk)?;
         let end = |segments: &[Arc<Segment>]| {

@@ -58,7 +58,8 @@ impl Facts {
         };
         let rows = generation.rows();
         let (first_at, newest_at) = rows.at().expect("what is empty is never due");
-        let span = |from| Span { from, to, first_at, newest_at };
+        let journal = self.journal.id();
+        let span = |from| Span { journal, from, to, first_at, newest_at };
         let spans = (span(clicks_from), span(hits_from));
         let sealing = Sealing { disk: &*self.disk, journal: &*self.journal, rows: &rows, spans };
         let written = sealing.run(&self.clicks, &self.hits).inspect_err(|_| {

@@ -92,8 +92,10 @@ impl Index {
     /// A checksum of everything that questions rely on.
     pub(super) fn fingerprint(&self, span: &Span) -> u32 {
         let mut crc = crc32fast::Hasher::new();
+        crc.update(&span.journal);
         let mut number = |number: u64| crc.update(&number.to_le_bytes());
-        [span.from.0, span.to.0].into_iter().for_each(&mut number);
+        number(span.from.0);
+        number(span.to.0);
         for at in [span.first_at, span.newest_at] {
             number(at.as_us().cast_unsigned());
         }
@@ -320,7 +322,9 @@ impl Span {
         if value("format")? != FORMAT || value("layout")? != layout.name {
             return None;
         }
+        let journal = u128::from_str_radix(value("journal")?, 16).ok()?;
         let span = Self {
+            journal: journal.to_be_bytes(),
             from: Position(number("from")?),
             to: Position(number("to")?),
             first_at: at("first_at_us")?,

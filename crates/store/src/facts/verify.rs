@@ -5,11 +5,11 @@
 //! hold positions of their file. The `parquet` crate decodes each column once more, as another
 //! reader would.
 
-use super::Error;
-use super::folder::{Folder, Kind, Name, is_temporary, standing};
+use super::folder::{Folder, Kind, Name, OF_ANOTHER_JOURNAL, is_temporary, standing};
 use super::layout::{CLICK, Form, Layout, click};
 use super::table::{Blob, PageAt, Reading, Table};
 use super::value::{self, Values};
+use super::{Error, JournalId};
 use crate::disk::Disk;
 use domain::click_id::ClickId;
 use domain::id::Position;
@@ -45,9 +45,10 @@ pub struct Fact {
 /// their positions. What is not there is not checked; no problem is an empty answer.
 pub fn verify(disk: &dyn Disk, dir: &Path, each: &mut dyn FnMut(Fact)) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for folder in [Folder::clicks(dir), Folder::hits(dir)] {
-        let mut check = Check { disk, folder: &folder, problems: &mut problems };
-        check.folder(each);
+    let mut journal = None;
+    for folder in [Folder::clicks(dir, None), Folder::hits(dir, None)] {
+        let (journal, problems) = (&mut journal, &mut problems);
+        Check { disk, folder: &folder, journal, problems }.folder(each);
     }
     problems
 }
@@ -55,6 +56,8 @@ pub fn verify(disk: &dyn Disk, dir: &Path, each: &mut dyn FnMut(Fact)) -> Vec<Pr
 struct Check<'c> {
     disk: &'c dyn Disk,
     folder: &'c Folder,
+    /// That of the first file: there is one for all.
+    journal: &'c mut Option<JournalId>,
     problems: &'c mut Vec<Problem>,
 }
 
@@ -121,6 +124,9 @@ impl Check<'_> {
         };
         if (table.span.from, table.span.to) != (name.from, name.to) {
             self.report(&path, "its footer has other positions than its name");
+        }
+        if *self.journal.get_or_insert(table.span.journal) != table.span.journal {
+            self.report(&path, OF_ANOTHER_JOURNAL);
         }
         let mut positions = Vec::new();
         let mut rows = Rows { before: None, positions: &mut positions, each };

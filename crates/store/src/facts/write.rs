@@ -172,10 +172,11 @@ fn keys_of(column: &Column, page_rows: usize) -> Vec<(u128, u128)> {
 
 impl Span {
     /// What stands in a file's footer, for [`Span::from_metadata`].
-    fn to_metadata(self, layout: &Layout, crc: u32) -> [(&'static str, String); 7] {
+    fn to_metadata(self, layout: &Layout, crc: u32) -> [(&'static str, String); 8] {
         [
             ("counterfoil.format", FORMAT.to_owned()),
             ("counterfoil.layout", layout.name.to_owned()),
+            ("counterfoil.journal", format!("{:032x}", u128::from_be_bytes(self.journal))),
             ("counterfoil.from", self.from.to_string()),
             ("counterfoil.to", self.to.to_string()),
             ("counterfoil.first_at_us", self.first_at.as_us().to_string()),

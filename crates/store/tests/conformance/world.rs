@@ -13,7 +13,7 @@ use domain::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use store::disk::RealDisk;
-use store::facts::{self, Facts, Records};
+use store::facts::{self, Facts, JournalId, Records};
 use store::list::StoredVerdict;
 use store::sqlite::{Decide, Options, SqliteStore};
 use store::{Applied, Effect, Error, Store};
@@ -27,6 +27,10 @@ pub(crate) const JOURNAL_ID: [u8; 16] = [7; 16];
 pub(crate) struct Memory(pub(crate) Arc<Mutex<Vec<Stamped<'static>>>>);
 
 impl Records for Memory {
+    fn id(&self) -> JournalId {
+        JOURNAL_ID
+    }
+
     fn scan(
         &self,
         from: Position,

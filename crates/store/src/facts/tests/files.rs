@@ -1,16 +1,18 @@
 //! Files are what they say, and damage is noticed.
 
 use super::model::{merge_all, query};
-use super::{Bench, DIR};
+use super::{Bench, DIR, Journal};
 use crate::disk::Disk;
+use crate::disk::fault::{Crash, FaultDisk};
 use crate::facts::table::Blob;
-use crate::facts::{Error, Found, verify};
+use crate::facts::{Error, Found, sealed_in, verify};
 use domain::click_id::ClickId;
 use domain::id::Position;
 use domain::report::Dimension;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn filled() -> Bench {
     let bench = Bench::new();
@@ -33,9 +35,7 @@ fn another_reader_reads_what_was_written() {
     let bench = filled();
     let clicks = bench.journal.clicks();
     let mut read = 0;
-    for path in
-        files(&bench, "click").iter().filter(|path| !path.to_str().unwrap().contains("personal"))
-    {
+    for path in files(&bench, "click").iter().filter(|path| !is_sidecar(path)) {
         let blob = Blob::open(&bench.disk, path).unwrap();
         let file = SerializedFileReader::new(blob).unwrap();
         for row in file.get_row_iter(None).unwrap() {
@@ -77,7 +77,7 @@ fn any_changed_byte_of_a_page_is_noticed() {
         for path in files(&bench, kind) {
             let pages = end_of_pages(&bench, &path);
             for place in (4..pages).step_by(pages / 25) {
-                let changed = bench.disk.after_crash(0, crate::disk::fault::Crash::Kept);
+                let changed = bench.disk.after_crash(0, Crash::Kept);
                 changed.tamper(&path, |bytes| bytes[place] ^= 0x10).unwrap();
                 let problems = verify(&changed, Path::new(DIR), &mut |_| {});
                 assert!(!problems.is_empty(), "{} at {place} of {pages}", path.display());
@@ -112,7 +112,7 @@ fn a_changed_index_is_noticed_where_it_matters() {
     let bytes = bench.disk.bytes(&path).unwrap();
     let (mut opened, mut tried) = (0, 0);
     for place in (end_of_pages(&bench, &path)..bytes.len()).step_by(23) {
-        let changed = bench.disk.after_crash(0, crate::disk::fault::Crash::Kept);
+        let changed = bench.disk.after_crash(0, Crash::Kept);
         changed.tamper(&path, |bytes| bytes[place] ^= 4).unwrap();
         tried += 1;
         let problems = verify(&changed, Path::new(DIR), &mut |_| {});
@@ -161,11 +161,8 @@ fn a_look_up_in_a_damaged_file_is_an_error_and_not_a_wrong_answer() {
 #[test]
 fn a_missing_file_is_an_error_at_the_start_and_a_problem_to_verify() {
     let bench = filled();
-    let middle = files(&bench, "click")
-        .into_iter()
-        .filter(|path| !path.to_str().unwrap().contains("personal"))
-        .nth(1)
-        .unwrap();
+    let middle =
+        files(&bench, "click").into_iter().filter(|path| !is_sidecar(path)).nth(1).unwrap();
     bench.disk.remove(&middle).unwrap();
     let problems = verify(&bench.disk, Path::new(DIR), &mut |_| {});
     assert!(problems[0].detail.contains("missing"), "{problems:?}");
@@ -190,10 +187,7 @@ fn a_stranger_in_the_folder_is_a_problem_and_stays() {
 #[test]
 fn a_file_under_another_name_is_refused() {
     let bench = filled();
-    let path = files(&bench, "hit")
-        .into_iter()
-        .rfind(|path| !path.to_str().unwrap().contains("personal"))
-        .unwrap();
+    let path = files(&bench, "hit").into_iter().rfind(|path| !is_sidecar(path)).unwrap();
     let (from, to) = path.file_stem().unwrap().to_str().unwrap().split_once('-').unwrap();
     let further = to.parse::<u64>().unwrap() + 1;
     bench
@@ -202,4 +196,60 @@ fn a_file_under_another_name_is_refused() {
         .unwrap();
     let Err(error) = Bench::open(bench.disk, bench.journal) else { panic!("it was opened") };
     assert!(error.to_string().contains("name"), "{error}");
+}
+
+#[test]
+fn a_file_of_another_journal_is_refused_and_a_problem_to_verify() {
+    let bench = filled();
+    let other = Journal { id: [1; 16], ..Journal::default() };
+    let other = Bench::open(FaultDisk::new(), Arc::new(other)).unwrap();
+    for seal in 0..3 {
+        other.add_records(seal * 2_600, 2_600);
+        other.facts.seal_all().unwrap();
+    }
+    for kind in ["click", "hit"] {
+        for path in files(&bench, kind) {
+            let changed = bench.disk.after_crash(0, Crash::Kept);
+            changed.tamper(&path, |bytes| *bytes = other.disk.bytes(&path).unwrap()).unwrap();
+            let problems = verify(&changed, Path::new(DIR), &mut |_| {});
+            // Where it is the first, the others are of another journal than that.
+            assert!(!problems.is_empty(), "{}", path.display());
+            for problem in problems {
+                assert!(problem.detail.contains("another journal"), "{problem:?}");
+            }
+            let bench = Bench::open(changed, bench.journal.clone());
+            let name = path.file_name().unwrap().to_str().unwrap();
+            match (bench, name.contains("personal")) {
+                (Err(error), false) => assert!(error.to_string().contains(name), "{error}"),
+                (Ok(bench), true) => {
+                    let clicks = bench.journal.clicks();
+                    let read = |(at, ..): &(Position, _, _)| bench.facts.read_personal(*at);
+                    let hits = bench.journal.hits();
+                    let read_hit = |(at, ..): &(Position, _, _)| bench.facts.read_hit(*at);
+                    let is_refused = clicks.iter().any(|it| read(it).is_err())
+                        || hits.iter().any(|it| read_hit(it).is_err());
+                    assert!(is_refused, "{name}");
+                }
+                (opened, _) => panic!("{name}: opened: {}", opened.is_ok()),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_names_tell_how_far_the_files_go() {
+    let dir = Path::new(DIR);
+    assert_eq!(sealed_in(&FaultDisk::new(), dir).unwrap(), Position(0));
+    let bench = filled();
+    let operations = bench.disk.operations();
+    assert_eq!(sealed_in(&bench.disk, dir).unwrap(), bench.facts.sealed());
+    assert_eq!(bench.disk.operations(), operations, "nothing is changed");
+    // A crash may leave the clicks' last file without the hits'.
+    let last = files(&bench, "hit").into_iter().rfind(|path| !is_sidecar(path)).unwrap();
+    bench.disk.remove(&last).unwrap();
+    assert_eq!(sealed_in(&bench.disk, dir).unwrap(), bench.facts.sealed());
+}
+
+fn is_sidecar(path: &Path) -> bool {
+    path.to_str().unwrap().contains("personal")
 }

@@ -7,7 +7,7 @@ mod model;
 mod property;
 mod threads;
 
-use super::{Error, Facts, Records};
+use super::{Error, Facts, JournalId, Records};
 use crate::disk::fault::FaultDisk;
 use domain::click::{Click, Label, Labels, Personal};
 use domain::click_id::ClickId;
@@ -26,6 +26,7 @@ const START: Timestamp = Timestamp::from_s(1_795_132_800);
 /// A journal that forgets nothing.
 #[derive(Default)]
 struct Journal {
+    id: JournalId,
     records: Mutex<Vec<Stamped<'static>>>,
 }
 
@@ -59,6 +60,10 @@ impl Journal {
 }
 
 impl Records for Journal {
+    fn id(&self) -> JournalId {
+        self.id
+    }
+
     fn scan(
         &self,
         from: Position,
