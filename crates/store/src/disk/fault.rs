@@ -25,13 +25,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::platter::{Change, Dir, DirChange, Node, Random};
+use self::platter::{Change, Dir, DirChange, Node};
 use super::{Disk, File, Lock};
 
 mod platter;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::platter::Random;
 pub use self::platter::SECTOR_BYTES;
 
 /// How long [`Held::reached`] waits before it calls the test failed.

@@ -164,16 +164,19 @@ impl DirChange {
     }
 }
 
-/// Splitmix64: what is torn depends on the seed alone.
-pub(super) struct Random(pub(super) u64);
+/// Splitmix64: what is torn, and what else a test draws, depends on the seed alone.
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let below = (mixed ^ (mixed >> 31)) % end as u64;
-        usize::try_from(below).expect("it is below a usize")
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.draw() % end as u64).expect("it is below a usize")
     }
 }

@@ -8,7 +8,7 @@ mod property;
 mod threads;
 
 use super::{Error, Facts, JournalId, Records};
-use crate::disk::fault::FaultDisk;
+use crate::disk::fault::{FaultDisk, Random};
 use domain::click::{Click, Label, Labels, Personal};
 use domain::click_id::ClickId;
 use domain::hit::Hit;
@@ -134,11 +134,7 @@ impl Bench {
 
 /// A small number that looks like none in particular.
 fn noise(number: u64, of: u64) -> u64 {
-    let mut state =
-        number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ of.wrapping_mul(0xd1b5_4a32_d192_ed03);
-    state ^= state >> 29;
-    state = state.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    state ^ state >> 32
+    Random(number ^ of.rotate_right(8)).draw()
 }
 
 fn id(ms: u64, link: u32, tail: u64) -> ClickId {
