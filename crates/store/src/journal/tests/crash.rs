@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::disk::fault::{Crash, Fault};
+use crate::disk::fault::{Crash, Fault, Random};
 
 /// How many steps a workload has, and how many different ones there are.
 const STEPS: u32 = 16;
@@ -28,18 +28,6 @@ struct Told {
     last_at_us: i64,
 }
 
-/// Numbers that depend on the seed alone.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % end
-    }
-}
-
 impl Told {
     fn nothing() -> Self {
         Self {
@@ -57,7 +45,7 @@ impl Told {
         let records: Vec<_> = (0..=random.below(4))
             .map(|_| {
                 let mut payload = (self.appended.len() as u64).to_le_bytes().to_vec();
-                payload.resize(8 + usize::try_from(random.below(900)).unwrap(), 0xa5);
+                payload.resize(8 + random.below(900), 0xa5);
                 self.appended.insert(payload.clone());
                 (journal.append(Kind::Hit, 1, &payload), payload)
             })
@@ -111,11 +99,11 @@ impl Told {
         for _ in 0..STEPS {
             match random.below(10) {
                 0 => {
-                    self.removed_before = journal.next().0 - random.below(3).min(journal.next().0);
+                    self.removed_before = journal.next().0.saturating_sub(random.below(3) as u64);
                     _ = journal.remove_before(Position(self.removed_before));
                 }
                 1 | 2 => {
-                    desk.options.skip = random.below(3) * 5;
+                    desk.options.skip = random.below(3) as u64 * 5;
                     drop(journal);
                     journal = desk.try_open()?;
                 }
