@@ -18,3 +18,4 @@ mod receipts;
 mod reports;
 mod seeds;
 mod setup;
+mod tidy;
