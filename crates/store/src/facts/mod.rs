@@ -230,26 +230,24 @@ impl Facts {
     /// thread; one that was added or sealed before changes nothing.
     pub fn add_click(&self, position: Position, at: Timestamp, click: &Click<'_>) {
         let mut adding = lock(&self.adding);
-        adding.handed = adding.handed.max(Position(position.0 + 1));
-        if position < adding.clicks_next {
-            return;
+        if position >= adding.clicks_next {
+            self.freeze_if_due(&mut adding, at);
+            adding.growing.add_click(position, at, click);
+            adding.clicks_next = Position(position.0 + 1);
         }
-        adding.growing.add_click(position, at, click);
-        adding.clicks_next = Position(position.0 + 1);
-        self.freeze_if_full(&mut adding);
+        adding.handed = adding.handed.max(Position(position.0 + 1));
     }
 
     /// Notes a hit, which the journal goes on to hold until it is sealed. Otherwise as
     /// [`Facts::add_click`].
     pub fn add_hit(&self, position: Position, at: Timestamp, hit: &Hit) {
         let mut adding = lock(&self.adding);
-        adding.handed = adding.handed.max(Position(position.0 + 1));
-        if position < adding.hits_next {
-            return;
+        if position >= adding.hits_next {
+            self.freeze_if_due(&mut adding, at);
+            adding.growing.add_hit(at, hit.target.len() + hit.body.len());
+            adding.hits_next = Position(position.0 + 1);
         }
-        adding.growing.add_hit(at, hit.target.len() + hit.body.len());
-        adding.hits_next = Position(position.0 + 1);
-        self.freeze_if_full(&mut adding);
+        adding.handed = adding.handed.max(Position(position.0 + 1));
     }
 
     /// Whether whoever adds should wait: the growing generation is full, and the one before it is
@@ -277,8 +275,10 @@ impl Facts {
         adding.frozen.is_some() || adding.growing.rows().is_due(now)
     }
 
-    fn freeze_if_full(&self, adding: &mut Adding) {
-        if adding.frozen.is_none() && adding.growing.rows().is_full() {
+    /// Before a record of `at` is added: what is full gets no more, and what is old has not to
+    /// wait until newer records expire.
+    fn freeze_if_due(&self, adding: &mut Adding, at: Timestamp) {
+        if adding.frozen.is_none() && adding.growing.rows().is_due(at) {
             self.freeze(adding);
         }
     }

@@ -105,6 +105,22 @@ fn a_generation_is_due_when_it_is_old() {
 }
 
 #[test]
+fn records_that_are_far_apart_do_not_share_a_file() {
+    let bench = Bench::new();
+    let late = START.plus_days(3);
+    for at in [START, START.plus_s(SEAL_AFTER_S - 1), late] {
+        bench.add(at, Record::Hit(hit(1)));
+    }
+    // As after a stop: what came before it need not wait for what comes after.
+    let sealed = bench.facts.seal(late).unwrap().unwrap();
+    assert_eq!((sealed.hits, sealed.to), (2, Position(2)));
+    assert_eq!(bench.facts.remove_personal_before(late).unwrap(), 1);
+    bench.facts.seal_all().unwrap();
+    check(&bench, late, START);
+    check_files(&bench, START);
+}
+
+#[test]
 fn whoever_adds_is_told_to_wait_while_two_generations_are_full() {
     let bench = Bench::new();
     let large = {
@@ -158,7 +174,7 @@ fn a_full_generation_becomes_files_of_several_row_groups() {
             Record::Click(click) => Record::Click(click),
             _ => Record::Click(super::click(number, at)),
         };
-        bench.add(at, record);
+        bench.add(START, record);
     }
     assert_eq!(bench.facts.seal(START).unwrap().unwrap().clicks, SEAL_ROWS);
     let clicks = bench.journal.clicks();
