@@ -1,11 +1,13 @@
 //! The embedded store: setup, commands, verdicts, conversions and entries in SQLite; clicks and
 //! hits in [`Facts`].
 //!
-//! One connection writes, behind a lock that only [`Store::apply`] takes; two threads read.
+//! One connection writes, behind a lock that [`Store::apply`] takes, and a checkpoint for a moment;
+//! two threads read.
 //! `synchronous = normal`: a power cut may roll back the last transactions together with the
 //! position, and the journal applies them again.
 
 mod apply;
+mod checkpoint;
 mod command;
 mod conversion;
 mod digest;
@@ -37,7 +39,7 @@ use domain::time::Timestamp;
 use read::Readers;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How many records may be applied before the position is written, where they change nothing in
 /// the ledger: this many clicks are looked at once more after a restart.
@@ -48,6 +50,8 @@ const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
 /// How long a batch waits for the facts to be sealed; then it goes on as long as memory allows.
 const ROOM_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+/// How many questions are answered at the same time.
+const READERS: usize = 2;
 /// How long a connection waits for another's lock.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
 
@@ -65,8 +69,9 @@ pub struct Options {
 /// The embedded store.
 pub struct SqliteStore {
     path: PathBuf,
-    writer: Mutex<Writer>,
+    writer: Arc<Mutex<Writer>>,
     readers: Readers,
+    checkpoints: Readers,
     facts: Arc<Facts>,
 }
 
@@ -101,7 +106,8 @@ impl SqliteStore {
         let state = State::load(&connection, options.journal_id)?;
         let setup = setup::load(&connection)?;
         let saved = state.position;
-        let readers = Readers::start(path)?;
+        let readers = Readers::start(path, "reader", READERS)?;
+        let checkpoints = Readers::start(path, "checkpoint", 1)?;
         let writer = Writer {
             connection,
             facts: facts.clone(),
@@ -111,16 +117,17 @@ impl SqliteStore {
             state,
             saved,
         };
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers, facts })
+        let writer = Arc::new(Mutex::new(writer));
+        Ok(Self { path: path.to_owned(), writer, readers, checkpoints, facts })
     }
 
-    /// Copies the write-ahead log into the ledger's file, so that it stays short. It runs beside
-    /// readers and writers; what they hold up is copied the next time.
+    /// Copies the write-ahead log into the ledger's file, and lets it begin anew when it is long.
+    /// It runs beside readers and the writer, which waits while the last pages are copied.
     pub async fn checkpoint(&self) -> Result<(), Error> {
-        self.readers
-            .read(|connection| {
-                connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?;
-                Ok(())
+        let writer = self.writer.clone();
+        self.checkpoints
+            .read(move |connection| {
+                checkpoint::checkpoint(connection, checkpoint::LOG_PAGES_MAX, || locked(&writer))
             })
             .await
     }
@@ -129,16 +136,7 @@ impl SqliteStore {
     /// applied is then durable without the journal.
     pub async fn checkpoint_fully(&self) -> Result<(), Error> {
         self.writer().save_position()?;
-        self.readers
-            .read(|connection| {
-                let busy: i64 =
-                    connection.query_row("pragma wal_checkpoint(full)", [], |row| row.get(0))?;
-                if busy == 0 {
-                    return Ok(());
-                }
-                Err(Error::Unavailable("a reader holds the write-ahead log".to_owned()))
-            })
-            .await
+        self.checkpoints.read(|connection| checkpoint::checkpoint_fully(connection)).await
     }
 
     /// Writes a consistent copy of the ledger to `path`, which must not exist.
@@ -155,9 +153,13 @@ impl SqliteStore {
             .await
     }
 
-    fn writer(&self) -> std::sync::MutexGuard<'_, Writer> {
-        self.writer.lock().expect("a panic while writing ends the process")
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        locked(&self.writer)
     }
+}
+
+fn locked(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    writer.lock().expect("a panic while writing ends the process")
 }
 
 impl Writer {
@@ -260,6 +262,7 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> {
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     // Checkpoints are made on a thread of their own, not inside a commit.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", checkpoint::LOG_KEPT_BYTES)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -1,4 +1,4 @@
-//! The reading connections: two threads that answer questions beside the writer.
+//! The reading connections: threads that answer questions beside the writer.
 
 use super::{READER_CACHE_KIB, connect};
 use crate::Error;
@@ -8,8 +8,6 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// How many questions are answered at the same time.
-const READERS: usize = 2;
 /// How many may wait; one more is told that the store is busy.
 const WAITING_MAX: usize = 1_024;
 
@@ -32,16 +30,17 @@ impl Drop for Readers {
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path) -> Result<Self, Error> {
+    /// Some threads with a connection each, called `name`.
+    pub(super) fn start(path: &Path, name: &str, count: usize) -> Result<Self, Error> {
         let (questions, inbox) = mpsc::sync_channel::<Question>(WAITING_MAX);
         let inbox = Arc::new(Mutex::new(inbox));
-        let mut threads = Vec::with_capacity(READERS);
-        for number in 0..READERS {
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count {
             let mut connection = connect(path, READER_CACHE_KIB)?;
             connection.pragma_update(None, "query_only", true)?;
             let inbox = inbox.clone();
             let thread = std::thread::Builder::new()
-                .name(format!("reader-{number}"))
+                .name(format!("{name}-{number}"))
                 .spawn(move || {
                     loop {
                         let question = inbox.lock().expect("no reader panics in here").recv();
