@@ -142,8 +142,14 @@ impl Writer {
             };
             let (position, at) = (one.position, one.at);
             let occasion = Occasion { at, position, evidence: hit.digest() };
-            let (decision, verdict) =
-                self.decide_one(setup, read.as_ref(), click.as_ref(), occasion, decided_at)?;
+            let (decision, verdict) = self.decide_one(
+                position,
+                setup,
+                read.as_ref(),
+                click.as_ref(),
+                occasion,
+                decided_at,
+            )?;
             self.save(position, decision, &verdict)?;
             let effect = Effect::Decided(Box::new(verdict));
             applied.push(Applied { position, at, effect });
@@ -151,9 +157,11 @@ impl Writer {
         Ok(())
     }
 
-    /// `read` is `None` for a hit whose decision panicked before.
+    /// `by` is the record that has it decided: the hit, or a command. `read` is `None` for a hit
+    /// whose decision panicked before.
     fn decide_one(
         &self,
+        by: Position,
         setup: &Setup,
         read: Option<&Read<'_>>,
         found: Option<&crate::facts::Found>,
@@ -175,7 +183,7 @@ impl Writer {
                     next_id: self.state.next_conversion,
                 };
                 let decide = self.decide;
-                guarded(occasion.position, || decide(setup, read, facts, occasion))?
+                guarded(by, || decide(setup, read, facts, occasion))?
             }
         };
         let postback = read.and_then(|read| read.postback().ok());
@@ -291,7 +299,7 @@ impl Writer {
                 let occasion = Occasion { at, position, evidence };
                 self.change_status(*id, *to, reason, occasion)?
             }
-            Act::Redecide { position } => self.redecide(*position, decided_at)?,
+            Act::Redecide { position: hit } => self.redecide(position, *hit, decided_at)?,
             Act::SkipIds => {
                 self.state.next_conversion.0 += u64::from(IDS_SKIPPED);
                 Ok(())
@@ -320,9 +328,11 @@ impl Writer {
         }
     }
 
-    /// Decides a parked hit once more, with the setup as it is now.
+    /// Decides a parked hit once more, with the setup as it is now. Where that panics, it is the
+    /// command at `by` that is to be quarantined: the hit already is what it would become.
     fn redecide(
         &mut self,
+        by: Position,
         position: Position,
         decided_at: Timestamp,
     ) -> Result<Result<(), Failure>, Error> {
@@ -341,13 +351,14 @@ impl Writer {
             return Ok(Err(Failure::conflict("hit_removed", detail)));
         };
         let setup = std::mem::take(&mut self.setup);
-        let decided = self.redecide_with(&setup, position, &hit, kept.at, decided_at);
+        let decided = self.redecide_with(by, &setup, position, &hit, kept.at, decided_at);
         self.setup = setup;
         decided.map(Ok)
     }
 
     fn redecide_with(
         &mut self,
+        by: Position,
         setup: &Setup,
         position: Position,
         hit: &Hit,
@@ -355,14 +366,14 @@ impl Writer {
         decided_at: Timestamp,
     ) -> Result<(), Error> {
         let keyring = &self.keyring;
-        let read = guarded(position, || ledger::read(setup, keyring, hit))?;
+        let read = guarded(by, || ledger::read(setup, keyring, hit))?;
         let found = match read.click_id {
             Some(id) => self.facts.find(&[id], position)?.pop().flatten(),
             None => None,
         };
         let occasion = Occasion { at, position, evidence: hit.digest() };
         let (decision, verdict) =
-            self.decide_one(setup, Some(&read), found.as_ref(), occasion, decided_at)?;
+            self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
         self.save(position, decision, &verdict)
     }
 }

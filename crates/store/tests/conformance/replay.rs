@@ -2,7 +2,7 @@
 //! they are given.
 
 use super::world::{Memory, World, open, shown};
-use domain::command::{Act, Answer, Outcome};
+use domain::command::{Act, Answer, Command, Outcome};
 use domain::ledger::{self, Decision, Facts, Occasion, Read};
 use domain::record::{Record, Stamped};
 use domain::setup::Setup;
@@ -76,6 +76,33 @@ async fn a_store_goes_on_where_it_was_closed() {
     let click = world.click("later").await;
     assert_eq!(shown(&world.hit(click, "click_id={click}").await), "recorded");
     assert_eq!(world.store.verify().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_second_decision_that_panics_too_is_quarantined_by_its_command() {
+    let mut world = World::deciding_with(panics_at_boom).await;
+    let click = world.click("us").await;
+    let hit = world.hit_record(click, "click_id={click}&txn_id=boom");
+    let planted = hit.position;
+    world.store.apply(&[hit], &[planted], world.now).await.unwrap();
+    let act = Act::Redecide { position: planted };
+    let command = Command { actor: "tester".to_owned(), idempotency: None, act };
+    let command = world.record(Record::Command(Box::new(command)));
+    let error = world.apply(std::slice::from_ref(&command)).await.unwrap_err();
+    let by = command.position;
+    assert!(matches!(error, Error::Panicked { position, .. } if position == by), "{error}");
+
+    // Both quarantines hold for whoever applies the records from the beginning, too.
+    let quarantined = [planted, by];
+    world.store.apply(&[command], &quarantined, world.now).await.unwrap();
+    let failed = world.store.command(by).await.unwrap().unwrap().outcome;
+    assert!(matches!(&failed, Outcome::Failed(why) if why.code == "internal_error"), "{failed:?}");
+    assert_eq!(shown(&world.hit(click, "click_id={click}&txn_id=1").await), "recorded");
+    let dir = tempfile::tempdir().unwrap();
+    let again = open(dir.path(), &world.memory, panics_at_boom).unwrap();
+    again.apply(&world.records(), &quarantined, world.now).await.unwrap();
+    assert_eq!(again.digest().await.unwrap(), world.store.digest().await.unwrap());
+    assert_eq!(shown(&again.verdict(planted).await.unwrap().unwrap()), "parked internal_error");
 }
 
 fn panics_at_boom(
