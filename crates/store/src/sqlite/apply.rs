@@ -27,15 +27,33 @@ impl Writer {
         quarantined: &[Position],
         decided_at: Timestamp,
     ) -> Result<Vec<Applied>, Error> {
+        self.recover()?;
         let before = self.state.clone();
         let applied = self.apply_all(records, quarantined, decided_at);
         if applied.is_err() {
             self.state = before;
-            self.setup = setup::load(&self.connection)?;
+            self.has_failed = true;
+            // Where this fails too, what failed first says more, and the next call tries again.
+            _ = self.recover();
         }
         applied
     }
 
+    /// After a batch that failed: forgets what is not committed of it.
+    pub(super) fn recover(&mut self) -> Result<(), Error> {
+        if !self.has_failed {
+            return Ok(());
+        }
+        // Some failures have rolled it back already.
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("-- apply::recover\nrollback")?;
+        }
+        self.setup = setup::load(&self.connection)?;
+        self.has_failed = false;
+        Ok(())
+    }
+
+    /// One transaction; where it fails, [`Writer::recover`] rolls it back.
     fn apply_all(
         &mut self,
         records: &[Stamped<'_>],
@@ -48,30 +66,20 @@ impl Writer {
             one.position >= self.state.position && !matches!(one.record, Record::Click(_))
         });
         if changes_ledger {
-            self.connection.execute_batch("begin immediate")?;
+            self.connection.execute_batch("-- apply::apply_all\nbegin immediate")?;
         }
-        let result = loop {
+        loop {
             let is_command = |one: &Stamped<'_>| matches!(one.record, Record::Command(_));
             let run_ends = rest.iter().position(is_command).unwrap_or(rest.len());
             let (run, after) = rest.split_at(run_ends);
-            if let Err(error) = self.apply_run(run, quarantined, decided_at, &mut applied) {
-                break Err(error);
-            }
-            let Some((one, after)) = after.split_first() else { break Ok(()) };
-            if let Err(error) = self.apply_command(one, quarantined, decided_at, &mut applied) {
-                break Err(error);
-            }
+            self.apply_run(run, quarantined, decided_at, &mut applied)?;
+            let Some((one, after)) = after.split_first() else { break };
+            self.apply_command(one, quarantined, decided_at, &mut applied)?;
             rest = after;
-        };
-        if let Err(error) = result {
-            if changes_ledger {
-                self.connection.execute_batch("rollback")?;
-            }
-            return Err(error);
         }
         if changes_ledger {
             self.state.save(&self.connection)?;
-            self.connection.execute_batch("commit")?;
+            self.connection.execute_batch("-- apply::apply_all\ncommit")?;
             self.saved = self.state.position;
         } else if self.state.position.0 - self.saved.0 >= POSITION_LAG_MAX {
             self.save_position()?;

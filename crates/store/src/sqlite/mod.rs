@@ -85,6 +85,8 @@ struct Writer {
     state: State,
     /// The position that is written.
     saved: Position,
+    /// The last batch failed, and what it began may not be taken back yet.
+    has_failed: bool,
 }
 
 /// Where the ledger stands.
@@ -116,6 +118,7 @@ impl SqliteStore {
             setup,
             state,
             saved,
+            has_failed: false,
         };
         let writer = Arc::new(Mutex::new(writer));
         Ok(Self { path: path.to_owned(), writer, readers, checkpoints, facts })
@@ -165,6 +168,7 @@ fn locked(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
 impl Writer {
     /// Writes the position, where only clicks have moved it.
     fn save_position(&mut self) -> Result<(), Error> {
+        self.recover()?;
         if self.saved != self.state.position {
             self.state.save(&self.connection)?;
             self.saved = self.state.position;
@@ -316,7 +320,9 @@ impl Store for SqliteStore {
     }
 
     async fn setup(&self) -> Result<Setup, Error> {
-        Ok(self.writer().setup.clone())
+        let mut writer = self.writer();
+        writer.recover()?;
+        Ok(writer.setup.clone())
     }
 
     async fn click(&self, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {

@@ -1,7 +1,9 @@
 //! What the embedded store promises beyond the trait: its file guards itself.
 
 use super::world::{Memory, World, open};
+use domain::command::{Act, Command};
 use domain::ledger;
+use domain::record::Record;
 use rusqlite::Connection;
 use store::{Error, Store};
 
@@ -78,4 +80,37 @@ async fn a_copy_is_whole() {
         .unwrap();
     assert_eq!(count, 2);
     world.store.checkpoint_fully().await.unwrap();
+}
+
+/// Some failures let SQLite roll back by itself, others leave the transaction open.
+#[tokio::test]
+async fn a_batch_that_fails_half_way_leaves_nothing_and_says_why() {
+    for raised in ["rollback", "abort"] {
+        let mut world = world_with_a_conversion().await;
+        let (before, setup) =
+            (world.store.digest().await.unwrap(), world.store.setup().await.unwrap());
+        let fails = format!(
+            "create trigger no_room before insert on verdict
+            begin select raise({raised}, 'no room here'); end"
+        );
+        tampered(&world, &fails).unwrap();
+        let act = Act::CreateAdvertiser { name: "Late".to_owned() };
+        let command = Command { actor: "tester".to_owned(), idempotency: None, act };
+        let click = world.click("us").await;
+        let batch = [
+            world.record(Record::Command(Box::new(command))),
+            world.hit_record(click, "click_id={click}"),
+        ];
+        for _ in 0..2 {
+            let error = world.apply(&batch).await.unwrap_err();
+            assert!(error.to_string().contains("no room here"), "{raised}: {error}");
+            assert_eq!(world.store.setup().await.unwrap(), setup, "{raised}");
+            assert_eq!(world.store.digest().await.unwrap(), before, "{raised}");
+        }
+        tampered(&world, "drop trigger no_room").unwrap();
+        assert_eq!(world.apply(&batch).await.unwrap().len(), 2);
+        let advertisers = world.store.setup().await.unwrap().advertisers.len();
+        assert_eq!(advertisers, setup.advertisers.len() + 1);
+        assert_eq!(world.store.verify().await.unwrap(), []);
+    }
 }
