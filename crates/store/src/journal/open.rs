@@ -231,16 +231,20 @@ fn rewrite(
         write_zeros(&*segment.file, segment.end, segment.bytes)?;
         segment.file.sync()?;
         disk.rename(&unfinished, &path_of(dir, header.number))?;
-        disk.sync_dir(dir)?;
         Ok(segment)
     };
     match copy() {
+        Ok(segment) => {
+            // From the rename on the old file has no name: what is written to it would be lost.
+            disk.sync_dir(dir)?;
+            Ok(segment)
+        }
         Err(OpenError::Io(error)) if is_full(error.kind()) => {
             _ = disk.remove(&unfinished);
             tracing::warn!("no room to copy the last journal segment: it is rewritten in place");
             rewrite_in_place(header, page, &old, segment_bytes)
         }
-        done => done,
+        failed => failed,
     }
 }
 

@@ -288,3 +288,27 @@ fn an_operation_that_fails_once_costs_no_acknowledged_record() {
     }
     assert!(operation > 80);
 }
+
+#[test]
+fn a_disk_that_is_full_once_while_a_journal_opens_costs_no_acknowledged_record() {
+    for operation in 1.. {
+        let desk = Desk::new();
+        put(&desk.open(), b"before").unwrap();
+        let planned = desk.disk.operations() + operation;
+        desk.disk.fail(planned, Fault::Error(ErrorKind::StorageFull));
+        let mut expected = vec![(1, b"before".to_vec())];
+        if let Ok(journal) = desk.try_open() {
+            expected.extend(put(&journal, b"after").map(|position| (position, b"after".to_vec())));
+        }
+        let trace = desk.disk.trace();
+        for crash in [Crash::Dropped, Crash::Kept] {
+            let after = Desk::on(desk.disk.after_crash(1, crash));
+            let found = payloads(&after.open());
+            assert!(found.starts_with(&expected), "operation {operation}: {found:?}\n{trace}");
+        }
+        if desk.disk.operations() < planned {
+            assert!(operation > 7, "{trace}");
+            break;
+        }
+    }
+}
