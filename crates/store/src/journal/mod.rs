@@ -79,6 +79,9 @@ pub struct Options {
     /// How many ordinals to skip before the next record; see [`RESTORE_SKIP`]. With a number above
     /// zero a segment is begun at each opening.
     pub skip: u64,
+    /// The position that whoever applies records has come to. A journal that ends before is
+    /// refused, and what looks torn at its end is left as it is.
+    pub must_reach: Position,
     /// While the disk is full, how long after a failed attempt to make a segment the next one waits.
     pub retry_full_after: Duration,
     /// What is released when a record is refused because the disk is full.
@@ -95,6 +98,7 @@ impl Options {
             id,
             segment_bytes: SEGMENT_BYTES,
             skip: 0,
+            must_reach: Position(0),
             retry_full_after: RETRY_FULL_AFTER,
             ballast: None,
             fatal: fatal::abort(),
@@ -148,6 +152,12 @@ pub enum OpenError {
     Newer { segment: u32, version: u32 },
     #[error("the journal is that of node {found}, not of node {asked}")]
     Node { found: u16, asked: u16 },
+    /// What was acknowledged and applied is not there any more.
+    #[error(
+        "the journal ends at position {next}, and the ledger has applied what came before \
+         position {must_reach}: a part of the journal is missing, or is damaged"
+    )]
+    Short { next: Position, must_reach: Position },
     #[error(transparent)]
     Damaged(#[from] Damage),
     #[error("the journal cannot be opened: {0}")]

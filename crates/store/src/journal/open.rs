@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use domain::id::Position;
 
 use super::format::{NoSegment, SEGMENT_HEADER_BYTES, Seed, SegmentHeader};
 use super::prepare::{Failure, is_full, lay_out, write_zeros};
@@ -63,6 +64,7 @@ pub(super) fn open(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<Ope
         }
     }
     let Some((last, page)) = heads.last() else {
+        reaches(1, options)?;
         return Ok(Opened::begin(disk, dir, options, VecDeque::new(), None)?);
     };
     if last.node != options.node.get() {
@@ -74,7 +76,7 @@ pub(super) fn open(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<Ope
     if let [.., (before, _), _] = &heads[..] {
         check_closed(&disk.open_read(&path_of(dir, before.number))?.into(), before, last.follows)?;
     }
-    let segment = rewrite(disk, dir, (last, page), options.segment_bytes)?;
+    let segment = rewrite(disk, dir, (last, page), options)?;
     let extents = heads.iter().map(|(header, _)| Extent::from(header)).collect();
     let opened = Opened::new(last.id, extents, segment);
     if options.skip == 0 {
@@ -220,14 +222,15 @@ fn rewrite(
     disk: &dyn Disk,
     dir: &Path,
     (header, page): (&SegmentHeader, &Bytes),
-    segment_bytes: u64,
+    options: &Options,
 ) -> Result<Segment, OpenError> {
     let old: Arc<dyn File> = disk.open(&path_of(dir, header.number))?.into();
     let unfinished = unfinished_path_of(dir, header.number);
     let copy = || -> Result<Segment, OpenError> {
         let file: Arc<dyn File> = disk.create(&unfinished)?.into();
         let mut segment = transfer(header, page, &old, file)?;
-        segment.bytes = segment_bytes.max(segment.end);
+        reaches(segment.next, options)?;
+        segment.bytes = options.segment_bytes.max(segment.end);
         write_zeros(&*segment.file, segment.end, segment.bytes)?;
         segment.file.sync()?;
         disk.rename(&unfinished, &path_of(dir, header.number))?;
@@ -242,9 +245,12 @@ fn rewrite(
         Err(OpenError::Io(error)) if is_full(error.kind()) => {
             _ = disk.remove(&unfinished);
             tracing::warn!("no room to copy the last journal segment: it is rewritten in place");
-            rewrite_in_place(header, page, &old, segment_bytes)
+            rewrite_in_place(header, page, &old, options)
         }
-        failed => failed,
+        Err(error) => {
+            _ = disk.remove(&unfinished);
+            Err(error)
+        }
     }
 }
 
@@ -254,14 +260,21 @@ fn rewrite_in_place(
     header: &SegmentHeader,
     page: &Bytes,
     old: &Arc<dyn File>,
-    segment_bytes: u64,
+    options: &Options,
 ) -> Result<Segment, OpenError> {
     let mut segment = transfer(header, page, old, Arc::clone(old))?;
+    reaches(segment.next, options)?;
     let len = old.len()?;
     write_zeros(&**old, segment.end, len)?;
     old.sync()?;
-    segment.bytes = segment_bytes.max(segment.end);
+    segment.bytes = options.segment_bytes.max(segment.end);
     Ok(segment)
+}
+
+/// Whether the journal, whose next position is `next`, is as long as it has to be.
+fn reaches(next: u64, options: &Options) -> Result<(), OpenError> {
+    let (next, must_reach) = (Position(next), options.must_reach);
+    if next < must_reach { Err(OpenError::Short { next, must_reach }) } else { Ok(()) }
 }
 
 /// Writes the page and each valid batch of `old` to the same place in `to`: the very bytes whose

@@ -11,6 +11,7 @@ mod checkpoint;
 mod command;
 mod conversion;
 mod digest;
+mod file;
 mod migrate;
 mod read;
 mod report;
@@ -19,6 +20,7 @@ mod setup;
 mod verdict;
 mod verify;
 
+pub use file::saved_position;
 pub use migrate::{MIGRATIONS, SCHEMA};
 
 use crate::facts::{self, Facts};
@@ -53,7 +55,7 @@ const ROOM_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// How many questions are answered at the same time.
 const READERS: usize = 2;
 /// How long a connection waits for another's lock.
-const BUSY_TIMEOUT_MS: u64 = 5_000;
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Judges one hit; [`ledger::decide`] outside of tests.
 pub type Decide = fn(&Setup, &Read<'_>, ledger::Facts<'_>, Occasion) -> Decision;
@@ -259,7 +261,7 @@ impl State {
 /// A connection as this store uses it.
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", true)?;

@@ -5,6 +5,7 @@ use domain::command::{Act, Command};
 use domain::ledger;
 use domain::record::Record;
 use rusqlite::Connection;
+use store::sqlite::saved_position;
 use store::{Error, Store};
 
 fn tampered(world: &World, sql: &str) -> rusqlite::Result<()> {
@@ -67,6 +68,25 @@ async fn a_ledger_of_a_later_release_or_another_journal_is_refused() {
     assert!(matches!(again().unwrap_err(), Error::Corrupt { .. }));
     tampered(&world, "insert into migration values (999, 'later', x'00')").unwrap();
     assert!(matches!(again().unwrap_err(), Error::Newer(_)));
+}
+
+#[tokio::test]
+async fn the_saved_position_is_read_without_a_store() {
+    let world = world_with_a_conversion().await;
+    let ledger = world.dir.join("ledger.db");
+    let applied = world.store.position().await.unwrap();
+    assert_eq!(saved_position(&ledger).unwrap(), Some(applied), "beside the server");
+    let World { store, dir, _temporary, .. } = world;
+    drop(store);
+    assert_eq!(saved_position(&ledger).unwrap(), Some(applied));
+    let none = dir.join("none.db");
+    assert_eq!(saved_position(&none).unwrap(), None);
+    assert!(!none.exists());
+    for (bytes, is_ledger) in [(&b""[..], true), (b"something else altogether", false)] {
+        std::fs::write(&none, bytes).unwrap();
+        assert_eq!(saved_position(&none).is_ok(), is_ledger);
+        assert_eq!(std::fs::read(&none).unwrap(), bytes);
+    }
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ pub(crate) struct World {
     /// Of the campaign's own integration.
     pub(crate) key: String,
     minter: Minter,
-    _temporary: tempfile::TempDir,
+    pub(crate) _temporary: tempfile::TempDir,
 }
 
 impl World {

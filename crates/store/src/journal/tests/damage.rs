@@ -40,6 +40,33 @@ fn batches(desk: &Desk, number: u32) -> Vec<usize> {
 }
 
 #[test]
+fn what_looks_torn_and_was_applied_is_refused_and_not_cut() {
+    for is_full in [false, true] {
+        let mut desk = Desk::new();
+        let records = closed(&desk);
+        let number = last(&desk);
+        let end = *batches(&desk, number).last().unwrap();
+        desk.disk.tamper(&segment(number), |bytes| bytes[end + 40] ^= 1).unwrap();
+        let before = desk.disk.bytes(&segment(number)).unwrap();
+        let applied = Position(records.len() as u64 + 1);
+        desk.options.must_reach = applied;
+        desk.disk.set_capacity(is_full.then_some(1));
+        let Err(OpenError::Short { next, must_reach }) = desk.try_open() else {
+            panic!("a record that was applied is not there")
+        };
+        assert_eq!((next.0 + 1, must_reach), (applied.0, applied));
+        assert_eq!(desk.disk.bytes(&segment(number)).unwrap(), before);
+        desk.options.must_reach = next;
+        assert_eq!(payloads(&desk.open()), records[..records.len() - 1]);
+    }
+    let mut desk = Desk::new();
+    desk.options.must_reach = Position(2);
+    assert!(matches!(desk.try_open(), Err(OpenError::Short { .. })), "it is not there at all");
+    desk.options.must_reach = Position(1);
+    desk.open();
+}
+
+#[test]
 fn a_flipped_bit_before_the_last_batch_is_refused_and_not_cut() {
     let desk = Desk::new();
     closed(&desk);
