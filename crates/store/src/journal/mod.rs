@@ -59,6 +59,11 @@ pub const PENDING_BYTES_MAX: usize = 16 << 20;
 /// How many ordinals a journal that was restored from a backup skips: records that were
 /// acknowledged after the backup had them, and their receipts must not come to mean others.
 pub const RESTORE_SKIP: u64 = 1 << 16;
+/// How long a segment is written after its first record, in microseconds: a day. Only what is not
+/// written any more can be removed, and what it holds of persons is not to stay for want of traffic.
+pub const SEGMENT_AGE_MAX_US: i64 = 24 * 60 * 60 * 1_000_000;
+/// How long nothing arrives before the writer looks whether its segment is that old.
+const IDLE_AFTER: Duration = Duration::from_secs(60);
 /// How long after a failed attempt to make a segment, for want of room, the next one waits.
 const RETRY_FULL_AFTER: Duration = Duration::from_secs(1);
 
@@ -84,6 +89,8 @@ pub struct Options {
     pub must_reach: Position,
     /// While the disk is full, how long after a failed attempt to make a segment the next one waits.
     pub retry_full_after: Duration,
+    /// How long nothing arrives before it is looked whether the segment has become old.
+    pub idle_after: Duration,
     /// What is released when a record is refused because the disk is full.
     pub ballast: Option<Arc<Ballast>>,
     /// What ends the process.
@@ -100,6 +107,7 @@ impl Options {
             skip: 0,
             must_reach: Position(0),
             retry_full_after: RETRY_FULL_AFTER,
+            idle_after: IDLE_AFTER,
             ballast: None,
             fatal: fatal::abort(),
         }
@@ -247,6 +255,7 @@ impl Journal {
             settled,
             durable,
             segment: opened.segment,
+            idle_after: options.idle_after,
         };
         let mut journal = Self {
             finder: Finder::new(Arc::clone(&shared)),

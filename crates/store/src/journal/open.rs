@@ -120,6 +120,7 @@ impl Opened {
             bytes: options.segment_bytes,
             end: SEGMENT_HEADER_BYTES,
             next: header.first,
+            first_at_us: None,
             last_at_us: header.floor_us,
         };
         Ok(Self::new(header.id, segments, segment))
@@ -288,12 +289,13 @@ fn transfer(
     let limit = old.len()?;
     let (seed, number) = (Seed::new(&header.id), header.number);
     let mut scan = Scan::new(Arc::clone(old), seed, number, header.first);
-    let mut last_at_us = header.floor_us;
+    let (mut first_at_us, mut last_at_us) = (None, header.floor_us);
     let mut piece = page.to_vec();
     let mut piece_at = 0;
     loop {
         match scan.step(limit)? {
             Step::Batch(batch) => {
+                first_at_us.get_or_insert(batch.at_us);
                 last_at_us = last_at_us.max(batch.at_us);
                 piece.extend_from_slice(&batch.raw);
             }
@@ -314,5 +316,6 @@ fn transfer(
     if let Some(at) = first_not_zero(&**old, scan.offset, limit)? {
         tracing::warn!(segment = number, offset = scan.offset, at, "a torn batch is cut");
     }
-    Ok(Segment { number, file: to, bytes: limit, end: scan.offset, next: scan.next, last_at_us })
+    let (end, next) = (scan.offset, scan.next);
+    Ok(Segment { number, file: to, bytes: limit, end, next, first_at_us, last_at_us })
 }

@@ -4,6 +4,7 @@
 //! copies its payload under a lock and goes on; it never waits for the disk.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use domain::id::Position;
 use tokio::sync::Notify;
@@ -102,6 +103,15 @@ pub(super) struct Taken {
     pub(super) batch: Arc<Batch>,
 }
 
+/// What the writer has to do.
+pub(super) enum Next {
+    Batch(Taken),
+    /// Nothing has come for a while. The buffer that was handed over comes back.
+    Idle(Vec<u8>),
+    /// The queue is closed and empty, or stopped.
+    End,
+}
+
 /// Where records wait for the writer.
 pub(super) struct Queue {
     pending: Mutex<Pending>,
@@ -170,9 +180,9 @@ impl Queue {
         Ok(ticket)
     }
 
-    /// Everything that is queued, as soon as that is something; `None` once the queue is closed
-    /// and empty, or stopped. `spare` is the last batch's buffer, to be filled again.
-    pub(super) fn take(&self, mut spare: Vec<u8>) -> Option<Taken> {
+    /// Everything that is queued, as soon as that is something. `spare` is the last batch's
+    /// buffer, to be filled again.
+    pub(super) fn take(&self, mut spare: Vec<u8>, idle_after: Duration) -> Next {
         if spare.capacity() > BUFFER_KEPT_BYTES_MAX {
             spare = Vec::new();
         }
@@ -181,13 +191,18 @@ impl Queue {
         let mut pending = self.pending();
         while pending.count == 0 && pending.state == State::Open {
             pending.asleep = true;
-            pending = self.woken.wait(pending).unwrap_or_else(PoisonError::into_inner);
+            let woken = self.woken.wait_timeout(pending, idle_after);
+            let (waited, timed_out) = woken.unwrap_or_else(PoisonError::into_inner);
+            pending = waited;
             pending.asleep = false;
+            if timed_out.timed_out() && pending.count == 0 && pending.state == State::Open {
+                return Next::Idle(spare);
+            }
         }
         if pending.count == 0 || pending.state == State::Stopped {
-            return None;
+            return Next::End;
         }
-        Some(pending.cut(spare))
+        Next::Batch(pending.cut(spare))
     }
 
     /// Lets the writer finish what is queued and end.

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::id::Position;
 use tokio::sync::watch;
@@ -16,9 +17,9 @@ use super::format::{
     ALIGNMENT, BATCH_HEADER_BYTES, BatchHeader, SEGMENT_HEADER_BYTES, SegmentHeader, stamp,
 };
 use super::prepare::{Preparer, is_full, write_zeros};
-use super::queue::{Batch, Queue, Taken, Written};
+use super::queue::{Batch, Next, Queue, Taken, Written};
 use super::segment::{Extent, Shared};
-use super::{AppendError, Clock};
+use super::{AppendError, Clock, SEGMENT_AGE_MAX_US};
 use crate::disk::File;
 
 /// What the thread works with.
@@ -33,6 +34,7 @@ pub(super) struct Writer {
     pub(super) settled: watch::Sender<u64>,
     pub(super) durable: watch::Sender<Position>,
     pub(super) segment: Segment,
+    pub(super) idle_after: Duration,
 }
 
 /// The segment that is written.
@@ -45,6 +47,8 @@ pub(super) struct Segment {
     pub(super) end: u64,
     /// The ordinal of the next record.
     pub(super) next: u64,
+    /// The time of its first record.
+    pub(super) first_at_us: Option<i64>,
     pub(super) last_at_us: i64,
 }
 
@@ -58,7 +62,21 @@ impl Writer {
     /// The thread: ends when the queue is closed and empty, or after what is fatal.
     pub(super) fn run(mut self) {
         let mut spare = Vec::new();
-        while let Some(mut taken) = self.queue.take(spare) {
+        loop {
+            let mut taken = match self.queue.take(spare, self.idle_after) {
+                Next::Batch(taken) => taken,
+                Next::Idle(buffer) => {
+                    spare = buffer;
+                    match self.leave_old((self.clock)()) {
+                        Ok(()) => continue,
+                        Err(reason) => {
+                            self.fatal.happen(&reason);
+                            return self.stop();
+                        }
+                    }
+                }
+                Next::End => return,
+            };
             let outcome = match self.commit(&mut taken) {
                 Ok(written) if !self.fatal.has_happened() => Ok(written),
                 Err(Failure::Batch(error)) if !self.fatal.has_happened() => {
@@ -69,8 +87,7 @@ impl Writer {
                         self.fatal.happen(&reason);
                     }
                     taken.batch.settle(Err(AppendError::Stopped));
-                    self.settled.send_replace(self.queue.stop());
-                    return;
+                    return self.stop();
                 }
             };
             if let Ok(written) = outcome {
@@ -82,12 +99,17 @@ impl Writer {
         }
     }
 
+    fn stop(&self) {
+        self.settled.send_replace(self.queue.stop());
+    }
+
     /// Makes a batch durable.
     fn commit(&mut self, taken: &mut Taken) -> Result<Written, Failure> {
         let at_us = (self.clock)().max(self.segment.last_at_us);
         let records = taken.bytes.len() - BATCH_HEADER_BYTES;
         taken.bytes.resize(taken.bytes.len().next_multiple_of(ALIGNMENT), 0);
         let len = taken.bytes.len() as u64;
+        self.leave_old(at_us).map_err(Failure::Fatal)?;
         if self.segment.end + len > self.segment.bytes {
             self.roll_over()?;
         }
@@ -110,7 +132,21 @@ impl Writer {
         self.segment.end += len;
         self.segment.next = header.end();
         self.segment.last_at_us = at_us;
+        self.segment.first_at_us.get_or_insert(at_us);
         Ok(Written { first: header.first, at_us })
+    }
+
+    /// Goes over to the next segment where this one has held records for long enough. Where there
+    /// is no room for that it goes on with this one; an error is fatal.
+    fn leave_old(&mut self, at_us: i64) -> Result<(), String> {
+        let is_old = |first_at_us| at_us.saturating_sub(first_at_us) >= SEGMENT_AGE_MAX_US;
+        if !self.segment.first_at_us.is_some_and(is_old) {
+            return Ok(());
+        }
+        match self.roll_over() {
+            Err(Failure::Fatal(reason)) => Err(reason),
+            Err(Failure::Batch(_)) | Ok(()) => Ok(()),
+        }
     }
 
     /// Goes over to the next segment. Its header is durable before any batch is written behind it,
@@ -134,7 +170,8 @@ impl Writer {
         let synced = prepared.file.sync();
         synced.map_err(|error| Failure::Fatal(format!("a header cannot be synced: {error}")))?;
         let (number, bytes, end) = (prepared.number, prepared.bytes, SEGMENT_HEADER_BYTES);
-        self.segment = Segment { number, file: prepared.file, bytes, end, next, last_at_us };
+        let (file, first_at_us) = (prepared.file, None);
+        self.segment = Segment { number, file, bytes, end, next, first_at_us, last_at_us };
         self.preparer.want(number + 1);
         let mut table = self.shared.table();
         table.segments.push_back(Extent::from(&header));

@@ -255,6 +255,61 @@ async fn a_worker_can_watch_for_the_batches_of_all_its_tasks() {
 }
 
 #[test]
+fn a_segment_is_left_a_day_after_its_first_record_so_that_it_can_be_removed() {
+    for is_reopened in [false, true] {
+        let desk = Desk::new();
+        let mut journal = desk.open();
+        put(&journal, b"yesterday").unwrap();
+        if is_reopened {
+            drop(journal);
+            journal = desk.open();
+        }
+        desk.at(1_000 + SEGMENT_AGE_MAX_US - 1);
+        put(&journal, b"the same day").unwrap();
+        assert_eq!(journal.segments().len(), 1);
+        desk.at(1_000 + SEGMENT_AGE_MAX_US);
+        put(&journal, b"today").unwrap();
+        assert_eq!(journal.segments().len(), 2);
+        assert_eq!(journal.remove_before(Position(3)).unwrap(), 1);
+        assert_eq!(payloads(&journal), [(3, b"today".to_vec())]);
+    }
+}
+
+#[test]
+fn a_segment_is_left_when_nothing_more_comes() {
+    let mut desk = Desk::new();
+    desk.options.idle_after = Duration::from_millis(1);
+    let journal = desk.open();
+    put(&journal, b"the last one").unwrap();
+    desk.at(1_000 + SEGMENT_AGE_MAX_US);
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while journal.segments().len() < 2 {
+        assert!(std::time::Instant::now() < deadline, "it is not left");
+        std::thread::yield_now();
+    }
+    assert_eq!(journal.remove_before(journal.next()).unwrap(), 1);
+    assert!(payloads(&journal).is_empty());
+    assert_eq!(put(&journal, b"after months"), Ok(2));
+    drop(journal);
+    assert_eq!(payloads(&desk.open()), [(2, b"after months".to_vec())]);
+}
+
+#[test]
+fn an_old_segment_takes_records_while_there_is_no_room_for_another() {
+    let desk = Desk::new();
+    let journal = desk.open();
+    put(&journal, b"yesterday").unwrap();
+    desk.await_segment(2);
+    desk.disk.set_capacity(Some(desk.disk.used()));
+    desk.at(1_000 + SEGMENT_AGE_MAX_US);
+    put(&journal, b"there is a second segment").unwrap();
+    assert_eq!(journal.segments().len(), 2);
+    desk.at(1_000 + 2 * SEGMENT_AGE_MAX_US);
+    put(&journal, b"and no third").unwrap();
+    assert_eq!((journal.segments().len(), journal.next()), (2, Position(4)));
+}
+
+#[test]
 fn a_restored_journal_skips_positions_in_a_segment_of_its_own() {
     let mut desk = Desk::new();
     put(&desk.open(), b"backed up").unwrap();
