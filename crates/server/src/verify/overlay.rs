@@ -122,6 +122,10 @@ impl Disk for Overlay {
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        RealDisk.free_bytes(&self.changed(dir)?)
+    }
 }
 
 #[cfg(test)]

@@ -319,6 +319,12 @@ impl Disk for FaultDisk {
         }
         state.end(fault)
     }
+
+    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
+        let state = self.state();
+        state.alive()?;
+        Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
+    }
 }
 
 struct FaultFile {

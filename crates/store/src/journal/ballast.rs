@@ -43,6 +43,11 @@ impl Ballast {
         *self.lock()
     }
 
+    /// How much room has to be left for it: none where it is there.
+    pub(super) fn missing_bytes(&self) -> u64 {
+        if self.is_there() { 0 } else { self.bytes }
+    }
+
     /// Makes the file, unless it is there. On a failure nothing of it is left.
     pub fn make(&self) -> io::Result<()> {
         let mut is_there = self.lock();

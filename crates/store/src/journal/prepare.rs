@@ -142,6 +142,11 @@ impl Preparer {
 impl Work {
     fn make(&self, number: u32) -> Result<Prepared, io::ErrorKind> {
         let unfinished = unfinished_path_of(&self.dir, number);
+        // To find out by writing would take what the ballast was given up for.
+        if self.disk.free_bytes(&self.dir).is_ok_and(|free| free < self.needed_bytes()) {
+            tracing::warn!(segment = number, "there is no room for a new journal segment");
+            return Err(io::ErrorKind::StorageFull);
+        }
         let file = match lay_out(&*self.disk, &unfinished, &[], self.segment_bytes) {
             Ok(file) => file,
             Err(failure) => {
@@ -157,6 +162,7 @@ impl Work {
         };
         if let Err(error) = self.disk.rename(&unfinished, &path_of(&self.dir, number)) {
             tracing::warn!(%error, segment = number, "a new journal segment cannot be named");
+            _ = self.disk.remove(&unfinished);
             return Err(error.kind());
         }
         if let Err(error) = self.disk.sync_dir(&self.dir) {
@@ -168,6 +174,11 @@ impl Work {
             tracing::warn!(%error, "there is no room for the ballast file yet");
         }
         Ok(Prepared { number, file, bytes: self.segment_bytes })
+    }
+
+    /// A segment, and the ballast where that is to be made again.
+    fn needed_bytes(&self) -> u64 {
+        self.segment_bytes + self.ballast.as_ref().map_or(0, |ballast| ballast.missing_bytes())
     }
 }
 

@@ -163,6 +163,27 @@ fn a_full_disk_is_not_tried_again_at_once() {
 }
 
 #[test]
+fn the_room_that_the_ballast_gave_up_is_not_written_to_find_out_whether_the_disk_is_full() {
+    let mut desk = Desk::new();
+    let ballast_bytes = 3 * SEGMENT_BYTES_MIN;
+    let disk: Arc<dyn Disk> = Arc::new(desk.disk.clone());
+    let ballast = Arc::new(Ballast::of(disk, PathBuf::from("ballast"), ballast_bytes));
+    desk.options.ballast = Some(Arc::clone(&ballast));
+    let journal = desk.open();
+    desk.await_segment(2);
+    desk.disk.set_capacity(Some(desk.disk.used()));
+    while put(&journal, &[1; 500]).is_ok() {}
+    assert!(!ballast.is_there());
+    let operations = desk.disk.operations();
+    assert_eq!(put(&journal, &[1; 500]), Err(AppendError::Full), "there is room for the ledger");
+    assert_eq!(desk.disk.operations(), operations, "nothing was written");
+    desk.disk.set_capacity(Some(desk.disk.used() + ballast_bytes + SEGMENT_BYTES_MIN));
+    put(&journal, &[1; 500]).unwrap();
+    drop(journal);
+    assert!(ballast.is_there());
+}
+
+#[test]
 fn a_segment_that_cannot_be_synced_ends_the_process_unless_it_is_for_want_of_room() {
     let kinds = [(ErrorKind::Other, true), (ErrorKind::StorageFull, false)];
     for (kind, is_fatal) in kinds {
