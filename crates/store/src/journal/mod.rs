@@ -57,8 +57,9 @@ pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// second of clicks can stall for more than a second before anybody is refused.
 pub const PENDING_BYTES_MAX: usize = 16 << 20;
 /// How many ordinals a journal that was restored from a backup skips: records that were
-/// acknowledged after the backup had them, and their receipts must not come to mean others.
-pub const RESTORE_SKIP: u64 = 1 << 16;
+/// acknowledged after the backup had them, and their receipts must not come to mean others. This
+/// many are not used up in years, and a receipt has room for 2⁵³.
+pub const RESTORE_SKIP: u64 = 1 << 40;
 /// How long a segment is written after its first record, in microseconds: a day. Only what is not
 /// written any more can be removed, and what it holds of persons is not to stay for want of traffic.
 pub const SEGMENT_AGE_MAX_US: i64 = 24 * 60 * 60 * 1_000_000;

@@ -6,7 +6,7 @@
 use super::{POSITION_LAG_MAX, Writer, command, conversion, setup, verdict};
 use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
-use domain::command::{Act, Command, Failure, FailureKind, IDS_SKIPPED, Outcome};
+use domain::command::{Act, Command, Failure, FailureKind, Outcome};
 use domain::hit::Hit;
 use domain::id::{ConversionId, Position};
 use domain::ledger::{self, Decision, Occasion, Read};
@@ -16,6 +16,9 @@ use domain::setup::{Change, Setup};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How many conversions' ids are skipped after a restore: there can be one for each hit.
+const CONVERSIONS_SKIPPED: u64 = crate::journal::RESTORE_SKIP;
 
 /// A click as the facts know it, where they do.
 type Found = Option<crate::facts::Found>;
@@ -309,7 +312,7 @@ impl Writer {
             }
             Act::Redecide { position: hit } => self.redecide(position, *hit, decided_at)?,
             Act::SkipIds => {
-                self.state.next_conversion.0 += u64::from(IDS_SKIPPED);
+                self.state.next_conversion.0 += CONVERSIONS_SKIPPED;
                 Ok(())
             }
             _ => Ok(()),
