@@ -32,14 +32,25 @@ pub(super) fn answer(
     for (day, from, to) in days {
         add_hits(&tx, query, day, (from, to), &mut answer)?;
         add_conversions(&tx, query, day, (from, to), &mut answer)?;
-        if answer.len() > GROUPS_MAX {
-            return Err(Error::TooLarge(format!(
-                "the report has more than {GROUPS_MAX} rows: group by fewer dimensions or ask \
-                 for fewer days"
-            )));
-        }
     }
     Ok(answer)
+}
+
+/// What the row adds to.
+fn sums<'a>(
+    answer: &'a mut Answer,
+    query: &Query,
+    day: u32,
+    row: &Row<'_>,
+) -> Result<&'a mut Sums, Error> {
+    let group = group(query, day, row)?;
+    if answer.len() == GROUPS_MAX && !answer.contains_key(&group) {
+        return Err(Error::TooLarge(format!(
+            "the report has more than {GROUPS_MAX} rows: group by fewer dimensions or ask for \
+             fewer days"
+        )));
+    }
+    Ok(answer.entry(group).or_default())
 }
 
 fn add_hits(
@@ -61,7 +72,7 @@ fn add_hits(
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(parameters(query, from, to))?;
     while let Some(row) = rows.next()? {
-        let sums = answer.entry(group(query, day, row)?).or_default();
+        let sums = sums(answer, query, day, row)?;
         sums.hits += row.get::<_, u64>("hits")?;
         sums.refused += row.get::<_, u64>("refused")?;
     }
@@ -79,7 +90,8 @@ fn add_conversions(
     let sql = format!(
         "-- report::add_conversions
         select {columns} status, currency, count(*) as conversions,
-            sum(paid_revenue) as revenue, sum(paid_payout) as payout
+            sum(paid_revenue >> 32) as revenue_high, sum(paid_revenue & 0xffffffff) as revenue_low,
+            sum(paid_payout >> 32) as payout_high, sum(paid_payout & 0xffffffff) as payout_low
         from conversion where created_at >= ?1 and created_at < ?2 and {}
         group by {}, status, currency",
         conditions(query),
@@ -88,7 +100,7 @@ fn add_conversions(
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(parameters(query, from, to))?;
     while let Some(row) = rows.next()? {
-        let sums = answer.entry(group(query, day, row)?).or_default();
+        let sums = sums(answer, query, day, row)?;
         add_conversion_row(sums, row)?;
     }
     Ok(())
@@ -104,14 +116,18 @@ fn add_conversion_row(sums: &mut Sums, row: &Row<'_>) -> Result<(), Error> {
     }
     let currency = super::row::word(row, "currency", |code| code.parse().ok())?;
     let money = sums.money.entry(currency).or_default();
-    let add = |sum: Micros, column: &str| {
-        sum.checked_add(Micros(row.get(column)?)).ok_or_else(|| {
-            Error::TooLarge(format!("a sum of {column} is out of range: ask for fewer days"))
-        })
-    };
-    money.revenue = add(money.revenue, "revenue")?;
-    money.payout = add(money.payout, "payout")?;
+    money.revenue = add(money.revenue, row, "revenue", ["revenue_high", "revenue_low"])?;
+    money.payout = add(money.payout, row, "payout", ["payout_high", "payout_low"])?;
     Ok(())
+}
+
+/// SQLite's sums fail where they leave 64 bits, so the halves of the amounts are summed apart.
+fn add(sum: Micros, row: &Row<'_>, name: &str, [high, low]: [&str; 2]) -> Result<Micros, Error> {
+    let (high, low): (i64, i64) = (row.get(high)?, row.get(low)?);
+    let more = (i128::from(high) << 32) + i128::from(low);
+    i64::try_from(more).ok().and_then(|more| sum.checked_add(Micros(more))).ok_or_else(|| {
+        Error::TooLarge(format!("a sum of {name} is out of range: ask for fewer days"))
+    })
 }
 
 /// The columns that stand for the query's dimensions, from a closed list.

@@ -172,3 +172,24 @@ async fn a_report_counts_clicks_hits_and_money_alike() {
     let answer = world.store.report(&test).await.unwrap();
     assert_eq!(answer.get(&vec![]).map_or(0, |sums| sums.clicks + sums.hits), 0);
 }
+
+#[tokio::test]
+async fn a_sum_that_is_out_of_range_is_told_and_one_that_is_not_is_exact() {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    let most = "click_id={click}&goal=sale&revenue=9223372036854.775807";
+    assert_eq!(shown(&world.hit(click, most).await), "recorded");
+    let query = Query {
+        day_bounds: vec![super::world::BEGIN, super::world::BEGIN.plus_days(1)],
+        group_by: Vec::new(),
+        campaign_id: None,
+        publisher_id: None,
+        test: Test::Without,
+    };
+    let answer = world.store.report(&query).await.unwrap();
+    assert_eq!(answer[&vec![]].money[&Currency::USD].revenue, Micros(i64::MAX));
+    let other = world.click("us").await;
+    assert_eq!(shown(&world.hit(other, most).await), "recorded");
+    let error = world.store.report(&query).await.unwrap_err();
+    assert!(matches!(error, store::Error::TooLarge(_)), "{error}");
+}
