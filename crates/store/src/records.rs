@@ -54,8 +54,8 @@ impl Records for JournalRecords {
         to: Position,
         each: &mut dyn FnMut(Stamped<'_>) -> Result<(), facts::Error>,
     ) -> Result<(), facts::Error> {
-        let mut reader = self.0.reader(from).map_err(failed)?;
-        while let Some(chunk) = reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).map_err(failed)? {
+        let mut reader = self.0.reader(from).map_err(unread)?;
+        while let Some(chunk) = reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).map_err(unread)? {
             for (position, header, payload) in chunk.iter() {
                 if position >= to {
                     return Ok(());
@@ -70,7 +70,7 @@ impl Records for JournalRecords {
         let found = match self.0.read(position) {
             Ok(found) => found,
             Err(ReadError::Removed { .. } | ReadError::Ahead { .. }) => None,
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(unread(error)),
         };
         let Some((header, payload)) = found else { return Ok(None) };
         let Stamped { position, at, rules, record } =
@@ -85,6 +85,48 @@ impl Records for JournalRecords {
     }
 }
 
+/// A disk that fails may be read later; what is damaged or missing may not.
+fn unread(error: ReadError) -> facts::Error {
+    match error {
+        ReadError::Io(source) => facts::Error::Io { path: "the journal".into(), source },
+        error => failed(error),
+    }
+}
+
 fn failed(error: impl std::fmt::Display) -> facts::Error {
     facts::Error::Journal { detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::disk::fault::{Fault, FaultDisk};
+    use crate::journal::Options;
+    use domain::id::NodeId;
+    use domain::record::Kind;
+    use std::path::Path;
+
+    #[test]
+    fn a_disk_that_does_not_read_is_no_damage() {
+        let disk = FaultDisk::new();
+        let mut options = Options::new(NodeId::new(0).unwrap(), 1, [1; 16]);
+        options.segment_bytes = crate::journal::SEGMENT_BYTES_MIN;
+        options.fatal = Arc::new(|_| {});
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let opened = Journal::open(shared, Path::new("journal"), options, Arc::new(|| 0));
+        let journal = Arc::new(opened.unwrap());
+        let ticket = journal.append(Kind::Tick, record::FORMAT, &[]).unwrap();
+        let position = ticket.wait_blocking().unwrap();
+        disk.fail_write("00000001.log", Fault::Crash);
+        let ticket = journal.append(Kind::Tick, record::FORMAT, &[]).unwrap();
+        ticket.wait_blocking().unwrap_err();
+        let records = JournalRecords(journal);
+        let read = records.read(position).unwrap_err();
+        let scanned = records.scan(position, Position(9), &mut |_| Ok(())).unwrap_err();
+        for error in [read, scanned] {
+            assert!(matches!(error, facts::Error::Io { .. }), "{error}");
+            assert!(matches!(error.into(), crate::Error::Unavailable(_)));
+        }
+    }
 }

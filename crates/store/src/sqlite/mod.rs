@@ -273,14 +273,30 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// What may pass by itself is worth another try; all else would fail the same way again.
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
+            OperationAborted, OperationInterrupted, OutOfMemory, PermissionDenied, ReadOnly,
+            SchemaChanged, SystemIoFailure,
+        };
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt { place: "ledger.db".to_owned(), detail: error.to_string() }
-            }
-            _ => Self::Unavailable(error.to_string()),
+            Some(
+                CannotOpen
+                | DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | FileLockingProtocolFailed
+                | OperationAborted
+                | OperationInterrupted
+                | OutOfMemory
+                | PermissionDenied
+                | ReadOnly
+                | SchemaChanged
+                | SystemIoFailure,
+            ) => Self::Unavailable(error.to_string()),
+            _ => Self::Corrupt { place: "ledger.db".to_owned(), detail: error.to_string() },
         }
     }
 }

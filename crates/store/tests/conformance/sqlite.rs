@@ -124,6 +124,7 @@ async fn a_batch_that_fails_half_way_leaves_nothing_and_says_why() {
         for _ in 0..2 {
             let error = world.apply(&batch).await.unwrap_err();
             assert!(error.to_string().contains("no room here"), "{raised}: {error}");
+            assert!(matches!(error, Error::Corrupt { .. }), "it would fail again: {error}");
             assert_eq!(world.store.setup().await.unwrap(), setup, "{raised}");
             assert_eq!(world.store.digest().await.unwrap(), before, "{raised}");
         }
