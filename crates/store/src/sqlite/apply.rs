@@ -161,7 +161,8 @@ impl Writer {
                 occasion,
                 decided_at,
             )?;
-            self.save(position, decision, &verdict)?;
+            verdict::insert(&self.connection, &verdict)?;
+            self.save_effect(decision.effect.as_ref())?;
             let effect = Effect::Decided(Box::new(verdict));
             applied.push(Applied { position, at, effect });
         }
@@ -229,21 +230,8 @@ impl Writer {
         Ok((decision, verdict))
     }
 
-    fn save(
-        &mut self,
-        position: Position,
-        decision: Decision,
-        stored: &StoredVerdict,
-    ) -> Result<(), Error> {
-        debug_assert_eq!(position, stored.position);
-        verdict::save(&self.connection, stored)?;
-        match decision.effect {
-            Some(effect) => self.save_effect(&effect),
-            None => Ok(()),
-        }
-    }
-
-    fn save_effect(&mut self, effect: &ledger::Effect) -> Result<(), Error> {
+    fn save_effect(&mut self, effect: Option<&ledger::Effect>) -> Result<(), Error> {
+        let Some(effect) = effect else { return Ok(()) };
         let conversion = &effect.conversion;
         let is_new = conversion.id == self.state.next_conversion;
         if is_new {
@@ -334,7 +322,7 @@ impl Writer {
             return Ok(Err(Failure::not_found("conversion", id)));
         };
         match ledger::change_by_person(&old, to, reason, occasion) {
-            Ok(effect) => self.save_effect(&effect).map(Ok),
+            Ok(effect) => self.save_effect(Some(&effect)).map(Ok),
             Err(failure) => Ok(Err(failure)),
         }
     }
@@ -385,7 +373,8 @@ impl Writer {
         let occasion = Occasion { at, position, evidence: hit.digest() };
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
-        self.save(position, decision, &verdict)
+        verdict::replace(&self.connection, &verdict)?;
+        self.save_effect(decision.effect.as_ref())
     }
 }
 

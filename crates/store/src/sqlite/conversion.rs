@@ -1,7 +1,7 @@
 //! Conversions and their entries: load by key, save with an effect, list.
 
 use super::row::{
-    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, optional_word, word,
+    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, marks, optional_word, word,
 };
 use crate::Error;
 use crate::list::{ConversionFilter, PAGE_ROWS_MAX, Page, StoredEntry};
@@ -13,6 +13,7 @@ use domain::money::Micros;
 use domain::reason::Flags;
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params_from_iter};
+use std::sync::LazyLock;
 
 /// The conversion with that key.
 pub(super) fn by_key(connection: &Connection, key: &Key) -> Result<Option<Conversion>, Error> {
@@ -104,25 +105,32 @@ pub(super) fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> u64) 
     Page { items, next }
 }
 
-pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Error> {
-    let marks = vec!["?"; LABELS].join(", ");
-    let mut statement = connection.prepare_cached(&format!(
+/// How many columns there are beside the labels.
+const OWN: usize = 29;
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "-- conversion::insert
         insert into conversion (id, home, identity, campaign_id, publisher_id, link_id, goal,
             click_id, txn_id, status, raw_status, revenue, payout, paid_revenue, paid_payout,
             currency, sent_amount, sale_amount, conversion_ref, extra, external_id, is_test,
             flags, contract, created_by, created_at, changed_at, sequence, seen, {LABEL_COLUMNS})
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, {marks})"
-    ))?;
+        values ({})",
+        marks(OWN + LABELS)
+    )
+});
+
+pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Error> {
     let (click_id, contract) = (new.click_id.to_bytes(), new.contract.to_string());
     let extra = (!new.values.is_empty())
         .then(|| serde_json::to_string(&new.values).expect("pairs of text are plain data"));
     let external_id = (!new.external_id.is_empty()).then_some(&new.external_id);
     let seen = new.seen.concat();
-    let labels: Vec<Option<&str>> =
-        Label::ALL.into_iter().map(|label| new.labels.get(label)).collect();
-    let mut values: Vec<&dyn ToSql> = vec![
+    let labels = Label::ALL.map(|label| new.labels.get(label));
+    let status = new.status.name();
+    let (sent, sale) = (new.sent_amount.map(|one| one.0), new.sale_amount.map(|one| one.0));
+    let (flags, currency) = (new.flags.bits(), new.currency.as_str());
+    let (created_at, changed_at) = (new.created_at.as_us(), new.changed_at.as_us());
+    let values: [&dyn ToSql; OWN] = [
         &new.id.0,
         &new.key.home.0,
         &new.key.identity,
@@ -132,12 +140,6 @@ pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Er
         &new.goal,
         &click_id,
         &new.txn_id,
-    ];
-    let status = new.status.name();
-    let (sent, sale) = (new.sent_amount.map(|one| one.0), new.sale_amount.map(|one| one.0));
-    let (flags, currency) = (new.flags.bits(), new.currency.as_str());
-    let (created_at, changed_at) = (new.created_at.as_us(), new.changed_at.as_us());
-    let rest: [&dyn ToSql; 20] = [
         &status,
         &new.raw_status,
         &new.revenue.0,
@@ -159,9 +161,8 @@ pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Er
         &new.sequence,
         &seen,
     ];
-    values.extend(rest);
-    values.extend(labels.iter().map(|label| label as &dyn ToSql));
-    statement.execute(values.as_slice())?;
+    let values = values.into_iter().chain(labels.iter().map(|label| label as &dyn ToSql));
+    connection.prepare_cached(&INSERT)?.execute(params_from_iter(values))?;
     Ok(())
 }
 

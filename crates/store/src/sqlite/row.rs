@@ -13,6 +13,11 @@ pub(super) const LABEL_COLUMNS: &str =
 /// How many there are.
 pub(super) const LABELS: usize = Label::ALL.len();
 
+/// `?1, ?2, …`, for rows too wide to name each value twice.
+pub(super) fn marks(count: usize) -> String {
+    (1..=count).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ")
+}
+
 pub(super) fn labels(row: &Row<'_>) -> rusqlite::Result<Labels<'static>> {
     let mut labels = Labels::default();
     for label in Label::ALL {

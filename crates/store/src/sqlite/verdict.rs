@@ -2,7 +2,7 @@
 
 use super::conversion::page;
 use super::row::{
-    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, optional_word, word,
+    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, marks, optional_word, word,
 };
 use crate::Error;
 use crate::list::{PAGE_ROWS_MAX, Page, StoredVerdict, VerdictFilter};
@@ -14,6 +14,7 @@ use domain::ledger::Home;
 use domain::reason::{Flags, Reason, Verdict};
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
+use std::sync::LazyLock;
 
 pub(super) fn find(
     connection: &Connection,
@@ -61,16 +62,41 @@ pub(super) fn list(
     Ok(page(items, limit, |verdict: &StoredVerdict| verdict.position.0))
 }
 
-/// Writes a verdict; one that was parked may be replaced when it is decided again.
-pub(super) fn save(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
-    let marks = vec!["?"; LABELS].join(", ");
-    let mut statement = connection.prepare_cached(&format!(
-        "-- verdict::save
-        insert or replace into verdict (position, home, at, decided_at, verdict, reason,
-            parameter, nearest, detail, flags, contract, click_id, campaign_id, publisher_id,
-            goal, txn_id, original, conversion_id, status, is_test, profile, {LABEL_COLUMNS})
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {marks})"
-    ))?;
+/// How many columns there are beside the labels.
+const OWN: usize = 21;
+/// The columns, in the order in which [`write`] gives their values.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "position, home, at, decided_at, verdict, reason, parameter, nearest, detail, flags, \
+         contract, click_id, campaign_id, publisher_id, goal, txn_id, original, conversion_id, \
+         status, is_test, profile, {LABEL_COLUMNS}"
+    )
+});
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let (columns, marks) = (&*COLUMNS, marks(OWN + LABELS));
+    format!("-- verdict::insert\ninsert into verdict ({columns}) values ({marks})")
+});
+static REPLACE: LazyLock<String> = LazyLock::new(|| {
+    let (columns, marks) = (&*COLUMNS, marks(OWN + LABELS));
+    format!(
+        "-- verdict::replace
+        update verdict set ({columns}) = ({marks}) where position = ?1 and verdict = 'parked'"
+    )
+});
+
+/// Writes what became of a hit.
+pub(super) fn insert(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
+    write(connection, &INSERT, new).map(drop)
+}
+
+/// Writes what became of a hit that was parked.
+pub(super) fn replace(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
+    let written = write(connection, &REPLACE, new)?;
+    debug_assert_eq!(written, 1, "only what is parked is decided again");
+    Ok(())
+}
+
+fn write(connection: &Connection, sql: &str, new: &StoredVerdict) -> Result<usize, Error> {
     let home = new.click_id.map(|id| Home::of(id).0);
     let (at, decided_at) = (new.at.as_us(), new.decided_at.as_us());
     let (verdict, reason) = (new.verdict.name(), new.reason.map(Reason::name));
@@ -81,9 +107,8 @@ pub(super) fn save(connection: &Connection, new: &StoredVerdict) -> Result<(), E
     let conversion_id = new.conversion_id.map(|id| id.0);
     let (status, flags) = (new.status.map(Status::name), new.flags.bits());
     let profile = profile_name(new.profile);
-    let labels: Vec<Option<&str>> =
-        Label::ALL.into_iter().map(|label| new.labels.get(label)).collect();
-    let first: [&dyn ToSql; 21] = [
+    let labels = Label::ALL.map(|label| new.labels.get(label));
+    let values: [&dyn ToSql; OWN] = [
         &new.position.0,
         &home,
         &at,
@@ -106,10 +131,9 @@ pub(super) fn save(connection: &Connection, new: &StoredVerdict) -> Result<(), E
         &new.is_test,
         &profile,
     ];
-    let mut values = first.to_vec();
-    values.extend(labels.iter().map(|label| label as &dyn ToSql));
-    statement.execute(values.as_slice())?;
-    Ok(())
+    let values = values.into_iter().chain(labels.iter().map(|label| label as &dyn ToSql));
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.execute(params_from_iter(values))?)
 }
 
 fn profile_name(profile: Profile) -> &'static str {
