@@ -16,6 +16,8 @@ pub const PAGE_ROWS_MAX: u32 = 1_000;
 /// Some rows, and where the next ones begin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
+    /// They may be fewer than the limit, or none, though there are more: no page looks at more than
+    /// so many rows.
     pub items: Vec<T>,
     /// To be given as the filter's `before`; `None`: these were the last.
     pub next: Option<u64>,
@@ -65,7 +67,7 @@ pub struct VerdictFilter {
     pub from: Option<Timestamp>,
     /// Exclusive.
     pub to: Option<Timestamp>,
-    /// Only rows before this position.
+    /// Only what comes after the row of this position.
     pub before: Option<u64>,
     /// At most [`PAGE_ROWS_MAX`].
     pub limit: u32,
@@ -84,7 +86,7 @@ pub struct ConversionFilter {
     pub from: Option<Timestamp>,
     /// Exclusive.
     pub to: Option<Timestamp>,
-    /// Only rows with an id below this.
+    /// Only what comes after the row of this id.
     pub before: Option<u64>,
     /// At most [`PAGE_ROWS_MAX`].
     pub limit: u32,

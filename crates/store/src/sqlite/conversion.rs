@@ -1,10 +1,9 @@
 //! Conversions and their entries: load by key, save with an effect, list.
 
-use super::row::{
-    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, marks, optional_word, word,
-};
+use super::row::{LABEL_COLUMNS, LABELS, click_id, integer, labels, marks, optional_word, word};
+use super::walk::{self, Walk};
 use crate::Error;
-use crate::list::{ConversionFilter, PAGE_ROWS_MAX, Page, StoredEntry};
+use crate::list::{ConversionFilter, Page, StoredEntry};
 use domain::click::Label;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId};
@@ -63,46 +62,33 @@ pub(super) fn with_entries(
     Ok(Some((conversion, entries)))
 }
 
+/// Walks `conversion_created` from its end; the conversions of a click through its home. One that
+/// was made of a parked hit stands where the hit does, so the order is not that of the ids.
 pub(super) fn list(
-    connection: &Connection,
+    connection: &mut Connection,
     filter: &ConversionFilter,
 ) -> Result<Page<Conversion>, Error> {
-    let mut conditions = Conditions::default();
-    conditions.add("home = ?", filter.click_id.map(|id| Home::of(id).0));
-    conditions.add("click_id = ?", filter.click_id.map(|id| id.to_bytes().to_vec()));
-    conditions.add("txn_id = ?", filter.txn_id.clone());
-    conditions.add("campaign_id = ?", filter.campaign_id.map(|id| i64::from(id.0)));
-    conditions.add("publisher_id = ?", filter.publisher_id.map(|id| i64::from(id.0)));
-    conditions.add("goal = ? collate nocase", filter.goal.clone());
-    conditions.add("status = ?", filter.status.map(|status| status.name().to_owned()));
-    conditions.add("is_test = ?", filter.is_test);
-    conditions.add("created_at >= ?", filter.from.map(Timestamp::as_us));
-    conditions.add("created_at < ?", filter.to.map(Timestamp::as_us));
-    conditions.add("id < ?", filter.before.map(integer));
-    let limit = filter.limit.clamp(1, PAGE_ROWS_MAX);
-    let sql = format!(
-        "-- conversion::list
-        select * from conversion where {} order by id desc limit {}",
-        conditions.sql(),
-        limit + 1
+    let mut walk = Walk::new("conversion", "id", "created_at desc, id desc");
+    walk.within("home = ?", filter.click_id.map(|id| Home::of(id).0));
+    walk.within("created_at >= ?", filter.from.map(Timestamp::as_us));
+    walk.within("created_at < ?", filter.to.map(Timestamp::as_us));
+    walk.within(
+        "created_at <= (select created_at from conversion where id = ?)",
+        filter.before.map(integer),
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows =
-        statement.query_map(params_from_iter(conditions.into_values()), |row| Ok(read(row)))?;
-    let mut items = Vec::new();
-    for row in rows {
-        items.push(row??);
-    }
-    Ok(page(items, limit, |conversion: &Conversion| conversion.id.0))
-}
-
-/// Cuts the one row that was read to see whether there are more.
-pub(super) fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> u64) -> Page<T> {
-    let limit = limit as usize;
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    let next = if has_more { items.last().map(place) } else { None };
-    Page { items, next }
+    walk.within(
+        "(id < ? or created_at < (select created_at from conversion where id = ?))",
+        filter.before.map(integer),
+    );
+    walk.ask("click_id = ?", filter.click_id.map(|id| id.to_bytes().to_vec()));
+    walk.ask("txn_id = ?", filter.txn_id.clone());
+    walk.ask("campaign_id = ?", filter.campaign_id.map(|id| i64::from(id.0)));
+    walk.ask("publisher_id = ?", filter.publisher_id.map(|id| i64::from(id.0)));
+    walk.ask("goal = ? collate nocase", filter.goal.clone());
+    walk.ask("status = ?", filter.status.map(|status| status.name().to_owned()));
+    walk.ask("is_test = ?", filter.is_test);
+    let tx = connection.transaction()?;
+    walk.page(&tx, filter.limit, walk::ROWS_MAX, |id| by_id(&tx, ConversionId(id)))
 }
 
 /// How many columns there are beside the labels.

@@ -19,6 +19,7 @@ mod row;
 mod setup;
 mod verdict;
 mod verify;
+mod walk;
 
 pub use file::saved_position;
 pub use migrate::{MIGRATIONS, SCHEMA};

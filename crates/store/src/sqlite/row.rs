@@ -4,7 +4,6 @@ use crate::Error;
 use domain::click::{Label, Labels};
 use domain::click_id::ClickId;
 use rusqlite::Row;
-use rusqlite::types::Value;
 
 /// The columns of a click's labels, in the order of [`Label::ALL`].
 pub(super) const LABEL_COLUMNS: &str =
@@ -54,31 +53,6 @@ pub(super) fn optional_word<T>(
     match row.get::<_, Option<String>>(column)? {
         None => Ok(None),
         Some(_) => word(row, column, read).map(Some),
-    }
-}
-
-/// `where` conditions from a closed list, with their values: never from input.
-#[derive(Default)]
-pub(super) struct Conditions {
-    sql: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    /// Adds `condition`, whose only `?` stands for `value`, where there is one.
-    pub(super) fn add(&mut self, condition: &str, value: Option<impl Into<Value>>) {
-        if let Some(value) = value {
-            self.values.push(value.into());
-            self.sql.push(condition.replace('?', &format!("?{}", self.values.len())));
-        }
-    }
-
-    pub(super) fn sql(&self) -> String {
-        if self.sql.is_empty() { "true".to_owned() } else { self.sql.join(" and ") }
-    }
-
-    pub(super) fn into_values(self) -> Vec<Value> {
-        self.values
     }
 }
 

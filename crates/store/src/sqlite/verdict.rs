@@ -1,11 +1,9 @@
 //! Verdicts: what became of each hit. One row a hit, written with the effects of its decision.
 
-use super::conversion::page;
-use super::row::{
-    Conditions, LABEL_COLUMNS, LABELS, click_id, integer, labels, marks, optional_word, word,
-};
+use super::row::{LABEL_COLUMNS, LABELS, click_id, integer, labels, marks, optional_word, word};
+use super::walk::{self, Walk};
 use crate::Error;
-use crate::list::{PAGE_ROWS_MAX, Page, StoredVerdict, VerdictFilter};
+use crate::list::{Page, StoredVerdict, VerdictFilter};
 use domain::click::Label;
 use domain::contract::Profile;
 use domain::conversion::Status;
@@ -30,36 +28,32 @@ pub(super) fn find(
         .transpose()
 }
 
+/// Walks the table itself, from its end; the hits of a click through `verdict_home`. Times lead to
+/// positions through `verdict_at`, for both grow together.
 pub(super) fn list(
-    connection: &Connection,
+    connection: &mut Connection,
     filter: &VerdictFilter,
 ) -> Result<Page<StoredVerdict>, Error> {
-    let mut conditions = Conditions::default();
-    conditions.add("home = ?", filter.click_id.map(|id| Home::of(id).0));
-    conditions.add("click_id = ?", filter.click_id.map(|id| id.to_bytes().to_vec()));
-    conditions.add("txn_id = ?", filter.txn_id.clone());
-    conditions.add("campaign_id = ?", filter.campaign_id.map(|id| i64::from(id.0)));
-    conditions.add("conversion_id = ?", filter.conversion_id.map(|id| integer(id.0)));
-    conditions.add("verdict = ?", filter.verdict.map(|verdict| verdict.name().to_owned()));
-    conditions.add("reason = ?", filter.reason.map(|reason| reason.name().to_owned()));
-    conditions.add("at >= ?", filter.from.map(Timestamp::as_us));
-    conditions.add("at < ?", filter.to.map(Timestamp::as_us));
-    conditions.add("position < ?", filter.before.map(integer));
-    let limit = filter.limit.clamp(1, PAGE_ROWS_MAX);
-    let sql = format!(
-        "-- verdict::list
-        select * from verdict where {} order by position desc limit {}",
-        conditions.sql(),
-        limit + 1
+    let mut walk = Walk::new("verdict", "position", "position desc");
+    walk.within("home = ?", filter.click_id.map(|id| Home::of(id).0));
+    walk.within("position < ?", filter.before.map(integer));
+    walk.within(
+        "position >= (select position from verdict where at >= ? order by at, position limit 1)",
+        filter.from.map(Timestamp::as_us),
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows =
-        statement.query_map(params_from_iter(conditions.into_values()), |row| Ok(read(row)))?;
-    let mut items = Vec::new();
-    for row in rows {
-        items.push(row??);
-    }
-    Ok(page(items, limit, |verdict: &StoredVerdict| verdict.position.0))
+    walk.within(
+        "position <= (select position from verdict where at < ? order by at desc, position desc \
+         limit 1)",
+        filter.to.map(Timestamp::as_us),
+    );
+    walk.ask("click_id = ?", filter.click_id.map(|id| id.to_bytes().to_vec()));
+    walk.ask("txn_id = ?", filter.txn_id.clone());
+    walk.ask("campaign_id = ?", filter.campaign_id.map(|id| i64::from(id.0)));
+    walk.ask("conversion_id = ?", filter.conversion_id.map(|id| integer(id.0)));
+    walk.ask("verdict = ?", filter.verdict.map(|verdict| verdict.name().to_owned()));
+    walk.ask("reason = ?", filter.reason.map(|reason| reason.name().to_owned()));
+    let tx = connection.transaction()?;
+    walk.page(&tx, filter.limit, walk::ROWS_MAX, |position| find(&tx, Position(position)))
 }
 
 /// How many columns there are beside the labels.
