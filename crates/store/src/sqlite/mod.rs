@@ -2,9 +2,8 @@
 //! hits in [`Facts`].
 //!
 //! One connection writes, behind a lock that [`Store::apply`] takes, and a checkpoint for a moment;
-//! two threads read.
-//! `synchronous = normal`: a power cut may roll back the last transactions together with the
-//! position, and the journal applies them again.
+//! a few threads read. `synchronous = normal`: a power cut may roll back the last transactions
+//! together with the position, and the journal applies them again.
 
 mod apply;
 mod checkpoint;
@@ -53,7 +52,7 @@ const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
 /// How long a batch waits for the facts to be sealed; then it goes on as long as memory allows.
 const ROOM_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
-/// How many questions are answered at the same time.
+/// How many long questions are answered at the same time.
 const READERS: usize = 2;
 /// How long a connection waits for another's lock.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -73,7 +72,10 @@ pub struct Options {
 pub struct SqliteStore {
     path: PathBuf,
     writer: Arc<Mutex<Writer>>,
+    /// For lists, reports and checks, which may take long.
     readers: Readers,
+    /// For one row by its key, which nobody else's question holds up.
+    finders: Readers,
     checkpoints: Readers,
     facts: Arc<Facts>,
 }
@@ -112,6 +114,7 @@ impl SqliteStore {
         let setup = setup::load(&connection)?;
         let saved = state.position;
         let readers = Readers::start(path, "reader", READERS)?;
+        let finders = Readers::start(path, "finder", 1)?;
         let checkpoints = Readers::start(path, "checkpoint", 1)?;
         let writer = Writer {
             connection,
@@ -124,7 +127,7 @@ impl SqliteStore {
             has_failed: false,
         };
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self { path: path.to_owned(), writer, readers, checkpoints, facts })
+        Ok(Self { path: path.to_owned(), writer, readers, finders, checkpoints, facts })
     }
 
     /// Copies the write-ahead log into the ledger's file, and lets it begin anew when it is long.
@@ -353,7 +356,7 @@ impl Store for SqliteStore {
         &self,
         id: ConversionId,
     ) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error> {
-        self.readers.read(move |connection| conversion::with_entries(connection, id)).await
+        self.finders.read(move |connection| conversion::with_entries(connection, id)).await
     }
 
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error> {
@@ -362,7 +365,7 @@ impl Store for SqliteStore {
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {
-        self.readers.read(move |connection| verdict::find(connection, position)).await
+        self.finders.read(move |connection| verdict::find(connection, position)).await
     }
 
     async fn verdicts(&self, filter: &VerdictFilter) -> Result<Page<StoredVerdict>, Error> {
@@ -376,12 +379,12 @@ impl Store for SqliteStore {
     }
 
     async fn command(&self, position: Position) -> Result<Option<StoredCommand>, Error> {
-        self.readers.read(move |connection| command::find(connection, position)).await
+        self.finders.read(move |connection| command::find(connection, position)).await
     }
 
     async fn command_by_key(&self, actor: &str, key: &str) -> Result<Option<StoredCommand>, Error> {
         let (actor, key) = (actor.to_owned(), key.to_owned());
-        self.readers.read(move |connection| command::by_key(connection, &actor, &key)).await
+        self.finders.read(move |connection| command::by_key(connection, &actor, &key)).await
     }
 
     async fn report(&self, query: &question::Query) -> Result<question::Answer, Error> {
