@@ -393,6 +393,8 @@ impl Store for SqliteStore {
     }
 
     async fn digest(&self) -> Result<[u8; 32], Error> {
+        // Clicks alone move the position without writing it: how batches were cut is no state.
+        self.writer().save_position()?;
         self.readers.read(digest::digest).await
     }
 

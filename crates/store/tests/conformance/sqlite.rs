@@ -107,6 +107,7 @@ async fn a_copy_is_whole() {
 async fn a_batch_that_fails_half_way_leaves_nothing_and_says_why() {
     for raised in ["rollback", "abort"] {
         let mut world = world_with_a_conversion().await;
+        let click = world.click("us").await;
         let (before, setup) =
             (world.store.digest().await.unwrap(), world.store.setup().await.unwrap());
         let fails = format!(
@@ -116,7 +117,6 @@ async fn a_batch_that_fails_half_way_leaves_nothing_and_says_why() {
         tampered(&world, &fails).unwrap();
         let act = Act::CreateAdvertiser { name: "Late".to_owned() };
         let command = Command { actor: "tester".to_owned(), idempotency: None, act };
-        let click = world.click("us").await;
         let batch = [
             world.record(Record::Command(Box::new(command))),
             world.hit_record(click, "click_id={click}"),
