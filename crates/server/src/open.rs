@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use store::Store;
 use store::disk::Disk;
-use store::facts::Facts;
+use store::facts::{self, Facts};
 use store::journal::{self, Ballast, Journal};
 use store::records::JournalRecords;
 use store::sqlite::{self, SqliteStore};
@@ -70,12 +70,21 @@ pub(crate) fn journal(
     let node = config.node();
     let mut options = journal::Options::new(node, domain::record::RULES, keys::random());
     options.skip = if is_restored { journal::RESTORE_SKIP } else { 0 };
+    options.must_reach = reached(&**disk, &config.data);
     options.ballast = Some(ballast);
     let clock = clock.clone();
     let now = Arc::new(move || clock.now().as_us());
     let journal = Journal::open(disk.clone(), &dir, options, now)
         .with_context(|| format!("the journal in {} does not open", dir.display()))?;
     Ok(Arc::new(journal))
+}
+
+/// How far the journal has to go, by what has been made of it. What does not read here is told
+/// when it is opened.
+fn reached(disk: &dyn Disk, data: &Path) -> Position {
+    let applied = sqlite::saved_position(&data.join(LEDGER)).ok().flatten();
+    let sealed = facts::sealed_in(disk, &data.join(FACTS)).ok();
+    applied.max(sealed).unwrap_or(Position(0))
 }
 
 /// Facts and ledger, as far as they fit the journal.
