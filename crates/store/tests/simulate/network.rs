@@ -1,0 +1,456 @@
+//! What happens in a network: everybody's next move is drawn, journaled and, sooner or later,
+//! applied and held against the model.
+
+use crate::machine::{Machine, keyring};
+use crate::model::{Model, Said, WINDOW_DAYS};
+use domain::campaign::Status as CampaignStatus;
+use domain::click::{Click, Label, Labels, Personal};
+use domain::click_id::{ClickId, Minter};
+use domain::command::{Act, Command, Outcome};
+use domain::conversion::Status;
+use domain::hit::Hit;
+use domain::id::{CampaignId, ConversionId, LinkId, NodeId, Position, PublisherId};
+use domain::money::{Currency, Micros};
+use domain::record::{Record, Stamped};
+use domain::report::{Dimension, Query, Sums, Test};
+use domain::time::Timestamp;
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use store::disk::fault::Crash;
+use store::list::ConversionFilter;
+use store::{Applied, Effect, Store};
+
+const BEGIN_US: i64 = 1_780_000_000_000_000;
+const MS: i64 = 1_000;
+const HOUR: i64 = 3_600_000 * MS;
+const DAY: i64 = 24 * HOUR;
+const CAMPAIGN: CampaignId = CampaignId(1);
+const KEY: &str = "campaign-key";
+
+pub(crate) struct Network {
+    machine: Machine,
+    model: Model,
+    random: Random,
+    minter: Minter,
+    /// Every click there is, oldest first.
+    clicks: Vec<ClickId>,
+    /// Every hit there is, and what it says.
+    sent: Vec<Vec<u8>>,
+    said: HashMap<Vec<u8>, Said>,
+    /// What must have come of each hit and command.
+    expected: BTreeMap<Position, String>,
+    /// The next record that is given to the ledger, and to the model.
+    next: Position,
+    modelled: Position,
+    /// The last record that was acknowledged.
+    acknowledged: Position,
+    /// A ledger that a power cut may bring back.
+    older: Option<PathBuf>,
+    steps: usize,
+}
+
+impl Network {
+    pub(crate) async fn new(seed: u64) -> Self {
+        let mut network = Self {
+            machine: Machine::new(BEGIN_US),
+            model: Model::default(),
+            random: Random(seed),
+            minter: Minter::new(NodeId::new(0).unwrap(), 0),
+            clicks: Vec::new(),
+            sent: Vec::new(),
+            said: HashMap::new(),
+            expected: BTreeMap::new(),
+            next: Position(1),
+            modelled: Position(1),
+            acknowledged: Position(0),
+            older: None,
+            steps: 0,
+        };
+        network.set_up().await;
+        network
+    }
+
+    async fn set_up(&mut self) {
+        let campaign = json!({
+            "advertiser_id": 1, "name": "Game", "currency": "USD", "window_days": WINDOW_DAYS,
+            "landing_url": "https://shop.example/?c={click_id}",
+            "goals": [
+                {"key": "install", "default": true, "revenue": "2.50", "payout": "1.75"},
+                {"key": "sale", "revenue": {"from": "postback"}, "payout": "1"},
+            ],
+        });
+        let status = |to| Act::SetCampaignStatus { id: CAMPAIGN, to, key: KEY.to_owned() };
+        let acts = [
+            Act::LoadCatalogue { partners: vec![partner()], key: "global-key".to_owned() },
+            Act::CreateAdvertiser { name: "Acme".to_owned() },
+            Act::CreatePublisher { name: "News".to_owned() },
+            Act::CreateCampaign(Box::new(serde_json::from_value(campaign).unwrap())),
+            status(CampaignStatus::PendingApproval),
+            status(CampaignStatus::Approved),
+            status(CampaignStatus::Active),
+            Act::CreateLink {
+                campaign_id: CAMPAIGN,
+                publisher_id: PublisherId(1),
+                token: "link".to_owned(),
+                landing_url: None,
+                test: false,
+            },
+        ];
+        for act in acts {
+            self.command(act).await;
+        }
+        self.apply(usize::MAX).await;
+    }
+
+    /// One thing happens.
+    pub(crate) async fn step(&mut self) {
+        self.steps += 1;
+        self.pass_time();
+        match self.random.below(100) {
+            0..30 => self.visit().await,
+            30..60 => self.convert().await,
+            60..68 => self.repeat().await,
+            68..72 => self.change_status().await,
+            72..75 => self.pause_or_go_on().await,
+            75..90 => {
+                let records = 1 + self.random.below(40);
+                self.apply(records).await;
+            }
+            90..92 => drop(self.machine.on().facts.seal_all().unwrap()),
+            92..93 => while self.machine.on().facts.merge().unwrap().is_some() {},
+            93..95 => self.older = Some(self.machine.remember_ledger(self.steps)),
+            95..97 => self.lose_power().await,
+            _ => self.compare().await,
+        }
+    }
+
+    /// Everything is applied, and everything is looked at.
+    pub(crate) async fn end(&mut self) {
+        self.compare().await;
+        let store = &self.machine.on().store;
+        assert_eq!(store.verify().await.unwrap(), []);
+        let digest = store.digest().await.unwrap();
+        for cut in [1, 7, 1_000] {
+            assert_eq!(self.machine.replayed(cut).await, digest, "in batches of {cut}");
+        }
+    }
+
+    /// Mostly a little; now and then days, or back.
+    fn pass_time(&mut self) {
+        let us = match self.random.below(40) {
+            0 => DAY * 11,
+            1 => HOUR * 5,
+            2 => -HOUR,
+            3..10 => 0,
+            _ => MS * 700,
+        };
+        self.machine.clock.fetch_add(us, Ordering::Relaxed);
+    }
+
+    async fn journal(&mut self, record: Record<'_>) {
+        let position = self.machine.append(&record).await;
+        assert!(position > self.acknowledged, "no position is given twice");
+        self.acknowledged = position;
+    }
+
+    async fn command(&mut self, act: Act) {
+        let command = Command { actor: "tester".to_owned(), idempotency: None, act };
+        self.journal(Record::Command(Box::new(command))).await;
+    }
+
+    async fn visit(&mut self) {
+        let now_ms = self.machine.clock.load(Ordering::Relaxed) / 1_000;
+        let random = self.random.next();
+        let id = self.minter.next(u64::try_from(now_ms).unwrap(), LinkId(1), random);
+        let mut labels = Labels::default();
+        labels.set(Label::Sub(1), ["us", "de", "in"][self.random.below(3)].to_owned());
+        self.clicks.push(id);
+        let click = Click {
+            id,
+            campaign_id: CAMPAIGN,
+            publisher_id: PublisherId(1),
+            is_live: self.model.is_live,
+            is_test: false,
+            cost: None,
+            external_id: Vec::new().into(),
+            labels,
+            personal: Personal::default(),
+        };
+        self.journal(Record::Click(click)).await;
+    }
+
+    /// A postback, mostly for a click of late, and mostly a sensible one.
+    async fn convert(&mut self) {
+        if self.clicks.is_empty() {
+            return;
+        }
+        let recent = self.random.below(self.clicks.len().min(6));
+        let any = self.random.below(self.clicks.len());
+        let click = match self.random.below(10) {
+            0 => None,
+            1 | 2 => Some(self.clicks[any]),
+            _ => Some(self.clicks[self.clicks.len() - 1 - recent]),
+        };
+        let statuses = ["pending", "approved", "rejected", "reversed", "perhaps"];
+        let said = Said {
+            click,
+            goal: self.random.pick(&["install", "sale", "sale", "nothing"]),
+            txn: self.random.pick(&["a", "b", "{txn}"]),
+            status: self.random.pick(&statuses),
+            revenue: self.random.pick(&["1", "2.5", "1,50"]),
+        };
+        let id =
+            click.map_or("no-id-of-ours".to_owned(), |id| keyring().format(id).as_str().to_owned());
+        let mut target = format!("/postback/{KEY}?click_id={id}");
+        let rest = [
+            ("goal", said.goal),
+            ("txn_id", said.txn),
+            ("status", said.status),
+            ("revenue", said.revenue),
+        ];
+        for (name, value) in rest {
+            if let Some(value) = value {
+                target.extend(["&", name, "=", value]);
+            }
+        }
+        let target = target.into_bytes();
+        self.said.insert(target.clone(), said);
+        self.sent.push(target.clone());
+        self.send(target).await;
+    }
+
+    async fn repeat(&mut self) {
+        if !self.sent.is_empty() {
+            let any = self.random.below(self.sent.len());
+            self.send(self.sent[any].clone()).await;
+        }
+    }
+
+    async fn send(&mut self, target: Vec<u8>) {
+        let salt = [self.random.below(256).to_le_bytes()[0]; 16];
+        let hit = Hit { method: "GET".to_owned(), target, salt, ..Hit::default() };
+        self.journal(Record::Hit(hit)).await;
+    }
+
+    async fn change_status(&mut self) {
+        let id = 1 + self.random.below(self.model.made.len() + 1);
+        let to = [Status::Approved, Status::Rejected, Status::Reversed][self.random.below(3)];
+        let reason = "the order was looked at".to_owned();
+        let id = ConversionId(id as u64);
+        self.command(Act::ChangeConversionStatus { id, to, reason }).await;
+    }
+
+    async fn pause_or_go_on(&mut self) {
+        let to = [CampaignStatus::Paused, CampaignStatus::Active][self.random.below(2)];
+        self.command(Act::SetCampaignStatus { id: CAMPAIGN, to, key: KEY.to_owned() }).await;
+    }
+
+    async fn lose_power(&mut self) {
+        let crash = [Crash::Dropped, Crash::Torn, Crash::Kept][self.random.below(3)];
+        let ledger = if self.random.below(2) == 0 { self.older.take() } else { None };
+        self.machine.crash(self.random.next(), crash, ledger.as_deref());
+        self.next = self.machine.from().await;
+        let end = self.machine.on().journal.next();
+        assert_eq!(end, Position(self.acknowledged.0 + 1), "what was acknowledged is there");
+    }
+
+    /// Gives the ledger up to so many records, and holds what comes of each against the model.
+    async fn apply(&mut self, records: usize) {
+        let journal = self.machine.on().journal.clone();
+        let mut reader = journal.reader(self.next).unwrap();
+        let Some(chunk) = reader.next(records, usize::MAX).unwrap() else { return };
+        let decoded = chunk.iter().map(|(position, header, payload)| {
+            store::records::decode(position, header, payload).unwrap()
+        });
+        let records: Vec<_> = decoded.collect();
+        for record in &records {
+            if record.position >= self.modelled {
+                self.expect(record);
+            }
+        }
+        let now = Timestamp::from_us(self.machine.clock.load(Ordering::Relaxed));
+        let applied = self.machine.on().store.apply(&records, &[], now).await.unwrap();
+        for one in applied {
+            let position = one.position;
+            let expected = &self.expected[&position];
+            assert_eq!(&shown(&one), expected, "record {position}, of {:?}", one.at);
+        }
+        let last = records.last().expect("a chunk has records").position;
+        self.next = Position(last.0 + 1);
+        self.modelled = self.modelled.max(self.next);
+    }
+
+    /// What must come of a record.
+    fn expect(&mut self, record: &Stamped<'_>) {
+        let done = |is_done: bool| if is_done { "done" } else { "failed" }.to_owned();
+        let expected = match &record.record {
+            Record::Click(click) => {
+                let clicked_at = Timestamp::from_ms(i64::try_from(click.id.at_ms()).unwrap());
+                self.model.clicks.insert(click.id, (clicked_at, click.is_live));
+                return;
+            }
+            Record::Hit(hit) => self.model.hit(&self.said[&hit.target], record.at),
+            Record::Command(command) => match &command.act {
+                Act::ChangeConversionStatus { id, to, .. } => {
+                    done(self.model.change(usize::try_from(id.0).unwrap(), *to))
+                }
+                Act::SetCampaignStatus { to, .. } => {
+                    let will_live = *to == CampaignStatus::Active;
+                    let is_known = matches!(to, CampaignStatus::Active | CampaignStatus::Paused);
+                    let is_done = !is_known || will_live != self.model.is_live;
+                    self.model.is_live = will_live;
+                    done(is_done)
+                }
+                _ => done(true),
+            },
+            Record::Tick => return,
+        };
+        self.expected.insert(record.position, expected);
+    }
+
+    /// Applies what waits; then every conversion and every figure is what the model says.
+    async fn compare(&mut self) {
+        while self.next <= self.acknowledged {
+            self.apply(usize::MAX).await;
+        }
+        let store = &self.machine.on().store;
+        let mut filter = ConversionFilter { limit: 1_000, ..ConversionFilter::default() };
+        let mut found = 0;
+        loop {
+            let page = store.conversions(&filter).await.unwrap();
+            for conversion in &page.items {
+                let number = usize::try_from(conversion.id.0).unwrap();
+                let key = self.model.made[number - 1];
+                let expected = &self.model.conversions[&key];
+                let own = (conversion.click_id, &*conversion.goal, conversion.txn_id.as_deref());
+                assert_eq!(own, key);
+                assert_eq!(conversion.status, expected.status, "{key:?}");
+                assert_eq!(conversion.revenue, expected.revenue.unwrap_or_default(), "{key:?}");
+                assert_eq!(conversion.payout, expected.payout, "{key:?}");
+                found += 1;
+            }
+            filter.before = page.next;
+            if filter.before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, self.model.made.len());
+        let whole = self.report(&[]).await;
+        self.compare_sums(&whole);
+        for by in [Dimension::Day, Dimension::Campaign, Dimension::Label(Label::Sub(1))] {
+            assert_eq!(self.report(&[by]).await, whole, "{by:?}: the parts are the whole");
+        }
+    }
+
+    /// A report, added up.
+    async fn report(&self, by: &[Dimension]) -> Sums {
+        let day = |number: i64| Timestamp::from_us(BEGIN_US + (number - 1) * DAY);
+        let query = Query {
+            day_bounds: (0..1_000).map(day).collect(),
+            group_by: by.to_vec(),
+            campaign_id: None,
+            publisher_id: None,
+            test: Test::Without,
+        };
+        let mut whole = Sums::default();
+        for sums in self.machine.on().store.report(&query).await.unwrap().into_values() {
+            whole.clicks += sums.clicks;
+            whole.hits += sums.hits;
+            whole.refused += sums.refused;
+            whole.pending += sums.pending;
+            whole.approved += sums.approved;
+            whole.rejected += sums.rejected;
+            whole.reversed += sums.reversed;
+            for (currency, money) in sums.money {
+                let own = whole.money.entry(currency).or_default();
+                own.revenue = own.revenue.checked_add(money.revenue).unwrap();
+                own.payout = own.payout.checked_add(money.payout).unwrap();
+            }
+        }
+        whole
+    }
+
+    fn compare_sums(&self, sums: &Sums) {
+        let all = || self.model.conversions.values();
+        let count = |status| all().filter(|one| one.status == status).count() as u64;
+        assert_eq!(sums.clicks, self.model.clicks.len() as u64);
+        assert_eq!((sums.hits, sums.refused), (self.model.hits, self.model.refused));
+        assert_eq!(
+            [sums.pending, sums.approved, sums.rejected, sums.reversed],
+            [Status::Pending, Status::Approved, Status::Rejected, Status::Reversed].map(count)
+        );
+        let paid = |amount: fn(&crate::model::Conversion) -> Micros| {
+            let approved = all().filter(|one| one.status == Status::Approved);
+            approved.fold(Micros::default(), |sum, one| sum.checked_add(amount(one)).unwrap())
+        };
+        let usd: Currency = "USD".parse().unwrap();
+        let money = sums.money.get(&usd).copied().unwrap_or_default();
+        assert_eq!(money.revenue, paid(|one| one.revenue.unwrap_or_default()));
+        assert_eq!(money.payout, paid(|one| one.payout));
+    }
+}
+
+fn shown(applied: &Applied) -> String {
+    match &applied.effect {
+        Effect::Decided(verdict) => match verdict.reason {
+            Some(reason) => format!("{} {}", verdict.verdict.name(), reason.name()),
+            None => verdict.verdict.name().to_owned(),
+        },
+        Effect::Commanded { outcome, .. } => match **outcome {
+            Outcome::Done(_) => "done".to_owned(),
+            Outcome::Failed(_) => "failed".to_owned(),
+        },
+        Effect::Kept => "kept".to_owned(),
+    }
+}
+
+fn partner() -> domain::contract::Partner {
+    serde_json::from_value(json!({
+        "name": "counterfoil", "title": "Counterfoil", "kind": "ours", "source": "ours",
+        "source_on": "2026-11-20", "paths": [],
+        "contract": {
+            "parameters": [
+                {"canonical": "click_id", "names": ["click_id"], "required": true},
+                {"canonical": "goal", "names": ["goal"]},
+                {"canonical": "txn_id", "names": ["txn_id"]},
+                {"canonical": "status", "names": ["status"]},
+                {"canonical": "revenue", "names": ["revenue"]},
+            ],
+            "statuses": {
+                "absent": "approved",
+                "values": {
+                    "approved": ["approved"], "pending": ["pending"],
+                    "rejected": ["rejected"], "reversed": ["reversed"],
+                },
+            },
+        },
+    }))
+    .unwrap()
+}
+
+/// A generator named `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    /// One of these, the last more seldom; or none.
+    fn pick(&mut self, values: &[&'static str]) -> Option<&'static str> {
+        match self.below(3 * values.len()) {
+            place if place < values.len() => None,
+            place => values.get(place % values.len()).copied(),
+        }
+    }
+}
