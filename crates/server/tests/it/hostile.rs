@@ -58,9 +58,12 @@ fn sane(reply: &Reply, what: &str) {
     assert!((200..500).contains(&reply.status), "{what}: {} {}", reply.status, reply.text());
 }
 
+/// The server is as well as before, and what it was sent can be looked at.
 #[track_caller]
 fn unharmed(network: &mut Network) {
     assert_eq!(network.client.get("/healthz").status, 200);
+    network.hits("limit=1000");
+    network.hits("journaled=false&limit=1000");
     let log = network.server.log();
     assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
 }
@@ -231,6 +234,10 @@ fn bad_postbacks_are_answered_with_a_receipt() {
         let pairs: Vec<String> = (0..10_000).map(|number| format!("{number}=")).collect();
         sane(&network.client.post_form(path, &pairs.join("&")), "10,000 parameters");
         sane(&network.client.post(path, "\u{e9}/\u{7f};;=", b"\xff\x00"), "an odd content type");
+        for body in [&b"{\"a\":\"\xff\"}"[..], b"{\"\xc3\":1}", b"{\"click_id\":\"\xed\xa0\x80\"}"]
+        {
+            sane(&network.client.post(path, "application/json", body), "JSON that is no text");
+        }
         let huge = "a".repeat(64 * 1024 + 1);
         assert_eq!(network.client.post_form(path, &huge).status, 413, "{path}");
         let long = format!("{path}?click_id={}", "a".repeat(16 * 1024));

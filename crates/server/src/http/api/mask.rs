@@ -82,9 +82,10 @@ impl<'a> Mask<'a> {
         let declared = hit.content_type.as_deref().unwrap_or_default();
         let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_object = hit.body.trim_ascii_start().starts_with(b"{");
-        if is_object && serde_json::from_slice::<IgnoredAny>(&hit.body).is_ok() {
-            let text = str::from_utf8(&hit.body).expect("JSON that reads is UTF-8");
-            return Some(self.json(text));
+        // What is skipped as JSON need not be UTF-8: that is looked at first.
+        let text = str::from_utf8(&hit.body).ok().filter(|_| is_object);
+        if let Some(json) = text.filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok()) {
+            return Some(self.json(json));
         }
         let is_form =
             matches!(essence.as_str(), "" | "text/plain" | "application/x-www-form-urlencoded");
@@ -213,9 +214,9 @@ mod tests {
         Mask::of(&setup(), reference).target(&hit)
     }
 
-    fn body(content_type: Option<&str>, body: &str) -> Option<String> {
+    fn body(content_type: Option<&str>, body: impl AsRef<[u8]>) -> Option<String> {
         let content_type = content_type.map(str::to_owned);
-        let hit = Hit { content_type, body: body.as_bytes().to_vec(), ..Hit::default() };
+        let hit = Hit { content_type, body: body.as_ref().to_vec(), ..Hit::default() };
         Mask::of(&setup(), Some("3.1")).body(&hit)
     }
 
@@ -272,6 +273,8 @@ mod tests {
         let json = Some("application/json");
         assert_eq!(body(json, r#"{"sig":"abc""#).as_deref(), Some("***"));
         assert_eq!(body(json, r#"{"a":"abc""#).as_deref(), Some(r#"{"a":"abc""#));
+        assert_eq!(body(json, b"{\"sig\":\"\xff\"}").as_deref(), Some("***"));
+        assert_eq!(body(json, b"{\"a\":\"\xff\"}").as_deref(), Some("{\"a\":\"\u{fffd}\"}"));
         let xml = Some("application/xml");
         assert_eq!(body(xml, "<Signature>abc</Signature>").as_deref(), Some("***"));
         assert_eq!(body(xml, "<a>1</a>").as_deref(), Some("<a>1</a>"));
