@@ -31,8 +31,6 @@ use tokio::sync::watch;
 
 /// How often it is tried again to open a ledger that did not open.
 const OPEN_EVERY: Duration = Duration::from_secs(5);
-/// How often it looks how far applying has come.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Everything that requests need.
 pub(crate) struct App {
@@ -201,6 +199,8 @@ impl Engine {
             clock: app.clock.clone(),
             handle: app.ingest.clone(),
             progress: app.progress.clone(),
+            receipt: app.keys.receipt.clone(),
+            node: app.node,
             quarantined: Vec::new(),
             from,
         };
@@ -224,16 +224,14 @@ impl Engine {
     /// for the ledger.
     async fn catch_up(&self) -> anyhow::Result<bool> {
         let position = self.app.journal.next();
-        while self.app.progress.position() < position {
-            if *self.ended.borrow() {
-                bail!("the journal could not be applied: the log says why");
+        let mut ended = self.ended.subscribe();
+        tokio::select! {
+            () = self.app.progress.reaches(position) => Ok(true),
+            () = self.app.progress.waits() => Ok(false),
+            _ = ended.wait_for(|ended| *ended) => {
+                bail!("the journal could not be applied: the log says why")
             }
-            if self.app.progress.waits() {
-                return Ok(false);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(true)
     }
 
     /// What every start does: after a restore the skipped ids, and this release's catalogue.
@@ -261,10 +259,15 @@ impl Engine {
         let mut stopped = self.stop.subscribe();
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => {}
-            settled = self.settle() => if let Err(error) = settled {
+            settled = self.settle_once_applied() => if let Err(error) = settled {
                 tracing::error!(error = format!("{error:#}"), "the start could not be finished");
             },
         }
+    }
+
+    async fn settle_once_applied(&self) -> anyhow::Result<()> {
+        self.app.progress.reaches(self.app.journal.next()).await;
+        self.settle().await
     }
 
     /// Tries to open the ledger until it opens.

@@ -5,8 +5,12 @@
 //! goes on.
 
 mod applier;
+mod taking;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use applier::{Applier, Progress, SYSTEM};
+pub(crate) use taking::{CAUSES, Taking};
 
 use domain::click::Click;
 use domain::command::{Command, Outcome};
@@ -14,13 +18,20 @@ use domain::hit::Hit;
 use domain::id::Position;
 use domain::record::{self, Kind, Record};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use store::Effect;
 use store::journal::{AppendError, Journal, Ticket};
 use store::list::StoredVerdict;
 use tokio::sync::oneshot;
 
-/// Nothing was taken in: the sender may repeat.
+/// How long the caller of a command waits for it to be applied.
+const COMMAND_WITHIN: Duration = Duration::from_secs(10);
+/// Above so many askers those who have gone are looked for; then above twice as many as are left.
+const ASKERS_SWEPT: usize = 1_024;
+
+/// Why there is no outcome. But for [`Unavailable::Late`] nothing was taken in: the sender may
+/// repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unavailable {
     /// The disk has no room, or does not write.
@@ -31,6 +42,10 @@ pub(crate) enum Unavailable {
     Stopped,
     /// The ledger is closed: what people set up and ask for has to wait.
     Closed,
+    /// It is longer than a record can be.
+    TooLarge { max: usize },
+    /// It is on disk and will be applied, only not in time for whoever waits.
+    Late,
 }
 
 impl From<AppendError> for Unavailable {
@@ -38,7 +53,8 @@ impl From<AppendError> for Unavailable {
         match error {
             AppendError::Busy => Self::Busy,
             AppendError::Stopped => Self::Stopped,
-            AppendError::Full | AppendError::Io(_) | AppendError::TooLarge { .. } => Self::Disk,
+            AppendError::TooLarge { max } => Self::TooLarge { max },
+            AppendError::Full | AppendError::Io(_) => Self::Disk,
         }
     }
 }
@@ -48,13 +64,30 @@ struct Asker {
     answer: oneshot::Sender<Effect>,
 }
 
-type Askers = Arc<Mutex<VecDeque<Asker>>>;
+/// Who waits for a record to be applied, in the journal's order.
+struct Askers {
+    queue: VecDeque<Asker>,
+    /// How long the queue is when it is next looked through.
+    swept_at: usize,
+}
+
+impl Askers {
+    /// Whoever was refused or has given up goes, so the queue is bounded by those who wait.
+    fn push(&mut self, asker: Asker) {
+        if self.queue.len() >= self.swept_at {
+            self.queue.retain(|asker| !asker.answer.is_closed());
+            self.swept_at = ASKERS_SWEPT.max(2 * self.queue.len());
+        }
+        self.queue.push_back(asker);
+    }
+}
 
 /// The way in for everything that counts and is no click.
 #[derive(Clone)]
 pub(crate) struct Handle {
     journal: Arc<Journal>,
-    askers: Askers,
+    askers: Arc<Mutex<Askers>>,
+    taking: Arc<Taking>,
 }
 
 /// A hit that is on disk.
@@ -69,14 +102,29 @@ impl Received {
         match self.answer.await {
             Ok(Effect::Decided(verdict)) => Ok(*verdict),
             Ok(_) => unreachable!("a hit is decided"),
-            Err(_) => Err(Unavailable::Stopped),
+            Err(_) => Err(Unavailable::Late),
         }
     }
 }
 
 impl Handle {
     pub(crate) fn new(journal: Arc<Journal>) -> Self {
-        Self { journal, askers: Askers::default() }
+        let askers = Askers { queue: VecDeque::new(), swept_at: ASKERS_SWEPT };
+        Self { journal, askers: Arc::new(Mutex::new(askers)), taking: Arc::default() }
+    }
+
+    /// Whether the journal takes what it is given.
+    pub(crate) fn taking(&self) -> &Taking {
+        &self.taking
+    }
+
+    /// Notes what became of a record that was journaled by other ways.
+    pub(crate) fn note<T>(&self, result: Result<T, AppendError>) -> Result<T, AppendError> {
+        match &result {
+            Ok(_) => self.taking.taken(),
+            Err(error) => self.taking.refused(error),
+        }
+        result
     }
 
     /// Journals a hit; it is on disk when this returns.
@@ -89,18 +137,20 @@ impl Handle {
     /// Journals a hit whose decision nobody waits for; it is on disk when this returns.
     pub(crate) async fn keep(&self, hit: &Hit) -> Result<Position, Unavailable> {
         let payload = record::write(&Record::Hit(hit.clone()));
-        let ticket = self.journal.append(Kind::Hit, record::FORMAT, &payload)?;
-        Ok(ticket.wait().await?)
+        let ticket = self.note(self.journal.append(Kind::Hit, record::FORMAT, &payload))?;
+        Ok(self.note(ticket.wait().await)?)
     }
 
-    /// Journals a command and waits until it is applied and its changes are in force.
+    /// Journals a command and waits until it is applied and its changes are in force, or for
+    /// [`COMMAND_WITHIN`].
     pub(crate) async fn command(&self, command: Command) -> Result<Outcome, Unavailable> {
         let payload = record::write(&Record::Command(Box::new(command)));
         let (_, answer) = self.append(Kind::Command, &payload).await?;
-        match answer.await {
-            Ok(Effect::Commanded { outcome, .. }) => Ok(*outcome),
-            Ok(_) => unreachable!("a command has an outcome"),
-            Err(_) => Err(Unavailable::Stopped),
+        match tokio::time::timeout(COMMAND_WITHIN, answer).await {
+            Ok(Ok(Effect::Commanded { outcome, .. })) => Ok(*outcome),
+            Ok(Ok(_)) => unreachable!("a command has an outcome"),
+            // By the next start, where this one is stopping.
+            Ok(Err(_)) | Err(_) => Err(Unavailable::Late),
         }
     }
 
@@ -108,8 +158,8 @@ impl Handle {
     pub(crate) async fn click(&self, click: &Click<'_>) -> Result<Position, Unavailable> {
         let mut payload = Vec::new();
         record::write_click(click, &mut payload);
-        let ticket = self.journal.append(Kind::Click, record::FORMAT, &payload)?;
-        Ok(ticket.wait().await?)
+        let ticket = self.note(self.journal.append(Kind::Click, record::FORMAT, &payload))?;
+        Ok(self.note(ticket.wait().await)?)
     }
 
     async fn append(
@@ -119,12 +169,16 @@ impl Handle {
     ) -> Result<(Position, oneshot::Receiver<Effect>), Unavailable> {
         let (answer, answered) = oneshot::channel();
         let ticket = {
-            let mut askers = self.askers.lock().expect("no panic happens under this lock");
-            let ticket = self.journal.append(kind, record::FORMAT, payload)?;
-            askers.push_back(Asker { ticket: ticket.clone(), answer });
+            let mut askers = self.askers();
+            let ticket = self.note(self.journal.append(kind, record::FORMAT, payload))?;
+            askers.push(Asker { ticket: ticket.clone(), answer });
             ticket
         };
-        let position = ticket.wait().await?;
+        let position = self.note(ticket.wait().await)?;
         Ok((position, answered))
+    }
+
+    fn askers(&self) -> MutexGuard<'_, Askers> {
+        self.askers.lock().expect("no panic happens under this lock")
     }
 }

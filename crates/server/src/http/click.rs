@@ -5,7 +5,6 @@
 //! ever had, so that nothing can be claimed for it.
 
 use super::client;
-use super::figures::count_refused_record;
 use super::head::{self, Head};
 use super::reply::Manner;
 use super::worker::Worker;
@@ -70,10 +69,9 @@ impl Pending {
         manner: Manner<'_>,
         out: &mut Vec<u8>,
     ) {
-        worker.taking.note(result.is_ok());
-        match result {
+        match worker.app.ingest.note(result) {
             Ok(_) => count(worker, self.outcome),
-            Err(error) => lost(worker, &error, manner, out),
+            Err(_) => lost(worker, manner, out),
         }
     }
 }
@@ -89,8 +87,7 @@ fn count(worker: &Worker, outcome: Outcome) {
 
 /// The disk did not take a click. Its id says link and time, so the visitor may go on all the
 /// same: what converts is flagged as without its details.
-fn lost(worker: &Worker, error: &AppendError, manner: Manner<'_>, out: &mut Vec<u8>) {
-    count_refused_record(error);
+fn lost(worker: &Worker, manner: Manner<'_>, out: &mut Vec<u8>) {
     match worker.app.config.when_disk_fails {
         WhenDiskFails::Redirect => worker.figures.clicks.unrecorded.increment(1),
         WhenDiskFails::Refuse => {
@@ -144,7 +141,8 @@ pub(super) fn receive(
         None => Click::Answered,
         Some(Ok(ticket)) => Click::Waiting(Pending { ticket, outcome }),
         Some(Err(error)) => {
-            lost(worker, &error, manner, out);
+            _ = worker.app.ingest.note::<Ticket>(Err(error));
+            lost(worker, manner, out);
             Click::Answered
         }
     }

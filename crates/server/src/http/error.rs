@@ -53,6 +53,17 @@ pub(crate) enum Error {
     /// It was not journaled: 503.
     #[error("not journaled: {0:?}")]
     Unavailable(Unavailable),
+    /// It is on disk, and what came of it is not known yet: 503, but it was received.
+    #[error(
+        "it is on disk and will be applied: look before you send it again, or send it under the \
+         same Idempotency-Key"
+    )]
+    Late,
+    /// What was acknowledged before a question is not applied yet: 503.
+    #[error(
+        "what was acknowledged before is not applied yet: ask again in {RETRY_AFTER_S} seconds"
+    )]
+    Behind,
     #[error(transparent)]
     Store(#[from] store::Error),
     /// Our fault: 500.
@@ -95,9 +106,10 @@ impl Error {
                 FailureKind::Conflict => StatusCode::CONFLICT,
                 FailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
-            Self::Unavailable(_) | Self::Store(store::Error::Unavailable(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Unavailable(_)
+            | Self::Late
+            | Self::Behind
+            | Self::Store(store::Error::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -115,6 +127,7 @@ impl Error {
             Self::HeadTooLarge(_) => "head_too_large",
             Self::NotJson => "not_json",
             Self::Unavailable(_) | Self::Store(store::Error::Unavailable(_)) => "unavailable",
+            Self::Late | Self::Behind => "not_applied_yet",
             Self::Store(store::Error::TooLarge(_)) => "too_large",
             Self::Failed(_) | Self::Store(_) | Self::Internal(_) => "internal_error",
         }
@@ -123,7 +136,9 @@ impl Error {
     /// What may leave.
     fn detail(&self) -> String {
         let status = self.status();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self, Self::Late | Self::Behind) {
+            self.to_string()
+        } else if status == StatusCode::SERVICE_UNAVAILABLE {
             format!("nothing was changed; try again in {RETRY_AFTER_S} seconds")
         } else if status.is_server_error() {
             "it is our fault, and in our log".to_owned()
@@ -149,7 +164,11 @@ impl From<Failure> for Error {
 
 impl From<Unavailable> for Error {
     fn from(unavailable: Unavailable) -> Self {
-        Self::Unavailable(unavailable)
+        match unavailable {
+            Unavailable::Late => Self::Late,
+            Unavailable::TooLarge { max } => Self::BodyTooLarge(max),
+            other => Self::Unavailable(other),
+        }
     }
 }
 
@@ -184,7 +203,7 @@ impl IntoResponse for Error {
         let status = self.status();
         match &self {
             // The journal's state is logged when it changes: a full disk is not filled with that.
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::Late | Self::Behind => {
                 metrics::counter!("counterfoil_requests_unavailable_total").increment(1);
             }
             _ if status.is_server_error() => tracing::error!(error = %self, "a request failed"),
@@ -250,11 +269,20 @@ mod tests {
         assert!(!body.to_string().contains("SECRET"), "{body}");
     }
 
+    #[tokio::test]
+    async fn what_is_on_disk_already_is_not_called_unchanged() {
+        let (status, body) = body(Error::from(Unavailable::Late)).await;
+        assert_eq!((status, body["code"].as_str()), (503, Some("not_applied_yet")));
+        let detail = body["detail"].as_str().unwrap();
+        assert!(detail.contains("on disk") && detail.contains("Idempotency-Key"), "{detail}");
+    }
+
     #[test]
     fn what_may_be_sent_again_says_when() {
         let answer = Error::from(Unavailable::Disk).into_response();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()[RETRY_AFTER], "5");
+        assert_eq!(Error::Behind.into_response().headers()[RETRY_AFTER], "5");
         assert_eq!(Error::Method("GET, POST").into_response().headers()[ALLOW], "GET, POST");
         assert_eq!(Error::Unauthorized.into_response().headers()[WWW_AUTHENTICATE], "Bearer");
     }

@@ -97,7 +97,7 @@ async fn answer(worker: &Worker, surface: Surface, peer: IpAddr, request: Reques
         _ if !is_read => Error::Method("GET, HEAD").into_response(),
         Place::Receipt(receipt) => receipt::show(app, receipt).await.into_response(),
         Place::Alive => health::alive(),
-        Place::Ready => health::ready(app, &worker.taking),
+        Place::Ready => health::ready(app),
     }
 }
 

@@ -11,7 +11,6 @@ use super::receipt;
 use super::ring::Kept;
 use super::worker::Worker;
 use crate::app::App;
-use crate::ingest::Unavailable;
 use crate::keys;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Method};
@@ -35,7 +34,7 @@ pub(super) async fn receive(worker: &Worker, peer: IpAddr, request: Request) -> 
     }
     let since = Instant::now();
     let hit = hit(&worker.app, peer, request);
-    let answer = take(worker, hit).await.unwrap_or_else(IntoResponse::into_response);
+    let answer = take(worker, hit, since).await.unwrap_or_else(IntoResponse::into_response);
     worker.figures.hit_seconds.record(since.elapsed());
     answer
 }
@@ -69,10 +68,10 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     Some(head::text(value.as_bytes(), CONTENT_TYPE_BYTES_MAX).into_owned())
 }
 
-async fn take(worker: &Worker, hit: Hit) -> Result<Response, Error> {
+async fn take(worker: &Worker, hit: Hit, since: Instant) -> Result<Response, Error> {
     let app = &worker.app;
     match judge(app, &hit) {
-        Judged::Ours(profile) => keep(worker, &hit, profile).await,
+        Judged::Ours(profile) => keep(worker, &hit, profile, since).await,
         Judged::Nobodys(verdict) => {
             let Verdict { problem, profile, contract } = *verdict;
             let reason = problem.reason;
@@ -136,22 +135,26 @@ fn profile_by_key(setup: &Setup, hit: &Hit) -> Option<Profile> {
     })
 }
 
-/// Journals a hit, and waits for its verdict as long as its contract wants to hear it and the
-/// sender can be expected to stay.
-async fn keep(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, Error> {
+/// Journals a hit that came at `since`, and waits for its verdict as long as its contract wants to
+/// hear it and the sender can be expected to stay.
+async fn keep(
+    worker: &Worker,
+    hit: &Hit,
+    profile: Profile,
+    since: Instant,
+) -> Result<Response, Error> {
     let app = &worker.app;
     if !app.ledger.is_open() {
         return keep_for_later(worker, hit, profile).await;
     }
-    let received = app.ingest.receive(hit).await;
-    worker.taking.note(!matches!(received, Err(Unavailable::Disk)));
-    let received = received?;
+    let received = app.ingest.receive(hit).await?;
     let position = received.position;
     if profile == Profile::Acknowledge {
         return Ok(answer::acknowledge(app, position));
     }
     let within = Duration::from_millis(app.config.answer_within_ms);
-    let verdict = tokio::time::timeout(within, received.verdict()).await;
+    let until = tokio::time::Instant::from_std(since + within);
+    let verdict = tokio::time::timeout_at(until, received.verdict()).await;
     if let Ok(Ok(verdict)) = verdict {
         return Ok(Answer::decided(app, &verdict).respond(verdict.profile));
     }
@@ -164,9 +167,7 @@ async fn keep(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, 
 /// Journals a hit while there is no ledger to decide by.
 async fn keep_for_later(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, Error> {
     let app = &worker.app;
-    let kept = app.ingest.keep(hit).await;
-    worker.taking.note(!matches!(kept, Err(Unavailable::Disk)));
-    let position = kept?;
+    let position = app.ingest.keep(hit).await?;
     worker.figures.hits_late.increment(1);
     if profile == Profile::Acknowledge {
         return Ok(answer::acknowledge(app, position));

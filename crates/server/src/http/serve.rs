@@ -6,7 +6,6 @@
 
 use super::connection::{self, Surface};
 use super::figures::Figures;
-use super::health::Taking;
 use super::worker::Worker;
 use crate::app::App;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -55,13 +54,12 @@ impl Front {
             threads => threads,
         };
         let router = super::router(app.clone());
-        let taking = Arc::<Taking>::default();
         let mut crew = Vec::with_capacity(threads);
         let mut workers = Vec::with_capacity(threads);
         for number in 0..threads {
             let (inbox, arrivals) = mpsc::unbounded_channel();
             crew.push(Colleague { inbox, open: Arc::default() });
-            let (app, router, taking) = (app.clone(), router.clone(), taking.clone());
+            let (app, router) = (app.clone(), router.clone());
             let rest = Handle::current();
             let runtime = Builder::new_current_thread()
                 .enable_all()
@@ -69,7 +67,7 @@ impl Front {
                 .build()?;
             let worker =
                 std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-                    let work = work(Worker::new(app, router, rest, taking), arrivals);
+                    let work = work(Worker::new(app, router, rest), arrivals);
                     LocalSet::new().block_on(&runtime, work);
                 })?;
             workers.push(worker);

@@ -5,12 +5,12 @@ use crate::clock::Clock;
 use crate::live::Live;
 use anyhow::{Context, bail};
 use domain::command::{Act, Command};
-use domain::id::Position;
+use domain::id::{NodeId, Position};
+use domain::receipt::{Place, ReceiptKey};
 use domain::record::{self, Kind, Record};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use store::journal::{Chunk, Journal};
+use store::journal::{AppendError, Chunk, Journal};
 use store::records::decode;
 use store::{Applied, Effect, Error, Store};
 use tokio::sync::watch;
@@ -26,27 +26,50 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 pub(crate) const SYSTEM: &str = "system";
 
 /// How far applying has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     /// The first position that is not applied.
-    position: AtomicU64,
+    position: watch::Sender<Position>,
     /// The ledger did not take what was last given to it.
-    waits: AtomicBool,
+    waits: watch::Sender<bool>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { position: watch::Sender::new(Position(0)), waits: watch::Sender::new(false) }
+    }
 }
 
 impl Progress {
     pub(crate) fn position(&self) -> Position {
-        Position(self.position.load(Ordering::Acquire))
+        *self.position.borrow()
     }
 
-    /// Whether records wait for a ledger that does not take them.
-    pub(crate) fn waits(&self) -> bool {
-        self.waits.load(Ordering::Acquire)
+    /// Waits until everything before `position` is applied.
+    pub(crate) async fn reaches(&self, position: Position) {
+        let mut seen = self.position.subscribe();
+        let reached = seen.wait_for(|applied| *applied >= position).await;
+        debug_assert!(reached.is_ok(), "its sender is borrowed here");
+    }
+
+    fn advance(&self, position: Position) {
+        self.position.send_if_modified(|applied| {
+            let is_further = position > *applied;
+            *applied = position.max(*applied);
+            is_further
+        });
+    }
+
+    /// Waits until records wait for a ledger that does not take them.
+    pub(crate) async fn waits(&self) {
+        let mut seen = self.waits.subscribe();
+        let waits = seen.wait_for(|waits| *waits).await;
+        debug_assert!(waits.is_ok(), "its sender is borrowed here");
     }
 
     /// Applying goes on from there.
     pub(crate) fn begin(&self, from: Position) {
-        self.position.store(from.0, Ordering::Release);
+        self.advance(from);
     }
 }
 
@@ -58,6 +81,9 @@ pub(crate) struct Applier {
     pub(crate) clock: Arc<Clock>,
     pub(crate) handle: Handle,
     pub(crate) progress: Arc<Progress>,
+    /// What senders' receipts are made with: who mends a decision looks for the hit by its own.
+    pub(crate) receipt: ReceiptKey,
+    pub(crate) node: NodeId,
     pub(crate) quarantined: Vec<Position>,
     /// Where the facts have to hear of clicks and hits again.
     pub(crate) from: Position,
@@ -69,6 +95,7 @@ impl Applier {
         self.find_quarantined()?;
         let mut durable = self.journal.durable();
         let mut reader = self.journal.reader(self.from).context("the journal does not read")?;
+        self.progress.advance(self.from);
         loop {
             let end = *durable.borrow_and_update();
             let next = reader.next(BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
@@ -77,7 +104,7 @@ impl Applier {
                 continue;
             }
             // What was skipped after a restore has no records to be applied.
-            self.progress.position.fetch_max(end.0, Ordering::AcqRel);
+            self.progress.advance(end);
             if *stop.borrow() {
                 return Ok(());
             }
@@ -117,23 +144,25 @@ impl Applier {
             .map(|(position, header, payload)| decode(position, header, payload))
             .collect::<Result<Vec<_>, _>>()?;
         let Some(last) = records.last() else { return Ok(()) };
-        let next = last.position.0 + 1;
+        let next = Position(last.position.0 + 1);
         loop {
             let decided_at = self.clock.now();
             match self.store.apply(&records, &self.quarantined, decided_at).await {
                 Ok(applied) => {
-                    self.progress.waits.store(false, Ordering::Release);
+                    // Nobody sees how far it has come before what was set up until there.
+                    self.put_in_force(&applied);
+                    self.progress.advance(next);
+                    self.progress.waits.send_replace(false);
                     self.answer(applied);
-                    self.progress.position.store(next, Ordering::Release);
                     return Ok(());
                 }
                 Err(Error::Panicked { position, detail }) => {
-                    self.quarantine(position, &detail).await?;
+                    self.quarantine(position, &detail, stop).await?;
                 }
                 Err(error @ Error::Unavailable(_)) => {
                     tracing::error!(%error, "records wait: the ledger cannot be written");
                     metrics::counter!("counterfoil_apply_failures_total").increment(1);
-                    self.progress.waits.store(true, Ordering::Release);
+                    self.progress.waits.send_replace(true);
                     tokio::time::sleep(RETRY_AFTER).await;
                     if *stop.borrow() {
                         bail!("stopped while the ledger could not be written: {error}");
@@ -144,9 +173,15 @@ impl Applier {
         }
     }
 
-    async fn quarantine(&mut self, position: Position, detail: &str) -> anyhow::Result<()> {
+    async fn quarantine(
+        &mut self,
+        position: Position,
+        detail: &str,
+        stop: &watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
         tracing::error!(
             hit.position = position.0,
+            hit.receipt = self.receipt.format(self.node, Place::Journal(position)),
             detail,
             "deciding a record panicked: it is quarantined, and the rest goes on"
         );
@@ -157,24 +192,33 @@ impl Applier {
         let act = Act::Quarantine { position };
         let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act };
         let payload = record::write(&Record::Command(Box::new(command)));
-        let ticket = self
-            .journal
-            .append(Kind::Command, record::FORMAT, &payload)
-            .context("a quarantine cannot be journaled")?;
-        ticket.wait().await.context("a quarantine cannot be journaled")?;
+        while let Err(error) = self.journal_quarantine(&payload).await {
+            if *stop.borrow() || error == AppendError::Stopped {
+                return Err(error).context("a quarantine cannot be journaled");
+            }
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
         self.quarantined.push(position);
         Ok(())
     }
 
+    async fn journal_quarantine(&self, payload: &[u8]) -> Result<Position, AppendError> {
+        let appended = self.journal.append(Kind::Command, record::FORMAT, payload);
+        self.handle.note(self.handle.note(appended)?.wait().await)
+    }
+
     /// Setup changes are in force before anybody hears of them.
-    fn answer(&self, applied: Vec<Applied>) {
-        for one in &applied {
+    fn put_in_force(&self, applied: &[Applied]) {
+        for one in applied {
             if let Effect::Commanded { changes, .. } = &one.effect {
                 self.live.put(one.at, changes);
             }
-            count(one);
         }
-        let mut askers = self.handle.askers.lock().expect("no panic happens under this lock");
+    }
+
+    fn answer(&self, applied: Vec<Applied>) {
+        applied.iter().for_each(count);
+        let askers = &mut self.handle.askers().queue;
         for one in applied {
             while let Some(asker) = askers.front() {
                 // The journal settles a record's ticket before the record can be read.

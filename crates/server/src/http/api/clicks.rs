@@ -58,7 +58,7 @@ pub(super) async fn one(
 ) -> Result<Response, Error> {
     query.none()?;
     let id = app.keys.click.parse(text.trim()).ok_or_else(|| not_found(NOUN, &text))?;
-    caught_up(&app).await;
+    caught_up(&app).await?;
     let found = app.store.click(id).await?.map(|(_, click)| click);
     let filter = ConversionFilter {
         click_id: Some(id),

@@ -134,7 +134,7 @@ pub(super) async fn list(
     query: query::Sent,
 ) -> Result<Response, Error> {
     let filter = filter(&query.read(&[&PAGING[..], FILTERS].concat())?, &app)?;
-    caught_up(&app).await;
+    caught_up(&app).await?;
     let page = app.store.conversions(&filter).await?;
     let next = page.next.map(|next| next.to_string());
     let items = page.items.iter().map(|one| Shown::of(&app.keys.click, one)).collect();
@@ -246,7 +246,7 @@ pub(super) async fn one(
 ) -> Result<Response, Error> {
     query.none()?;
     let id = id.of(NOUN)?;
-    caught_up(&app).await;
+    caught_up(&app).await?;
     whole(&app, id).await
 }
 

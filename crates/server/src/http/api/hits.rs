@@ -180,7 +180,7 @@ pub(super) async fn list(
         }
         let place = place_of(&app, text)
             .ok_or_else(|| Error::parameter("receipt", "it is a receipt that we gave"))?;
-        caught_up(&app).await;
+        caught_up(&app).await?;
         let found = by_place(&app, place).await?;
         return Ok(Json(List::whole(found.into_iter().collect())).into_response());
     }
@@ -191,7 +191,7 @@ pub(super) async fn list(
         }
         return Ok(Json(remembered(&app, &filter)).into_response());
     }
-    caught_up(&app).await;
+    caught_up(&app).await?;
     let page = app.store.verdicts(&filter).await?;
     let next = page.next.map(|next| next.to_string());
     let mut items = Vec::with_capacity(page.items.len());
@@ -209,7 +209,7 @@ pub(super) async fn one(
 ) -> Result<Response, Error> {
     query.none()?;
     let place = place_of(&app, &receipt).ok_or_else(|| not_found(NOUN, &receipt))?;
-    caught_up(&app).await;
+    caught_up(&app).await?;
     let found = by_place(&app, place).await?.ok_or_else(|| not_found(NOUN, &receipt))?;
     Ok(Json(found).into_response())
 }

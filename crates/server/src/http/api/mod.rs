@@ -45,8 +45,6 @@ use std::time::Duration;
 
 /// How long a question waits for what was acknowledged before it to be applied.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
-/// How often it looks.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// All of the API, to be mounted under `/api/v1`.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -169,15 +167,12 @@ fn requested(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Waits until what was on disk when this was called is applied: whoever had something
-/// acknowledged finds it. After [`CAUGHT_UP_WITHIN`] the answer is from what is applied by then.
-async fn caught_up(app: &App) {
+/// acknowledged finds it. A stale answer would look like any other, so there is none after
+/// [`CAUGHT_UP_WITHIN`].
+async fn caught_up(app: &App) -> Result<(), Error> {
     let asked_at = app.journal.next();
-    let caught_up = async {
-        while app.progress.position() < asked_at {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    _ = tokio::time::timeout(CAUGHT_UP_WITHIN, caught_up).await;
+    let reached = tokio::time::timeout(CAUGHT_UP_WITHIN, app.progress.reaches(asked_at)).await;
+    reached.map_err(|_| Error::Behind)
 }
 
 /// Has a command carried out. Its caller is answered from what came of it, whatever it is now,

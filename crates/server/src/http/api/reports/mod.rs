@@ -65,7 +65,7 @@ pub(super) async fn report(
     query: query::Sent,
 ) -> Result<Response, Error> {
     let question = Question::read(&query.read(&KNOWN)?, app.clock.now())?;
-    caught_up(&app).await;
+    caught_up(&app).await?;
     let answer = app.store.report(&question.query).await?;
     let names = Names::of(&answer, &app.live.setup());
     let table = Table::of(&question, answer, &names)?;
