@@ -75,6 +75,11 @@ impl Body {
         self.state == State::Done
     }
 
+    /// How much of it has been received.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The body, once it is done.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes

@@ -3,12 +3,14 @@
 //! A handler that panics costs its own request, and no other.
 
 use super::body::Body;
+use super::buffered::Lease;
 use super::click::{self, Click};
 use super::error::Error;
 use super::head::{self, Framing, Head, Read, Request};
 use super::reply::{Ending, LAST_CHUNK, Manner, push_chunk};
 use super::socket::{Filled, Socket};
 use super::worker::Worker;
+use crate::ingest::Unavailable;
 use axum::body::HttpBody;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{Method, StatusCode};
@@ -107,7 +109,10 @@ impl Connection {
                     self.worker.figures.click_seconds.record(since.elapsed());
                 }
                 Step::Request { request, framing, expects_continue } => {
-                    match self.with_body(request, framing, expects_continue).await? {
+                    // Given back when the request is answered.
+                    let mut lease = self.worker.buffered.lease();
+                    let received = self.with_body(request, framing, expects_continue, &mut lease);
+                    match received.await? {
                         Ok(request) => self.answer(request).await?,
                         Err(error) => return self.refuse(error).await,
                     }
@@ -170,6 +175,7 @@ impl Connection {
                 Ok(None)
             }
             Filled::More => Ok(None),
+            Filled::NoRoom => Ok(Some(Unavailable::Busy.into())),
             Filled::TooLate if !is_idle => {
                 self.worker.figures.connections_slow.increment(1);
                 Ok(Some(Error::Slow))
@@ -199,8 +205,16 @@ impl Connection {
         mut request: Request,
         framing: Framing,
         expects_continue: bool,
+        lease: &mut Lease,
     ) -> io::Result<Result<Request, Error>> {
-        let mut body = match Body::new(framing, super::body_bytes_max(request.path())) {
+        if framing == Framing::Empty {
+            return Ok(Ok(request));
+        }
+        let bytes_max = match self.surface {
+            Surface::Public => super::body_bytes_max(&self.worker.app, &request),
+            Surface::Metrics => Ok(0),
+        };
+        let mut body = match bytes_max.and_then(|bytes_max| Body::new(framing, bytes_max)) {
             Ok(body) => body,
             Err(error) => return Ok(Err(error)),
         };
@@ -214,12 +228,16 @@ impl Connection {
                 Ok(taken) => self.socket.consume(taken),
                 Err(error) => return Ok(Err(error)),
             }
+            if let Err(error) = lease.resize(body.len()) {
+                return Ok(Err(error));
+            }
             if body.is_done() {
                 break;
             }
             match self.socket.fill(until, false).await? {
                 Filled::More => {}
                 Filled::Closed => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Filled::NoRoom => return Ok(Err(Unavailable::Busy.into())),
                 Filled::TooLate => {
                     self.worker.figures.connections_slow.increment(1);
                     return Ok(Err(Error::Slow));

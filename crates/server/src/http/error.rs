@@ -33,7 +33,7 @@ pub(crate) enum Error {
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String },
     /// 408.
-    #[error("the body did not arrive in time")]
+    #[error("the request did not arrive in time")]
     Slow,
     /// 413; it names the limit in bytes.
     #[error("a body has at most {0} bytes")]
@@ -121,7 +121,7 @@ impl Error {
             Self::Unauthorized => "unauthorized",
             Self::NotFound(_) => "not_found",
             Self::Method(_) => "method_not_allowed",
-            Self::Slow => "body_too_slow",
+            Self::Slow => "request_too_slow",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::TargetTooLong(_) => "target_too_long",
             Self::HeadTooLarge(_) => "head_too_large",

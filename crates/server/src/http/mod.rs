@@ -6,6 +6,7 @@
 mod answer;
 pub(crate) mod api;
 mod body;
+mod buffered;
 mod click;
 mod client;
 mod connection;
@@ -42,7 +43,7 @@ use tower::ServiceExt;
 use worker::Worker;
 
 /// The longest a body of an API request may be, in bytes.
-const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+const API_BODY_BYTES_MAX: usize = 256 * 1024;
 /// Everything that people and their programs set up and ask for.
 const API: &str = "/api/v1";
 
@@ -66,7 +67,7 @@ fn place<'p>(app: &App, path: &'p [u8]) -> Place<'p> {
     match text {
         "/healthz" => Place::Alive,
         "/readyz" => Place::Ready,
-        _ if text.strip_prefix(API).is_some_and(|rest| rest.starts_with('/')) => Place::Api,
+        _ if is_api(path) => Place::Api,
         _ => match text.strip_prefix("/receipts/") {
             Some(receipt) => Place::Receipt(receipt),
             None if ledger::route(&app.live.setup(), path) != Route::Elsewhere => Place::Postback,
@@ -75,9 +76,18 @@ fn place<'p>(app: &App, path: &'p [u8]) -> Place<'p> {
     }
 }
 
-/// The longest a body sent to that path may be.
-fn body_bytes_max(path: &[u8]) -> usize {
-    if path.starts_with(API.as_bytes()) { API_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
+fn is_api(path: &[u8]) -> bool {
+    path.strip_prefix(API.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+/// The longest a body may be that comes with that head. Where the API's key is missing nothing is
+/// read: a stranger is told nothing else and takes no memory.
+fn body_bytes_max(app: &App, request: &Request) -> Result<usize, Error> {
+    if !is_api(request.path()) {
+        return Ok(BODY_BYTES_MAX);
+    }
+    api::auth::check(app, &request.headers)?;
+    Ok(API_BODY_BYTES_MAX)
 }
 
 /// Answers whatever is no click.
@@ -109,6 +119,11 @@ fn router(app: Arc<App>) -> Router {
 }
 
 async fn api(worker: &Worker, request: Request) -> Response {
+    if is_api(request.path())
+        && let Err(error) = api::auth::check(&worker.app, &request.headers)
+    {
+        return error.into_response();
+    }
     let Ok(uri) = Uri::try_from(&*request.target) else {
         return Error::request("the target is no URL").into_response();
     };

@@ -4,6 +4,7 @@
 //! nothing with another thread but the journal's queue. What is over the limit is refused when it
 //! is accepted, so what has been accepted is answered.
 
+use super::buffered::Buffered;
 use super::connection::{self, Surface};
 use super::figures::Figures;
 use super::worker::Worker;
@@ -54,12 +55,13 @@ impl Front {
             threads => threads,
         };
         let router = super::router(app.clone());
+        let buffered = Arc::<Buffered>::default();
         let mut crew = Vec::with_capacity(threads);
         let mut workers = Vec::with_capacity(threads);
         for number in 0..threads {
             let (inbox, arrivals) = mpsc::unbounded_channel();
             crew.push(Colleague { inbox, open: Arc::default() });
-            let (app, router) = (app.clone(), router.clone());
+            let (app, router, buffered) = (app.clone(), router.clone(), buffered.clone());
             let rest = Handle::current();
             let runtime = Builder::new_current_thread()
                 .enable_all()
@@ -67,7 +69,7 @@ impl Front {
                 .build()?;
             let worker =
                 std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-                    let work = work(Worker::new(app, router, rest), arrivals);
+                    let work = work(Worker::new(app, router, rest, buffered), arrivals);
                     LocalSet::new().block_on(&runtime, work);
                 })?;
             workers.push(worker);

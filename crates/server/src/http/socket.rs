@@ -1,5 +1,6 @@
 //! A client's socket, and every wait for it: each has an end.
 
+use super::buffered::Lease;
 use super::head::HEAD_BYTES_MAX;
 use super::worker::{Watch, Worker};
 use std::future::poll_fn;
@@ -27,6 +28,8 @@ pub(super) struct Socket {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// For what `bytes` has grown beyond [`READ_BYTES`].
+    lease: Lease,
 }
 
 /// How a wait for more bytes ended.
@@ -36,12 +39,15 @@ pub(super) enum Filled {
     /// The client will send nothing more.
     Closed,
     TooLate,
+    /// There is no memory for them, with all that other connections hold.
+    NoRoom,
 }
 
 impl Socket {
     pub(super) fn new(worker: Rc<Worker>, stream: TcpStream) -> Self {
         let (number, watch) = worker.watch();
-        Self { stream, worker, number, watch, bytes: Vec::new(), start: 0, end: 0 }
+        let lease = worker.buffered.lease();
+        Self { stream, worker, number, watch, bytes: Vec::new(), start: 0, end: 0, lease }
     }
 
     pub(super) fn unread(&self) -> &[u8] {
@@ -62,7 +68,9 @@ impl Socket {
         if is_idle && self.worker.is_stopping() {
             return Ok(Filled::TooLate);
         }
-        self.make_room();
+        if !self.make_room() {
+            return Ok(Filled::NoRoom);
+        }
         self.watch.begin(until, is_idle);
         let Self { stream, watch, bytes, end, .. } = self;
         let filled = poll_fn(|cx| {
@@ -80,19 +88,26 @@ impl Socket {
         filled
     }
 
-    /// There is room behind what is unread as long as that is not longer than a head may be.
-    fn make_room(&mut self) {
-        if self.end < self.bytes.len() {
-            return;
+    /// Whether there is room behind what is unread, as there is as long as that is not longer than
+    /// a head may be. What a long head needed is given back when all of it is used.
+    fn make_room(&mut self) -> bool {
+        if self.end == 0 && self.bytes.len() > READ_BYTES {
+            self.bytes = Vec::new();
         }
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        } else {
+        if self.end == self.bytes.len() {
+            if self.start > 0 {
+                self.bytes.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, self.end - self.start);
+                return true;
+            }
             let bytes = (self.bytes.len() * 2).clamp(READ_BYTES, HEAD_BYTES_MAX + READ_BYTES);
             assert!(bytes > self.end, "a head that long has been refused");
+            if self.lease.resize(bytes - READ_BYTES).is_err() {
+                return false;
+            }
             self.bytes.resize(bytes, 0);
         }
+        true
     }
 
     /// Sends all of `out`, and empties it.

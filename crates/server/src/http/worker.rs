@@ -1,5 +1,6 @@
 //! What one worker thread keeps for its connections. None of it is shared, so none of it locks.
 
+use super::buffered::Buffered;
 use super::figures::Figures;
 use super::waiting::Waiting;
 use crate::app::App;
@@ -26,6 +27,8 @@ pub(super) struct Worker {
     pub(super) router: axum::Router,
     /// Where it runs: a long list must not hold up the clicks of this thread.
     pub(super) rest: Handle,
+    /// Shared by all workers.
+    pub(super) buffered: Arc<Buffered>,
     /// For the record that is being written.
     pub(super) record: RefCell<Vec<u8>>,
     random: Cell<u64>,
@@ -38,13 +41,19 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(app: Arc<App>, router: axum::Router, rest: Handle) -> Self {
+    pub(super) fn new(
+        app: Arc<App>,
+        router: axum::Router,
+        rest: Handle,
+        buffered: Arc<Buffered>,
+    ) -> Self {
         let worker = Self {
             app,
             figures: Figures::new(),
             waiting: Rc::default(),
             router,
             rest,
+            buffered,
             record: RefCell::default(),
             random: Cell::new(u64::from_le_bytes(keys::random())),
             tick: Cell::new(0),

@@ -1,27 +1,23 @@
 //! Who may use the API: whoever has the admin key.
 //!
-//! It is checked before anything else, for paths that do not exist too, so a stranger learns
-//! nothing of what there is.
+//! It is checked before anything else, the body included, and for paths that do not exist too, so
+//! a stranger learns nothing of what there is.
 
 use crate::app::App;
 use crate::http::Error;
-use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use std::sync::Arc;
 
 /// Who commands are noted as having come from.
 pub(super) const ACTOR: &str = "admin";
 
 const SCHEME: &str = "Bearer";
 
-/// Lets a request through that carries the admin key; 401 otherwise.
-pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match bearer(request.headers()) {
-        Some(key) if app.keys.is_admin(key) => next.run(request).await,
-        _ => Error::Unauthorized.into_response(),
+/// Lets requests in that carry the admin key.
+pub(in crate::http) fn check(app: &App, headers: &HeaderMap) -> Result<(), Error> {
+    match bearer(headers) {
+        Some(key) if app.keys.is_admin(key) => Ok(()),
+        _ => Err(Error::Unauthorized),
     }
 }
 

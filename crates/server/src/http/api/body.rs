@@ -9,15 +9,12 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use domain::command::Idempotency;
 use domain::macros::nearest;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::de::{DeserializeOwned, Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-
-/// The largest body of an API call, in bytes.
-pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// A request that changes something.
 pub(super) struct Sent {
@@ -31,13 +28,9 @@ impl FromRequest<Arc<App>> for Sent {
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
-        let bytes = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Err(Error::BodyTooLarge(BODY_BYTES_MAX));
-            }
-            Err(_) => return Err(Error::request("the body broke off")),
-        };
+        // The connection has bounded it, and has received all of it.
+        let collected = body.collect().await;
+        let bytes = collected.map_err(|_| Error::request("the body broke off"))?.to_bytes();
         let idempotency =
             idempotency::read(&parts.method, parts.uri.path(), &parts.headers, &bytes)?;
         Ok(Self { bytes, idempotency })

@@ -4,7 +4,7 @@
 //! is a command: it is journaled and judged where commands are applied, not here.
 
 mod advertisers;
-mod auth;
+pub(super) mod auth;
 mod body;
 mod campaigns;
 mod clicks;
@@ -33,7 +33,6 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use body::Sent;
@@ -46,13 +45,11 @@ use std::time::Duration;
 /// How long a question waits for what was acknowledged before it to be applied.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
 
-/// All of the API, to be mounted under `/api/v1`.
+/// All of the API, to be mounted under `/api/v1`, for requests that [`auth::check`] has let in.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let check = from_fn_with_state(Arc::clone(&app), auth::check);
     setup_routes()
         .merge(ledger_routes())
         .fallback(async || Error::NotFound("such path in the API".to_owned()))
-        .layer(check)
         .with_state(app)
 }
 

@@ -8,6 +8,7 @@ use crate::config::WhenDiskFails;
 use domain::click::Label;
 use domain::command::CampaignChanges;
 use domain::record::Record;
+use std::sync::Arc;
 use store::journal::AppendError;
 
 /// The click id in a location of the rig's campaign.
@@ -139,7 +140,7 @@ fn a_click_that_the_disk_does_not_take_is_answered_as_configured() {
     {
         let rig = Rig::start(|config| config.when_disk_fails = when_disk_fails);
         let handle = rig.runtime.handle().clone();
-        let worker = Worker::new(rig.app.clone(), axum::Router::new(), handle);
+        let worker = Worker::new(rig.app.clone(), axum::Router::new(), handle, Arc::default());
         let manner = Manner { date: "D", keeps_alive: true, is_http_1_0: false };
         let (pending, mut out) = made(&worker, manner);
         pending.settle(&worker, Err(AppendError::Full), manner, &mut out);

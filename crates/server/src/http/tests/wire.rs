@@ -82,7 +82,7 @@ fn what_does_not_read_is_refused_and_closed() {
             400,
         ),
         (b"POST /postback HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
-        (b"POST /api/v1/links HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n", 413),
+        (b"POST /postback HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n", 413),
         (b"GET /%zz/\xff?%00 HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         (b"GET /%zz/%ff?%00 HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
     ];
@@ -97,6 +97,27 @@ fn what_does_not_read_is_refused_and_closed() {
     let mut stream = rig.connect();
     _ = stream.write_all(&large);
     assert_eq!(Reply::read(stream).status(), 414);
+}
+
+#[test]
+fn a_stranger_to_the_api_is_told_so_before_anything_else() {
+    let rig =
+        Rig::start(|config| config.admin_key = Some(serde_json::from_str("\"k3y\"").unwrap()));
+    let head = "POST /api/v1/links HTTP/1.1\r\nExpect: 100-continue\r\n";
+    let with_key = format!("{head}Authorization: Bearer k3y\r\n");
+    for (request, statuses) in [
+        (format!("{head}Content-Length: 9999999999\r\n\r\n"), vec![401]),
+        (format!("{head}Content-Length: 10\r\n\r\n"), vec![401]),
+        (format!("{head}Transfer-Encoding: chunked\r\n\r\n"), vec![401]),
+        (format!("GET /api/v1/\u{ff} HTTP/1.1\r\n{CLOSE}"), vec![401]),
+        (format!("GET /api/v1 HTTP/1.1\r\n{CLOSE}"), vec![401]),
+        (format!("{with_key}Content-Length: 262145\r\n\r\n"), vec![413]),
+        (format!("{with_key}Content-Length: 2\r\n{CLOSE}{{}}"), vec![400]),
+        // A path of its own, whatever it begins with.
+        (format!("POST /api/v1x HTTP/1.1\r\nContent-Length: 65537\r\n{CLOSE}"), vec![413]),
+    ] {
+        assert_eq!(rig.ask(&request).statuses(), statuses, "{request}");
+    }
 }
 
 #[test]
