@@ -7,7 +7,9 @@ use anyhow::{Context, bail};
 use domain::contract::Network;
 use domain::id::NodeId;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -130,25 +132,23 @@ impl Config {
     /// are no key are answered as warnings.
     pub(crate) fn load(
         file: Option<&Path>,
-        env: impl Iterator<Item = (String, String)>,
+        env: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<(Self, Vec<String>)> {
-        let text = match file {
-            Some(file) => std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?,
-            None => std::fs::read_to_string(FILE).unwrap_or_default(),
-        };
-        let mut table: toml::Table = text.parse().context("the configuration is not TOML")?;
+        let mut table = read(file)?;
         let mut warnings = Vec::new();
         for (name, value) in env {
+            // Of what others have put there nothing need be text.
+            let Some(name) = name.to_str() else { continue };
             let Some(key) = name.strip_prefix(PREFIX) else { continue };
+            let Some(value) = value.to_str() else { bail!("{name} is not UTF-8") };
             let key = key.to_ascii_lowercase();
             let (key, value) = match key.strip_suffix("_file") {
                 Some(secret) if secret == "admin_key" => {
-                    let value = std::fs::read_to_string(&value)
+                    let value = std::fs::read_to_string(value)
                         .with_context(|| format!("{name}: cannot read {value}"))?;
                     (secret.to_owned(), toml::Value::String(value.trim().to_owned()))
                 }
-                _ => (key.clone(), parse(&key, &value)),
+                _ => (key.clone(), parse(&key, value)),
             };
             if is_key(&key) {
                 table.insert(key, value);
@@ -156,7 +156,8 @@ impl Config {
                 warnings.push(format!("{name} is no setting of this release"));
             }
         }
-        let config = Self::deserialize(table).context("the configuration does not read")?;
+        let config = Self::deserialize(table)
+            .with_context(|| format!("the settings do not read: {}", name_of(file)))?;
         config.check()?;
         Ok((config, warnings))
     }
@@ -204,6 +205,19 @@ impl Config {
     }
 }
 
+/// The file that is named, or the one there may be.
+fn read(file: Option<&Path>) -> anyhow::Result<toml::Table> {
+    let text = match std::fs::read_to_string(file.unwrap_or(Path::new(FILE))) {
+        Err(error) if error.kind() == ErrorKind::NotFound && file.is_none() => String::new(),
+        text => text.with_context(|| format!("cannot read {}", name_of(file)))?,
+    };
+    text.parse().with_context(|| format!("{} is not TOML", name_of(file)))
+}
+
+fn name_of(file: Option<&Path>) -> String {
+    file.unwrap_or(Path::new(FILE)).display().to_string()
+}
+
 fn is_key(key: &str) -> bool {
     let defaults = toml::Table::try_from(Config::default()).expect("defaults are TOML");
     // What is none by default does not stand in the table.
@@ -226,8 +240,38 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("c.toml");
         std::fs::write(&file, toml)?;
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let env = env.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Config::load(Some(&file), env)
+    }
+
+    #[test]
+    fn what_others_have_put_into_the_environment_need_not_be_text() {
+        let odd = || std::os::unix::ffi::OsStringExt::from_vec(b"\xff".to_vec());
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.toml");
+        std::fs::write(&file, "").unwrap();
+        let load = |name: OsString, value: OsString| {
+            Config::load(Some(&file), std::iter::once((name, value)))
+        };
+        assert!(load(odd(), "x".into()).is_ok());
+        assert!(load("PATH".into(), odd()).is_ok());
+        let error = load("COUNTERFOIL_LISTEN".into(), odd()).unwrap_err();
+        assert_eq!(error.to_string(), "COUNTERFOIL_LISTEN is not UTF-8");
+    }
+
+    #[test]
+    fn an_error_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.toml");
+        for text in [None, Some("= 1"), Some("listem = 1")] {
+            if let Some(text) = text {
+                std::fs::write(&file, text).unwrap();
+            }
+            let error = Config::load(Some(&file), std::iter::empty()).unwrap_err();
+            assert!(format!("{error:#}").contains(&*file.to_string_lossy()), "{error:#}");
+        }
+        // It is there, and it is no file.
+        assert!(Config::load(Some(dir.path()), std::iter::empty()).is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod keys;
 mod ledger;
 mod live;
 mod open;
+mod open_files;
 mod serve;
 mod snapshot;
 mod verify;
@@ -64,7 +65,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let (config, warnings) = Config::load(cli.config.as_deref(), std::env::vars())?;
+    open_files::raise();
+    let (config, warnings) = Config::load(cli.config.as_deref(), std::env::vars_os())?;
     for warning in warnings {
         eprintln!("warning: {warning}");
     }

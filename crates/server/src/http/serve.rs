@@ -9,6 +9,7 @@ use super::connection::{self, Surface};
 use super::figures::Figures;
 use super::worker::Worker;
 use crate::app::App;
+use crate::open_files;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -40,48 +41,22 @@ pub(crate) struct Front {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: SocketAddr,
     stop: watch::Sender<bool>,
-    workers: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Front {
     /// Listens on the configured addresses. To be called within a runtime, on which everything
     /// runs that is neither click nor postback.
     pub(crate) fn start(app: &Arc<App>) -> io::Result<Self> {
-        let public = listen(app.config.listen)?;
-        let metrics = listen(app.config.metrics_listen)?;
-        let (address, metrics_address) = (public.local_addr()?, metrics.local_addr()?);
-        let threads = match app.config.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
-        let router = super::router(app.clone());
-        let buffered = Arc::<Buffered>::default();
-        let mut crew = Vec::with_capacity(threads);
-        let mut workers = Vec::with_capacity(threads);
-        for number in 0..threads {
-            let (inbox, arrivals) = mpsc::unbounded_channel();
-            crew.push(Colleague { inbox, open: Arc::default() });
-            let (app, router, buffered) = (app.clone(), router.clone(), buffered.clone());
-            let rest = Handle::current();
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .event_interval(EVENT_INTERVAL)
-                .build()?;
-            let worker =
-                std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-                    let work = work(Worker::new(app, router, rest, buffered), arrivals);
-                    LocalSet::new().block_on(&runtime, work);
-                })?;
-            workers.push(worker);
-        }
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(upkeep(app.metrics.clone(), stopped.clone()));
+        let (crew, mut threads) = hire(app)?;
         let acceptor = Acceptor {
             crew,
             public: Gate {
                 surface: Surface::Public,
                 open: Arc::default(),
-                max: app.config.connections_max,
+                max: open_files::connections_max(app.config.connections_max),
             },
             metrics: Gate {
                 surface: Surface::Metrics,
@@ -90,19 +65,74 @@ impl Front {
             },
             figures: Figures::new(),
         };
-        tokio::spawn(acceptor.run(public, metrics, stopped));
-        Ok(Self { address, metrics_address, stop, workers })
+        // On a thread of its own: a long list that the API reads must not keep visitors out.
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (public, metrics) = {
+            let _entered = runtime.enter();
+            (listen(app.config.listen)?, listen(app.config.metrics_listen)?)
+        };
+        let (address, metrics_address) = (public.local_addr()?, metrics.local_addr()?);
+        threads.push(essential("accept", move || {
+            runtime.block_on(acceptor.run(public, metrics, stopped));
+        })?);
+        Ok(Self { address, metrics_address, stop, threads })
     }
 
     /// Accepts nothing more, lets what is being answered finish, and closes the rest.
     pub(crate) async fn stop(self) {
         _ = self.stop.send(true);
-        let workers = self.workers;
+        let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
-            workers.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+            for thread in threads {
+                _ = thread.join();
+            }
         });
-        if !matches!(joined.await, Ok(0)) {
-            tracing::error!("a worker thread has panicked");
+        _ = joined.await;
+    }
+}
+
+/// The threads that answer requests.
+fn hire(app: &Arc<App>) -> io::Result<(Vec<Colleague>, Vec<JoinHandle<()>>)> {
+    let count = match app.config.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let router = super::router(app.clone());
+    let buffered = Arc::<Buffered>::default();
+    let mut crew = Vec::with_capacity(count);
+    let mut threads = Vec::with_capacity(count + 1);
+    for number in 0..count {
+        let (inbox, arrivals) = mpsc::unbounded_channel();
+        crew.push(Colleague { inbox, open: Arc::default() });
+        let (app, router, buffered) = (app.clone(), router.clone(), buffered.clone());
+        let rest = Handle::current();
+        let runtime =
+            Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build()?;
+        threads.push(essential(&format!("http-{number}"), move || {
+            let work = work(Worker::new(app, router, rest, buffered), arrivals);
+            LocalSet::new().block_on(&runtime, work);
+        })?);
+    }
+    Ok((crew, threads))
+}
+
+/// A thread without which requests would hang that have been accepted.
+fn essential(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _ends = EndsWithPanic;
+        run();
+    })
+}
+
+/// Ends the process when what it is held by panics: nobody else would do its work, and whoever
+/// watches over the process starts it again.
+struct EndsWithPanic;
+
+impl Drop for EndsWithPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("what all requests need has panicked: the process ends");
+            std::process::abort();
         }
     }
 }
@@ -206,7 +236,7 @@ impl Acceptor {
             .expect("there is one thread at least");
         let places = [Place::take(&gate.open), Place::take(&colleague.open)];
         let arrival = Arrival { stream, peer: peer.ip(), surface: gate.surface, _places: places };
-        // A worker that panicked takes no more; its thread is missed when the server stops.
+        // A worker lives as long as this does: its panic ends the process.
         _ = colleague.inbox.send(arrival);
     }
 }
@@ -215,14 +245,20 @@ impl Acceptor {
 async fn work(worker: Worker, mut arrivals: mpsc::UnboundedReceiver<Arrival>) {
     let worker = Rc::new(worker);
     let settled = worker.app.journal.settled();
-    spawn_local(worker.waiting.clone().run(settled));
-    spawn_local(worker.clone().sweep());
+    spawn_local(holding_on(worker.waiting.clone().run(settled)));
+    spawn_local(holding_on(worker.clone().sweep()));
     while let Some(arrival) = arrivals.recv().await {
         spawn_local(welcome(worker.clone(), arrival));
     }
     if tokio::time::timeout(STOP_WITHIN, worker.stop()).await.is_err() {
         tracing::warn!("connections were closed before their requests were answered");
     }
+}
+
+/// A task whose panic ends the process.
+async fn holding_on(work: impl Future<Output = ()>) {
+    let _ends = EndsWithPanic;
+    work.await;
 }
 
 async fn welcome(worker: Rc<Worker>, arrival: Arrival) {
