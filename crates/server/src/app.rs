@@ -53,6 +53,13 @@ pub(crate) struct App {
     pub(crate) address: OnceLock<SocketAddr>,
 }
 
+/// What a server stands on.
+pub(crate) struct Ground {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The store as requests and applying see it.
+    pub(crate) seen: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync>,
+}
+
 /// What runs beside the requests.
 pub(crate) struct Running {
     pub(crate) app: Arc<App>,
@@ -66,6 +73,7 @@ pub(crate) struct Running {
 /// The threads that carry records from the journal into facts and ledger.
 struct Engine {
     app: Arc<App>,
+    ground: Ground,
     stop: watch::Sender<bool>,
     ended: watch::Sender<bool>,
     threads: Mutex<Option<Threads>>,
@@ -93,8 +101,17 @@ impl App {
         config: Config,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let data = config.data.clone();
+        let ground = Ground { disk: Arc::new(RealDisk), seen: Box::new(|store| store) };
+        Self::start_on(ground, config, metrics).await
+    }
+
+    /// The same on a disk, and with a store, that may have bad days.
+    pub(crate) async fn start_on(
+        ground: Ground,
+        config: Config,
+        metrics: metrics_exporter_prometheus::PrometheusHandle,
+    ) -> anyhow::Result<Running> {
+        let (disk, data) = (ground.disk.clone(), config.data.clone());
         open::data_dir(&*disk, &data)?;
         let clock = Arc::new(Clock::default());
         let is_restored = data.join(RESTORED).exists();
@@ -133,15 +150,15 @@ impl App {
             config,
             address: OnceLock::new(),
         });
-        Running::begin(app, parts).await
+        Running::begin(app, ground, parts).await
     }
 }
 
 impl Running {
-    async fn begin(app: Arc<App>, parts: Option<Parts>) -> anyhow::Result<Self> {
+    async fn begin(app: Arc<App>, ground: Ground, parts: Option<Parts>) -> anyhow::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (ended, has_ended) = watch::channel(false);
-        let engine = Engine { app: app.clone(), stop, ended, threads: Mutex::default() };
+        let engine = Engine { app: app.clone(), ground, stop, ended, threads: Mutex::default() };
         let engine = Arc::new(engine);
         let writer = snapshot::Writer {
             data: app.config.data.clone(),
@@ -192,9 +209,10 @@ impl Engine {
     fn launch(&self, parts: Parts) -> anyhow::Result<()> {
         let Parts { facts, store, from } = parts;
         let app = &self.app;
+        let seen = (self.ground.seen)(store.clone());
         let applier = Applier {
             journal: app.journal.clone(),
-            store: store.clone(),
+            store: seen.clone(),
             live: app.live.clone(),
             clock: app.clock.clone(),
             handle: app.ingest.clone(),
@@ -207,7 +225,7 @@ impl Engine {
         let stopped = self.stop.subscribe();
         let keeper = Keeper {
             facts,
-            store: store.clone(),
+            store,
             journal: app.journal.clone(),
             clock: app.clock.clone(),
             config: app.config.clone(),
@@ -216,7 +234,7 @@ impl Engine {
         app.progress.begin(from);
         let applier = spawn_applier(applier, stopped, self.ended.clone())?;
         *self.threads() = Some(Threads { applier, keepers });
-        app.ledger.open(store);
+        app.ledger.open(seen);
         Ok(())
     }
 
@@ -292,7 +310,8 @@ impl Engine {
 
     async fn open(&self) -> anyhow::Result<()> {
         let app = &self.app;
-        let parts = open::parts(Arc::new(RealDisk), &app.config.data, &app.journal, &app.keys);
+        let parts =
+            open::parts(self.ground.disk.clone(), &app.config.data, &app.journal, &app.keys);
         let parts = parts.await.map_err(Failure::into_error)?;
         app.live.replace(parts.store.setup().await?);
         self.launch(parts)

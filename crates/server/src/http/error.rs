@@ -4,11 +4,11 @@
 //! once, and its details never leave.
 
 use crate::ingest::Unavailable;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::command::{Failure, FailureKind};
+use domain::contract::Answers;
 use serde::Serialize;
 
 /// After how many seconds what could not be taken now may be sent again.
@@ -44,15 +44,15 @@ pub(crate) enum Error {
     /// 431; it names the limit in bytes.
     #[error("a request's head has at most {0} bytes, and not too many lines")]
     HeadTooLarge(usize),
-    /// 415.
-    #[error("the body is JSON, with `Content-Type: application/json`")]
-    NotJson,
     /// A command that had no effect, by its kind.
     #[error("{}", .0.detail)]
     Failed(Failure),
     /// It was not journaled: 503.
     #[error("not journaled: {0:?}")]
     Unavailable(Unavailable),
+    /// A hit was not journaled, and its contract says when and how often to repeat: 503.
+    #[error("a hit was not journaled: {unavailable:?}")]
+    NotReceived { unavailable: Unavailable, retry_after_s: u32, max_retries: Option<u32> },
     /// It is on disk, and what came of it is not known yet: 503, but it was received.
     #[error(
         "it is on disk and will be applied: look before you send it again, or send it under the \
@@ -81,6 +81,18 @@ impl Error {
         }
     }
 
+    /// The disk did not take a hit that is read by a contract with these answers.
+    pub(crate) fn not_received(unavailable: Unavailable, answers: &Answers) -> Self {
+        match Self::from(unavailable) {
+            Self::Unavailable(unavailable) => Self::NotReceived {
+                unavailable,
+                retry_after_s: answers.retry_after_s.unwrap_or(RETRY_AFTER_S),
+                max_retries: answers.max_retries,
+            },
+            other => other,
+        }
+    }
+
     /// The request is wrong as a whole.
     pub(crate) fn request(detail: impl Into<String>) -> Self {
         Self::Invalid { code: "invalid_request", parameter: None, detail: detail.into() }
@@ -99,7 +111,6 @@ impl Error {
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Failed(failure) => match failure.kind {
                 FailureKind::Invalid => StatusCode::BAD_REQUEST,
                 FailureKind::NotFound => StatusCode::NOT_FOUND,
@@ -107,6 +118,7 @@ impl Error {
                 FailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::Unavailable(_)
+            | Self::NotReceived { .. }
             | Self::Late
             | Self::Behind
             | Self::Store(store::Error::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
@@ -125,8 +137,9 @@ impl Error {
             Self::BodyTooLarge(_) => "body_too_large",
             Self::TargetTooLong(_) => "target_too_long",
             Self::HeadTooLarge(_) => "head_too_large",
-            Self::NotJson => "not_json",
-            Self::Unavailable(_) | Self::Store(store::Error::Unavailable(_)) => "unavailable",
+            Self::Unavailable(_)
+            | Self::NotReceived { .. }
+            | Self::Store(store::Error::Unavailable(_)) => "unavailable",
             Self::Late | Self::Behind => "not_applied_yet",
             Self::Store(store::Error::TooLarge(_)) => "too_large",
             Self::Failed(_) | Self::Store(_) | Self::Internal(_) => "internal_error",
@@ -139,11 +152,19 @@ impl Error {
         if matches!(self, Self::Late | Self::Behind) {
             self.to_string()
         } else if status == StatusCode::SERVICE_UNAVAILABLE {
-            format!("nothing was changed; try again in {RETRY_AFTER_S} seconds")
+            format!("nothing was changed; try again in {} seconds", self.retry_after_s())
         } else if status.is_server_error() {
             "it is our fault, and in our log".to_owned()
         } else {
             self.to_string()
+        }
+    }
+
+    /// After how many seconds a 503 may be tried again.
+    fn retry_after_s(&self) -> u32 {
+        match self {
+            Self::NotReceived { retry_after_s, .. } => *retry_after_s,
+            _ => RETRY_AFTER_S,
         }
     }
 
@@ -172,23 +193,6 @@ impl From<Unavailable> for Error {
     }
 }
 
-impl From<JsonRejection> for Error {
-    fn from(rejection: JsonRejection) -> Self {
-        match rejection {
-            JsonRejection::MissingJsonContentType(_) => Self::NotJson,
-            other => {
-                Self::Invalid { code: "invalid_body", parameter: None, detail: other.body_text() }
-            }
-        }
-    }
-}
-
-impl From<QueryRejection> for Error {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::request(rejection.body_text())
-    }
-}
-
 /// The body of every answer that is an error.
 #[derive(Serialize)]
 struct Body<'a> {
@@ -196,6 +200,16 @@ struct Body<'a> {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    /// As a receipt would say it, where the sender of a hit may repeat.
+    #[serde(flatten)]
+    repeat: Option<Repeat>,
+}
+
+#[derive(Serialize)]
+struct Repeat {
+    retriable: bool,
+    retry_after_s: u32,
+    max_retries: Option<u32>,
 }
 
 impl IntoResponse for Error {
@@ -203,13 +217,21 @@ impl IntoResponse for Error {
         let status = self.status();
         match &self {
             // The journal's state is logged when it changes: a full disk is not filled with that.
-            Self::Unavailable(_) | Self::Late | Self::Behind => {
+            Self::Unavailable(_) | Self::NotReceived { .. } | Self::Late | Self::Behind => {
                 metrics::counter!("counterfoil_requests_unavailable_total").increment(1);
             }
             _ if status.is_server_error() => tracing::error!(error = %self, "a request failed"),
             _ => {}
         }
-        let body = Body { code: self.code(), detail: self.detail(), parameter: self.blamed() };
+        let retry_after_s = self.retry_after_s();
+        let repeat = match self {
+            Self::NotReceived { max_retries, .. } => {
+                Some(Repeat { retriable: true, retry_after_s, max_retries })
+            }
+            _ => None,
+        };
+        let (code, detail, parameter) = (self.code(), self.detail(), self.blamed());
+        let body = Body { code, detail, parameter, repeat };
         let mut answer = (status, axum::Json(body)).into_response();
         let headers = answer.headers_mut();
         match self {
@@ -220,7 +242,7 @@ impl IntoResponse for Error {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+                headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
             }
             _ => {}
         }
@@ -267,6 +289,22 @@ mod tests {
         let (status, body) = body(error).await;
         assert_eq!((status, body["code"].as_str()), (503, Some("unavailable")));
         assert!(!body.to_string().contains("SECRET"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_sender_is_told_what_its_contract_says_of_repeating() {
+        let answers =
+            Answers { retry_after_s: Some(60), max_retries: Some(9), ..Answers::default() };
+        let refused = || Error::not_received(Unavailable::Disk, &answers);
+        assert_eq!(refused().into_response().headers()[RETRY_AFTER], "60");
+        let expected = serde_json::json!({
+            "code": "unavailable",
+            "detail": "nothing was changed; try again in 60 seconds",
+            "retriable": true,
+            "retry_after_s": 60,
+            "max_retries": 9,
+        });
+        assert_eq!(body(refused()).await, (503, expected));
     }
 
     #[tokio::test]

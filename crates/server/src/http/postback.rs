@@ -15,7 +15,7 @@ use crate::keys;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use domain::contract::Profile;
+use domain::contract::{Answers, Profile};
 use domain::hit::Hit;
 use domain::ledger::{self, Read, Route};
 use domain::postback::Problem;
@@ -71,7 +71,7 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
 async fn take(worker: &Worker, hit: Hit, since: Instant) -> Result<Response, Error> {
     let app = &worker.app;
     match judge(app, &hit) {
-        Judged::Ours(profile) => keep(worker, &hit, profile, since).await,
+        Judged::Ours(answers) => keep(worker, &hit, &answers, since).await,
         Judged::Nobodys(verdict) => {
             let Verdict { problem, profile, contract } = *verdict;
             let reason = problem.reason;
@@ -96,7 +96,7 @@ async fn take(worker: &Worker, hit: Hit, since: Instant) -> Result<Response, Err
 
 /// Whether a hit is worth the journal, and how its sender is answered.
 enum Judged {
-    Ours(Profile),
+    Ours(Answers),
     Nobodys(Box<Verdict>),
 }
 
@@ -110,28 +110,28 @@ fn judge(app: &App, hit: &Hit) -> Judged {
     let setup = app.live.setup();
     let keyring = &app.keys.click;
     let is_ours = ledger::is_ours(&setup, keyring, hit);
-    if is_ours && let Some(profile) = profile_by_key(&setup, hit) {
-        return Judged::Ours(profile);
+    if is_ours && let Some(answers) = answers_by_key(&setup, hit) {
+        return Judged::Ours(answers);
     }
     let Read { contract, contract_ref, reading, .. } = ledger::read(&setup, keyring, hit);
-    let profile = contract.map_or_else(Profile::default, |contract| contract.answers.profile);
+    let answers = contract.map_or_else(Answers::default, |contract| contract.answers.clone());
     match reading.result {
         Err(problem) if !is_ours => {
             let contract = contract_ref.map(|contract| contract.to_string());
-            Judged::Nobodys(Box::new(Verdict { problem, profile, contract }))
+            Judged::Nobodys(Box::new(Verdict { problem, profile: answers.profile, contract }))
         }
-        _ => Judged::Ours(profile),
+        _ => Judged::Ours(answers),
     }
 }
 
 /// Where the key alone names the contract, nothing has to be read to know it.
-fn profile_by_key(setup: &Setup, hit: &Hit) -> Option<Profile> {
+fn answers_by_key(setup: &Setup, hit: &Hit) -> Option<Answers> {
     let Route::Key(key) = ledger::route(setup, hit.path()) else { return None };
     let integration = setup.integration_by_key(key)?;
     Some(if integration.archived {
-        Profile::default()
+        Answers::default()
     } else {
-        integration.contract.answers.profile
+        integration.contract.answers.clone()
     })
 }
 
@@ -140,14 +140,16 @@ fn profile_by_key(setup: &Setup, hit: &Hit) -> Option<Profile> {
 async fn keep(
     worker: &Worker,
     hit: &Hit,
-    profile: Profile,
+    answers: &Answers,
     since: Instant,
 ) -> Result<Response, Error> {
     let app = &worker.app;
     if !app.ledger.is_open() {
-        return keep_for_later(worker, hit, profile).await;
+        return keep_for_later(worker, hit, answers).await;
     }
-    let received = app.ingest.receive(hit).await?;
+    let received = app.ingest.receive(hit).await;
+    let received = received.map_err(|unavailable| Error::not_received(unavailable, answers))?;
+    let profile = answers.profile;
     let position = received.position;
     if profile == Profile::Acknowledge {
         return Ok(answer::acknowledge(app, position));
@@ -165,13 +167,14 @@ async fn keep(
 }
 
 /// Journals a hit while there is no ledger to decide by.
-async fn keep_for_later(worker: &Worker, hit: &Hit, profile: Profile) -> Result<Response, Error> {
+async fn keep_for_later(worker: &Worker, hit: &Hit, answers: &Answers) -> Result<Response, Error> {
     let app = &worker.app;
-    let position = app.ingest.keep(hit).await?;
+    let kept = app.ingest.keep(hit).await;
+    let position = kept.map_err(|unavailable| Error::not_received(unavailable, answers))?;
     worker.figures.hits_late.increment(1);
-    if profile == Profile::Acknowledge {
+    if answers.profile == Profile::Acknowledge {
         return Ok(answer::acknowledge(app, position));
     }
     let at = receipt::received_at(app, position);
-    Ok(Answer::received(app, position, at).respond(profile))
+    Ok(Answer::received(app, position, at).respond(answers.profile))
 }

@@ -42,6 +42,9 @@ const FILTERS: &[&str] = &[
 /// What is known only of hits that a contract has read.
 const OF_READ_HITS: [&str; 4] = ["click_id", "txn_id", "campaign_id", "conversion_id"];
 
+/// Above so many bytes of requests a page ends, whatever number of hits was asked for.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// A hit: the receipt's fields, then the request.
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
@@ -79,6 +82,13 @@ impl Request {
             body: mask.body(hit),
             remote_ip: hit.peer,
         }
+    }
+}
+
+impl Request {
+    /// About how long it is.
+    fn bytes(&self) -> usize {
+        [&self.url, &self.body].into_iter().flatten().map(String::len).sum()
     }
 }
 
@@ -192,13 +202,27 @@ pub(super) async fn list(
         return Ok(Json(remembered(&app, &filter)).into_response());
     }
     caught_up(&app).await?;
-    let page = app.store.verdicts(&filter).await?;
-    let next = page.next.map(|next| next.to_string());
+    Ok(Json(decided(&app, &filter).await?).into_response())
+}
+
+/// A page of the hits that were decided.
+async fn decided(app: &App, filter: &VerdictFilter) -> Result<List<Shown>, Error> {
+    let page = app.store.verdicts(filter).await?;
+    let mut next = page.next.map(|next| next.to_string());
     let mut items = Vec::with_capacity(page.items.len());
-    for verdict in page.items {
-        items.push(shown(&app, verdict).await?);
+    let mut bytes = 0;
+    let mut verdicts = page.items.into_iter().peekable();
+    while let Some(verdict) = verdicts.next() {
+        let position = verdict.position;
+        let one = shown(app, verdict).await?;
+        bytes += one.request.bytes();
+        items.push(one);
+        if bytes > PAGE_BYTES_MAX && verdicts.peek().is_some() {
+            next = Some(position.to_string());
+            break;
+        }
     }
-    Ok(Json(List { items, next }).into_response())
+    Ok(List { items, next })
 }
 
 /// The hit of a receipt, journaled or not.

@@ -55,7 +55,8 @@ impl<'a> Mask<'a> {
         }
     }
 
-    fn hides(&self, name: &str, value: &str) -> bool {
+    /// Whether a value that was sent under that name is not to be shown.
+    pub(super) fn hides(&self, name: &str, value: &str) -> bool {
         let value = value.trim();
         let is_near = || nearest(name, self.hidden.iter().copied()).is_some();
         !value.is_empty()

@@ -4,6 +4,7 @@
 //! It is worked out again from the stored request, so it needs no storage of its own. Where the
 //! request has been removed there is none.
 
+use super::mask::Mask;
 use super::show::MASK;
 use domain::click_id::Keyring;
 use domain::contract::Canonical;
@@ -47,6 +48,8 @@ impl Trace {
     ) -> Self {
         let read = ledger::read(setup, keyring, hit);
         let sent = pairs(hit).unwrap_or_default();
+        let reference = read.contract_ref.as_ref().map(ToString::to_string);
+        let mask = Mask::of(setup, reference.as_deref());
         let parameters = read.contract.map_or(&[][..], |contract| &contract.parameters);
         let taken = parameters.iter().filter_map(|parameter| {
             let canonical = parameter.canonical;
@@ -56,11 +59,14 @@ impl Trace {
                 return Some(Taken { canonical, name: pair.name.clone(), value: MASK.to_owned() });
             }
             let value = read.reading.values.iter().find(|value| value.canonical == canonical)?;
-            Some(Taken { canonical, name: value.name.clone(), value: value.text.clone() })
+            // The very secret, which a sender has put where something else belongs.
+            let is_hidden = mask.hides(&value.name, &value.text);
+            let text = if is_hidden { MASK.to_owned() } else { value.text.clone() };
+            Some(Taken { canonical, name: value.name.clone(), value: text })
         });
         Self {
-            contract: read.contract_ref.as_ref().map(ToString::to_string),
             parameters: taken.collect(),
+            contract: reference,
             unread: read.reading.unread.clone(),
             verdict: verdict.map(|verdict| verdict.verdict.name()),
             reason: verdict.and_then(|verdict| verdict.reason).map(Reason::name),
@@ -104,6 +110,20 @@ mod tests {
         assert_eq!(trace["parameters"], parameters);
         assert_eq!(trace["unread"], json!(["x"]));
         assert_eq!(trace["verdict"], json!(null));
+    }
+
+    #[test]
+    fn a_secret_in_another_ones_place_is_hidden_too() {
+        let parameters = [(Canonical::ClickId, true), (Canonical::Token, false)];
+        let parameters = parameters.map(|(canonical, required)| parameter(canonical, required));
+        let one = integration(Scope::Global, contract_of(parameters.into()));
+        let mut setup = Setup::default();
+        setup.put(Timestamp::UNIX_EPOCH, Change::Integration(one));
+        let keyring = Keyring::new([(0, [1; 32])]).unwrap();
+        let target = b"/postback/k3y?token=other&click_id=s3cret".to_vec();
+        let hit = Hit { target, ..Hit::default() };
+        let trace = serde_json::to_string(&Trace::of(&setup, &keyring, &hit, None)).unwrap();
+        assert!(!trace.contains("s3cret") && !trace.contains("other"), "{trace}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The front as a whole, over real sockets, on a data directory of its own.
 
+mod bad_days;
 mod click;
 mod postback;
 mod wire;
 
 use super::serve::Front;
-use crate::app::{App, Running};
+use crate::app::{App, Ground, Running};
 use crate::config::Config;
 use domain::command::{Act, Answer, CampaignChanges, Command, NewCampaign, Outcome};
 use domain::id::{CampaignId, PublisherId};
@@ -15,6 +16,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Store;
+use store::disk::{Disk, RealDisk};
 use tokio::runtime::Runtime;
 
 /// How long a test waits for an answer before it fails.
@@ -38,6 +41,14 @@ struct Rig {
 
 impl Rig {
     fn start(set: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(Arc::new(RealDisk), |store| store, set)
+    }
+
+    fn start_on(
+        disk: Arc<dyn Disk>,
+        seen: impl Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync + 'static,
+        set: impl FnOnce(&mut Config),
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
         let mut config = Config {
@@ -53,8 +64,9 @@ impl Rig {
             .build()
             .unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let ground = Ground { disk, seen: Box::new(seen) };
         let (running, front) = runtime.block_on(async {
-            let running = App::start(config, metrics).await.unwrap();
+            let running = App::start_on(ground, config, metrics).await.unwrap();
             let front = Front::start(&running.app).unwrap();
             (running, front)
         });

@@ -5,19 +5,19 @@ use domain::contract::Scope;
 use domain::hit::{BODY_BYTES_MAX, TARGET_BYTES_MAX};
 use domain::record::Record;
 
-fn key(rig: &Rig) -> String {
+pub(super) fn key(rig: &Rig) -> String {
     let setup = rig.app.live.setup();
     let integration = setup.integrations_of(Scope::Global).next().expect("a start makes one");
     integration.key.clone()
 }
 
 /// A new click's id.
-fn click(rig: &Rig) -> String {
+pub(super) fn click(rig: &Rig) -> String {
     let reply = rig.get(&format!("/c/{TOKEN}"));
     reply.location().split(['=', '&']).nth(1).expect("the landing URL has it").to_owned()
 }
 
-fn receipt(reply: &Reply) -> String {
+pub(super) fn receipt(reply: &Reply) -> String {
     reply.header("counterfoil-receipt").expect("every hit has a receipt").to_owned()
 }
 
