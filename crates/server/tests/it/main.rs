@@ -7,6 +7,7 @@ mod client;
 mod closed;
 mod crash;
 mod hostile;
+mod idempotency;
 mod load;
 mod network;
 mod past;

@@ -204,3 +204,31 @@ fn every_entry_shows_its_hash_in_the_chain() {
     assert_eq!(hashes.len(), 2);
     assert!(hashes.iter().all(|hash| hash.len() == 64), "{hashes:?}");
 }
+
+#[test]
+fn a_page_of_large_hits_ends_early_and_the_next_goes_on() {
+    const HITS: usize = 100;
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    let long = "a".repeat(60_000);
+    for number in 0..HITS {
+        let body = format!("click_id={click}&txn_id={number}&sub1={long}");
+        let reply = network.client.post_form(&campaign.postback, &body);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let (mut receipts, mut pages, mut cursor) = (BTreeSet::new(), 0, String::new());
+    loop {
+        let reply = network.client.api("GET", &format!("/hits?limit=1000{cursor}"), None);
+        assert!(reply.body.len() < 5 << 20, "{}", reply.body.len());
+        let page = reply.json();
+        let items = page["items"].as_array().unwrap();
+        receipts.extend(items.iter().map(|hit| text(&hit["receipt"]).to_owned()));
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((receipts.len(), pages), (HITS, 2));
+}

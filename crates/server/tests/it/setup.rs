@@ -178,6 +178,10 @@ fn a_change_names_what_is_wrong_with_it() {
     }
     let empty = network.client.api("PATCH", &path, Some(&json!({})));
     assert_eq!(empty.status, 400);
+    // What would be read in a question is not silently left out of a change.
+    let asked = json!({ "name": "x" });
+    let reply = network.client.api("PATCH", &format!("{path}?window_days=1"), Some(&asked));
+    assert_eq!((reply.status, text(&reply.json()["parameter"])), (400, "window_days"));
     let gone = network.client.api("PATCH", "/campaigns/99", Some(&json!({ "name": "x" })));
     assert_eq!(gone.status, 404);
     // A landing URL that would lose the click id, of a campaign that is active.

@@ -2,7 +2,7 @@
 //!
 //! A field that nobody asked for is refused: it is a misspelt one, or one that would be lost.
 
-use super::idempotency;
+use super::{idempotency, query};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::{FromRequest, Request};
@@ -28,6 +28,7 @@ impl FromRequest<Arc<App>> for Sent {
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
+        query::Sent::of(&parts).none()?;
         // The connection has bounded it, and has received all of it.
         let collected = body.collect().await;
         let bytes = collected.map_err(|_| Error::request("the body broke off"))?.to_bytes();

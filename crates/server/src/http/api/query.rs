@@ -22,11 +22,15 @@ impl<S: Sync> FromRequestParts<S> for Sent {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+        Ok(Self::of(parts))
     }
 }
 
 impl Sent {
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self(parts.uri.query().unwrap_or_default().to_owned())
+    }
+
     /// The parameters, each of which is one of `known`; a blank one is as good as absent.
     pub(super) fn read(&self, known: &[&str]) -> Result<Query, Error> {
         let mut pairs: Vec<(String, String)> = Vec::new();
