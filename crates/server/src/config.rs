@@ -29,7 +29,7 @@ pub(crate) struct Config {
     /// Where `/metrics` is answered.
     pub(crate) metrics_listen: SocketAddr,
     /// The URL under which the world reaches this server: what links and postback URLs begin
-    /// with. Without it, `http://` and `listen`.
+    /// with. Without it, `http://` and the `Host` that the API was asked by.
     pub(crate) external_url: Option<String>,
     /// Number of this journal, 0 to 1023. Two servers never share one.
     pub(crate) node: u16,
@@ -159,6 +159,13 @@ impl Config {
         let config = Self::deserialize(table)
             .with_context(|| format!("the settings do not read: {}", name_of(file)))?;
         config.check()?;
+        if !config.trusted_proxies.is_empty() && config.external_url.is_none() {
+            warnings.push(
+                "trusted_proxies is set and external_url is not: links and postback URLs will \
+                 begin with http:// and whatever host the proxy passes on"
+                    .to_owned(),
+            );
+        }
         Ok((config, warnings))
     }
 
@@ -287,7 +294,61 @@ mod tests {
         assert_eq!(config.data, PathBuf::from("1234"), "a path stays text");
         assert_eq!(config.node, 7);
         assert_eq!(config.trusted_proxies.len(), 1);
-        assert!(warnings.is_empty());
+        assert_eq!(warnings.len(), 1, "a proxy is there, and no URL of it: {warnings:?}");
+    }
+
+    /// Every setting with its comment and its default, as an example to begin with.
+    fn example() -> String {
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        let own = include_str!("config.rs");
+        let fields = own.split("pub(crate) struct Config {").nth(1).unwrap();
+        let fields = fields.split("\n}").next().unwrap();
+        let mut text = String::from(
+            "# Counterfoil's settings: each with its default, or an example where there is none.\n\
+             # Each is also an environment variable: COUNTERFOIL_ and the key in capitals, which wins.\n",
+        );
+        let mut is_first = true;
+        for line in fields.lines().map(str::trim) {
+            if let Some(comment) = line.strip_prefix("///") {
+                text.push_str(if is_first { "\n#" } else { "#" });
+                text.push_str(comment);
+                text.push('\n');
+                is_first = false;
+            } else if let Some(field) = line.strip_prefix("pub(crate) ") {
+                let key = field.split(':').next().unwrap();
+                let value = match (key, defaults.get(key)) {
+                    (_, Some(value)) => value.to_string(),
+                    ("external_url", None) => "\"https://track.example.com\"".to_owned(),
+                    ("admin_key", None) => "\"a long random text\"".to_owned(),
+                    _ => panic!("{key} needs an example"),
+                };
+                text.extend(["#", key, " = ", &value, "\n"]);
+                is_first = true;
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_example_has_every_setting_as_it_is() {
+        let kept = include_str!("../../../config.example.toml");
+        assert_eq!(kept, example(), "the right one goes into config.example.toml");
+        let set: String = kept
+            .lines()
+            .filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let (config, _) = load(&set, &[]).unwrap();
+        let expected = Config {
+            external_url: config.external_url.clone(),
+            admin_key: config.admin_key.clone(),
+            ..Config::default()
+        };
+        assert_eq!(config, expected);
+        let guide = include_str!("../../../docs/operating.md");
+        for key in set.lines().map(|line| line.split(' ').next().unwrap()) {
+            assert!(guide.contains(&format!("\n| `{key}` | ")), "{key} is in the guide");
+        }
     }
 
     #[test]

@@ -53,6 +53,9 @@ impl Served {
     fn greet(&self) -> anyhow::Result<()> {
         let app = self.app();
         eprintln!("Counterfoil {} serves {}", env!("CARGO_PKG_VERSION"), app.base_url());
+        if app.config.external_url.is_some() {
+            eprintln!("  listens: http://{}", self.front.address);
+        }
         eprintln!("  data: {}", app.config.data.display());
         eprintln!("  metrics: http://{}/metrics", self.front.metrics_address);
         if let Some(key) = &app.keys.new_admin_key {
