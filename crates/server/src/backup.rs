@@ -9,22 +9,21 @@
 mod copy;
 mod manifest;
 
-use crate::bench::scratch::Scratch;
-use crate::bench::terminal::{bytes, number};
 use crate::config::Config;
 use crate::keys;
 use crate::open::{FACTS, JOURNAL, LEDGER, RESTORED};
+use crate::scratch::Scratch;
+use crate::terminal::{bytes, number};
 use crate::verify::{self, keyring, open_store};
 use anyhow::{Context, bail};
 use domain::id::{NodeId, Position};
-use domain::record::{self, Stamped};
+use domain::record::Stamped;
 use manifest::Manifest;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use store::disk::{Disk, RealDisk};
 use store::facts::{self, Facts, JournalId, Records};
-use store::journal::{self, Journal, OpenError};
 
 /// How often facts and journal are copied anew because the server has removed some of them
 /// meanwhile.
@@ -190,17 +189,8 @@ fn copy_ledger(data: &Path, to: &Path, node: NodeId) -> anyhow::Result<()> {
 fn journal_id(data: &Path, scratch: &Path, node: NodeId) -> anyhow::Result<[u8; 16]> {
     let copied = scratch.join(JOURNAL);
     copy::newest_segments(&data.join(JOURNAL), &copied)?;
-    let open = |node| {
-        let options = journal::Options::new(node, record::RULES, [0; 16]);
-        Journal::open(Arc::new(RealDisk), &copied, options, Arc::new(|| 0))
-    };
-    let opened = match open(node) {
-        Err(OpenError::Node { found, .. }) => {
-            open(NodeId::new(found).context("the journal's node is no node")?)
-        }
-        opened => opened,
-    };
-    Ok(opened.context("the journal does not open")?.id())
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    Ok(verify::open_journal(&disk, &copied, node)?.id())
 }
 
 /// Makes `dir`, for its owner alone, unless it is there and empty.

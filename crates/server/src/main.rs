@@ -4,6 +4,7 @@ mod app;
 mod backup;
 mod bench;
 mod catalogue;
+mod client;
 mod clock;
 mod config;
 mod demo;
@@ -15,8 +16,10 @@ mod ledger;
 mod live;
 mod open;
 mod open_files;
+mod scratch;
 mod serve;
 mod snapshot;
+mod terminal;
 mod verify;
 
 use clap::{Parser, Subcommand};

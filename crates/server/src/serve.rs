@@ -72,7 +72,7 @@ impl Served {
     }
 
     /// Until a signal says so, or applying has ended.
-    async fn until_stopped(&self) -> anyhow::Result<()> {
+    pub(crate) async fn until_stopped(&self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut ended = self.running.ended.clone();

@@ -8,16 +8,16 @@ mod across;
 mod look;
 mod overlay;
 
-use crate::bench::terminal::{Progress, Side, Table, number};
 use crate::config::Config;
 use crate::keys::{Keys, Missing};
 use crate::open::{FACTS, FIRST, JOURNAL, LEDGER};
+use crate::terminal::{Progress, Side, Table, number};
 use across::Across;
 use anyhow::{Context, bail};
 use domain::id::NodeId;
 use domain::record::Record;
 use look::Look;
-pub(crate) use look::{keyring, open_store};
+pub(crate) use look::{keyring, open_journal, open_store};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use store::disk::{Disk, Lock, RealDisk};

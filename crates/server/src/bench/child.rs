@@ -3,7 +3,7 @@
 //! They end with whoever started them: when this is dropped, by SIGTERM, and by SIGKILL if that
 //! does not help in time.
 
-use super::client::Connection;
+use crate::client::Connection;
 use anyhow::{Context, bail};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

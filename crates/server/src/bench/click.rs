@@ -4,13 +4,13 @@
 //! show that a redirect does not get slower with them.
 
 use super::child::Server;
-use super::client::Answer;
 use super::fill::{Filler, Plan, Random};
 use super::load::{Load, Tally, Traffic};
 use super::nginx::Nginx;
-use super::scratch::Scratch;
-use super::terminal::{bold, number, ratio};
 use super::{Common, WARM_UP, absolute, count, median, print_machine, result, results};
+use crate::client::Answer;
+use crate::scratch::Scratch;
+use crate::terminal::{bold, number, ratio};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;

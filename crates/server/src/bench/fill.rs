@@ -5,11 +5,11 @@
 //! the present. Journal times are those of the story told here, never later than now.
 
 use super::child::ADMIN_KEY;
-use super::terminal::Progress;
 use crate::catalogue;
 use crate::clock::Clock;
 use crate::keys::{self, Keys, Missing};
 use crate::open::{FACTS, JOURNAL, LEDGER};
+use crate::terminal::Progress;
 use anyhow::{Context, bail};
 use domain::campaign::{Goal, Kind, Status, Term};
 use domain::click::{Click, Label, Labels, Personal};

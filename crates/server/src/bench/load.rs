@@ -4,8 +4,8 @@
 //! little as it can from the server on the same machine. What is compared is driven by the same
 //! code.
 
-use super::client::{Answer, Connection};
 use super::histogram::Histogram;
+use crate::client::{Answer, Connection};
 use anyhow::{Context, bail};
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -68,7 +68,7 @@ impl Tally {
 
     /// Right answers a second.
     pub(crate) fn rate(&self) -> u64 {
-        super::terminal::rate(self.latency.count(), self.time)
+        crate::terminal::rate(self.latency.count(), self.time)
     }
 
     /// What was not as it must be, in words; `None` where all was well.

@@ -4,14 +4,14 @@
 //! The data are made once and kept, because making them takes longer than measuring.
 
 use super::child::{ADMIN_KEY, Server};
-use super::client::Answer;
 use super::fill::{Filler, LABELS, Plan, Random};
 use super::histogram::Histogram;
 use super::load::{Load, Traffic};
-use super::terminal::{Side, Table, bold, bytes, number, ratio, time};
 use super::{Common, WARM_UP, absolute, count, print_machine, result, results};
+use crate::client::Answer;
 use crate::keys::{Keys, Missing};
 use crate::open::{FACTS, JOURNAL};
+use crate::terminal::{Side, Table, bold, bytes, number, ratio, time};
 use anyhow::{Context, bail};
 use domain::click_id::{ClickId, ClickIdText};
 use domain::id::{NodeId, Position};

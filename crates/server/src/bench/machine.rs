@@ -36,11 +36,11 @@ impl Machine {
 
     /// What is printed above all figures.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let sync = self.sync.map_or_else(|| "unknown".to_owned(), super::terminal::time);
+        let sync = self.sync.map_or_else(|| "unknown".to_owned(), crate::terminal::time);
         vec![
             format!("cores:      {}", self.cores),
             format!("processor:  {}", self.processor),
-            format!("memory:     {}", super::terminal::bytes(self.memory_bytes)),
+            format!("memory:     {}", crate::terminal::bytes(self.memory_bytes)),
             format!("kernel:     {}", self.kernel),
             format!("one fsync:  {sync} (median of {SYNCS} appends of {SYNC_BYTES} bytes)"),
         ]

@@ -6,7 +6,6 @@
 
 mod child;
 mod click;
-pub(crate) mod client;
 pub(crate) mod fill;
 mod histogram;
 mod load;
@@ -14,17 +13,16 @@ mod lookup;
 mod machine;
 mod nginx;
 mod postback;
-pub(crate) mod scratch;
-pub(crate) mod terminal;
 mod upsert;
 
 use crate::config::Config;
+use crate::scratch;
+use crate::terminal::{Side, Table, bold, number, time};
 use load::Tally;
 use machine::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use terminal::{Side, Table, bold, number, time};
 
 /// What is sent before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(1);

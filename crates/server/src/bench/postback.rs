@@ -4,13 +4,13 @@
 //! further transaction ids. Beside it, in the same run, one-row upserts of PostgreSQL or SQLite.
 
 use super::child::Server;
-use super::client::Answer;
 use super::fill::{Filler, Plan};
 use super::load::{Load, Traffic};
-use super::scratch::Scratch;
-use super::terminal::{bold, bytes, number, ratio};
 use super::upsert::Upserts;
 use super::{Common, WARM_UP, absolute, count, print_machine, result, results};
+use crate::client::Answer;
+use crate::scratch::Scratch;
+use crate::terminal::{bold, bytes, number, ratio};
 use domain::click_id::ClickIdText;
 use std::fmt::Write;
 use std::path::Path;

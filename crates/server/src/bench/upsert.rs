@@ -4,7 +4,7 @@
 //! disk that is measured; else the `sqlite3` program on one connection with `synchronous=full`.
 
 use super::child::{Process, find_program, free_address, is_listening};
-use super::terminal;
+use crate::terminal;
 use anyhow::{Context, bail};
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! Requests of the demo: the API with its key, and what visitors and partners send without one.
 
-use crate::bench::client::Connection;
+use crate::client::Connection;
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::net::SocketAddr;

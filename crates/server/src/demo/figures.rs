@@ -1,6 +1,6 @@
 //! What the story must lead to, counted beside it, and the server's figures held against that.
 
-use crate::bench::terminal::{Side, Table, number};
+use crate::terminal::{Side, Table, number};
 use anyhow::{Context, bail};
 use domain::money::Micros;
 use serde_json::Value;

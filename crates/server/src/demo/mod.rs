@@ -14,10 +14,10 @@ mod pushground;
 mod trackier;
 mod world;
 
-use crate::bench::scratch::Scratch;
-use crate::bench::terminal::bold;
 use crate::config::Config;
+use crate::scratch::Scratch;
 use crate::serve::{self, Served};
+use crate::terminal::bold;
 use anyhow::{Context, bail};
 use std::io;
 use std::net::SocketAddr;
@@ -64,6 +64,8 @@ pub(crate) fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
         listen: args.listen.unwrap_or(config.listen),
         metrics_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         external_url: None,
+        // One of its own is made, and printed: the operator's is not for showing.
+        admin_key: None,
         log: "warn".to_owned(),
         ..config
     };
@@ -97,9 +99,7 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let app = served.app();
-    let given = app.config.admin_key.as_ref().map(|key| key.expose().to_owned());
-    let key = given.or_else(|| app.keys.new_admin_key.clone());
-    let key = key.context("a fresh directory has no admin key")?;
+    let key = app.keys.new_admin_key.clone().context("a fresh directory has no admin key")?;
     let address = app.address.get().copied().context("the server does not listen")?;
     println!("{} {}", bold("Counterfoil"), env!("CARGO_PKG_VERSION"));
     println!("  serving {} from {}", app.base_url(), app.config.data.display());
@@ -118,10 +118,10 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     }
     invite(&world, &app.base_url(), &key);
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        ended = served.until_stopped() => ended,
     }
-    Ok(())
 }
 
 /// What to try next.

@@ -3,7 +3,7 @@
 
 use super::api::Api;
 use super::figures::{self, Figures, Rows};
-use crate::bench::terminal::{Side, Table, bold, number};
+use crate::terminal::{Side, Table, bold, number};
 use anyhow::{Context, bail};
 use domain::money::Micros;
 use serde_json::{Value, json};

@@ -275,6 +275,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_question_that_is_too_large_is_told_what_would_be_right() {
+        let (status, body) = body(store::Error::TooLarge("group by less".to_owned()).into()).await;
+        assert_eq!(status, 400);
+        assert_eq!(body, serde_json::json!({ "code": "too_large", "detail": "group by less" }));
+    }
+
+    #[tokio::test]
     async fn details_of_our_own_faults_never_leave() {
         let damage =
             || store::Error::Corrupt { place: "SECRET".to_owned(), detail: "SECRET".to_owned() };

@@ -4,7 +4,7 @@
 //! for each verdict, a digest for each entry); journal and facts then go past it.
 
 use super::{Look, Report};
-use crate::bench::terminal::Progress;
+use crate::terminal::Progress;
 use domain::click_id::ClickId;
 use domain::id::Position;
 use domain::ledger::Cause;

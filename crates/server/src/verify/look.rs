@@ -2,9 +2,9 @@
 //! through an overlay, the ledger as a copy.
 
 use super::overlay::Overlay;
-use crate::bench::scratch::Scratch;
 use crate::keys::{Keys, Missing};
 use crate::open::{FACTS, JOURNAL, LEDGER};
+use crate::scratch::Scratch;
 use anyhow::Context;
 use domain::click_id::Keyring;
 use domain::id::{ConversionId, NodeId, Position};
@@ -20,7 +20,7 @@ use store::records::JournalRecords;
 use store::sqlite::{self, SqliteStore};
 use store::{Error, Store};
 
-/// How long the segments are that opening begins, in the overlay.
+/// How long the segments are that opening begins, in an overlay or a copy.
 const SEGMENT_BYTES: u64 = 1 << 20;
 /// SQLite's file beside a ledger, with what is not in the ledger's own file yet.
 const WAL_ENDING: &str = "-wal";
@@ -46,7 +46,7 @@ impl Look {
         let data = data.canonicalize()?;
         let scratch = beside(&data)?;
         let disk: Arc<dyn Disk> = Arc::new(Overlay::new(&data, &scratch.path().join("changes")));
-        let journal = open_journal(&disk, &data, node)?;
+        let journal = Arc::new(open_journal(&disk, &data.join(JOURNAL), node)?);
         let records = Arc::new(JournalRecords(journal.clone()));
         let facts = Arc::new(Facts::open(disk, &data.join(FACTS), records).context("the facts")?);
         let ledger = scratch.path().join(LEDGER);
@@ -120,21 +120,25 @@ pub(crate) fn keyring(data: &Path) -> Keyring {
     }
 }
 
-fn open_journal(disk: &Arc<dyn Disk>, data: &Path, node: NodeId) -> anyhow::Result<Arc<Journal>> {
+/// The journal in `dir`, whichever node's it is: whose it ought to be is for `serve` to judge.
+pub(crate) fn open_journal(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    node: NodeId,
+) -> anyhow::Result<Journal> {
     let open = |node| {
         let mut options = journal::Options::new(node, record::RULES, [0; 16]);
         options.segment_bytes = SEGMENT_BYTES;
         // Nothing is appended, so nobody asks for the time.
-        Journal::open(disk.clone(), &data.join(JOURNAL), options, Arc::new(|| 0))
+        Journal::open(disk.clone(), dir, options, Arc::new(|| 0))
     };
     let opened = match open(node) {
-        // Whose it is, is for `serve` to judge.
         Err(OpenError::Node { found, .. }) => {
             open(NodeId::new(found).context("the journal's node is no node")?)
         }
         opened => opened,
     };
-    Ok(Arc::new(opened.context("the journal does not open")?))
+    opened.context("the journal does not open")
 }
 
 fn copy_ledger(from: &Path, to: &Path) -> anyhow::Result<()> {
