@@ -56,9 +56,11 @@ pub(crate) struct App {
 /// What a server stands on.
 pub(crate) struct Ground {
     pub(crate) disk: Arc<dyn Disk>,
-    /// The store as requests and applying see it.
-    pub(crate) seen: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync>,
+    pub(crate) seen: Box<Seen>,
 }
+
+/// The store as requests and applying see it.
+pub(crate) type Seen = dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync;
 
 /// What runs beside the requests.
 pub(crate) struct Running {

@@ -3,6 +3,7 @@
 
 use crate::client::Client;
 use crate::network::{Network, filled, parameter, text};
+use crate::server::Server;
 use serde_json::{Value, json};
 
 #[test]
@@ -284,4 +285,15 @@ fn metrics_are_told_at_their_own_address_alone() {
     let reply = Client::new(network.server.metrics_address()).get("/metrics");
     assert_eq!(reply.status, 200);
     assert!(reply.text().contains("counterfoil_clicks_total"), "{}", reply.text());
+}
+
+#[test]
+fn a_configuration_that_is_there_and_cannot_be_read_is_not_passed_over() {
+    let server = Server::start();
+    let file = server.data().with_file_name("counterfoil.toml");
+    assert!(server.run(&["check-config"]).status.success(), "there is none");
+    std::fs::create_dir(file).unwrap();
+    let output = server.run(&["check-config"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("cannot read counterfoil.toml"), "{told}");
 }

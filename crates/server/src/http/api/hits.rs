@@ -83,9 +83,7 @@ impl Request {
             remote_ip: hit.peer,
         }
     }
-}
 
-impl Request {
     /// About how long it is.
     fn bytes(&self) -> usize {
         [&self.url, &self.body].into_iter().flatten().map(String::len).sum()
@@ -247,11 +245,18 @@ fn remembered(app: &App, filter: &VerdictFilter) -> List<Shown> {
             && filter.from.is_none_or(|from| kept.at >= from)
             && filter.to.is_none_or(|to| kept.at < to)
     };
-    let mut asked = all.iter().filter(is_asked);
-    let page: Vec<&Arc<Kept>> = asked.by_ref().take(filter.limit as usize).collect();
-    let has_more = asked.next().is_some();
-    let next = page.last().filter(|_| has_more).map(|kept| kept.ordinal.to_string());
-    List { items: page.into_iter().map(|kept| in_ring(app, kept)).collect(), next }
+    let mut asked = all.iter().filter(is_asked).peekable();
+    let (mut items, mut next, mut bytes) = (Vec::new(), None, 0);
+    while let Some(kept) = asked.next() {
+        let one = in_ring(app, kept);
+        bytes += one.request.bytes();
+        items.push(one);
+        if items.len() >= filter.limit as usize || bytes > PAGE_BYTES_MAX {
+            next = asked.peek().map(|_| kept.ordinal.to_string());
+            break;
+        }
+    }
+    List { items, next }
 }
 
 /// Has a parked hit decided again, and answers with the hit as it stands then.

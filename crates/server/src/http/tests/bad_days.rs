@@ -7,7 +7,7 @@ use domain::click::Click;
 use domain::click_id::ClickId;
 use domain::id::{ConversionId, Position};
 use domain::ledger::Conversion;
-use domain::record::Stamped;
+use domain::record::{Record, Stamped};
 use domain::report;
 use domain::setup::Setup;
 use domain::time::Timestamp;
@@ -112,10 +112,11 @@ impl File for FillingFile {
     }
 }
 
-/// A store that applies nothing while it is told so.
+/// A store that applies nothing while it is told so, and may have no decision on a hit.
 struct Stalling {
     store: Arc<dyn Store>,
     stalls: watch::Receiver<bool>,
+    panics: bool,
 }
 
 #[async_trait]
@@ -127,6 +128,12 @@ impl Store for Stalling {
         decided_at: Timestamp,
     ) -> Result<Vec<Applied>, Error> {
         _ = self.stalls.clone().wait_for(|stalls| !stalls).await;
+        let is_hit = |one: &&Stamped<'_>| matches!(one.record, Record::Hit(_));
+        let panics = |one: &&Stamped<'_>| self.panics && !quarantined.contains(&one.position);
+        if let Some(one) = records.iter().filter(is_hit).find(panics) {
+            let detail = "it was told to".to_owned();
+            return Err(Error::Panicked { position: one.position, detail });
+        }
         self.store.apply(records, quarantined, decided_at).await
     }
 
@@ -244,7 +251,7 @@ fn a_ledger_that_does_not_get_on_loses_nothing() {
     let (stall, stalls) = watch::channel(false);
     let rig = Rig::start_on(
         Arc::new(RealDisk),
-        move |store| Arc::new(Stalling { store, stalls: stalls.clone() }),
+        move |store| Arc::new(Stalling { store, stalls: stalls.clone(), panics: false }),
         |config| {
             config.answer_within_ms = 50;
             config.admin_key = Some(serde_json::from_value(ADMIN_KEY.into()).unwrap());
@@ -264,4 +271,27 @@ fn a_ledger_that_does_not_get_on_loses_nothing() {
     let decided = until(|| rig.get(&receipt), |reply| !reply.json()["verdict"].is_null());
     assert_eq!(decided.json()["verdict"], "recorded");
     assert_eq!(api(&rig, "GET", "/hits", "").json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_quarantine_waits_for_the_disk_like_everything_else() {
+    let disk = Filling::default();
+    let (stall, stalls) = watch::channel(false);
+    let rig = Rig::start_on(
+        Arc::new(disk.clone()),
+        move |store| Arc::new(Stalling { store, stalls: stalls.clone(), panics: true }),
+        |config| config.answer_within_ms = 50,
+    );
+    let target = format!("/postback/{}?click_id={}&txn_id=a", key(&rig), click(&rig));
+    stall.send_replace(true);
+    let received = rig.get(&target);
+    assert_eq!(received.status(), 202);
+    disk.set_full(true);
+    stall.send_replace(false);
+    until(|| rig.get("/readyz"), |reply| reply.status() == 503);
+    disk.set_full(false);
+    let receipt = format!("/receipts/{}", receipt(&received));
+    let parked = until(|| rig.get(&receipt), |reply| !reply.json()["verdict"].is_null());
+    assert_eq!(parked.json()["verdict"], "parked");
+    assert_eq!(parked.json()["reason"], "internal_error");
 }
