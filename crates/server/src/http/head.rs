@@ -182,6 +182,7 @@ impl<'h, 'b> Head<'h, 'b> {
     fn interpret(&mut self) -> Result<(), &'static str> {
         self.target = origin_form(self.target).ok_or("the target is no path")?;
         let (mut length, mut is_chunked, mut closes) = (None, false, false);
+        let mut hosts = 0;
         for header in self.headers {
             let name = header.name;
             if name.eq_ignore_ascii_case("content-length") {
@@ -198,9 +199,15 @@ impl<'h, 'b> Head<'h, 'b> {
             } else if name.eq_ignore_ascii_case("connection") {
                 closes |= has_token(header.value, "close");
                 self.keeps_alive |= has_token(header.value, "keep-alive");
+            } else if name.eq_ignore_ascii_case("host") {
+                // None at all does no harm here: a sender that leaves it out has still converted.
+                hosts += 1;
             } else if name.eq_ignore_ascii_case("expect") {
                 self.expects_continue = header.value.eq_ignore_ascii_case(b"100-continue");
             }
+        }
+        if hosts > 1 {
+            return Err("there are two Host headers");
         }
         if is_chunked && length.is_some() {
             return Err("a body has either a Content-Length or chunks");
@@ -382,6 +389,7 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 0x5\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length:\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length : 5\r\n\r\n",
             "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
             "GET / HTTP/1.1\r\nA\0: b\r\n\r\n",
