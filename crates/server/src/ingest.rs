@@ -118,13 +118,22 @@ impl Handle {
         &self.taking
     }
 
-    /// Notes what became of a record that was journaled by other ways.
-    pub(crate) fn note<T>(&self, result: Result<T, AppendError>) -> Result<T, AppendError> {
-        match &result {
+    /// Queues a record, and notes where that is refused.
+    pub(crate) fn queue(&self, kind: Kind, payload: &[u8]) -> Result<Ticket, AppendError> {
+        let queued = self.journal.append(kind, record::FORMAT, payload);
+        queued.inspect_err(|error| self.taking.refused(error))
+    }
+
+    /// Notes what became of a record that was queued.
+    pub(crate) fn note(
+        &self,
+        settled: Result<Position, AppendError>,
+    ) -> Result<Position, AppendError> {
+        match &settled {
             Ok(_) => self.taking.taken(),
             Err(error) => self.taking.refused(error),
         }
-        result
+        settled
     }
 
     /// Journals a hit; it is on disk when this returns.
@@ -137,7 +146,7 @@ impl Handle {
     /// Journals a hit whose decision nobody waits for; it is on disk when this returns.
     pub(crate) async fn keep(&self, hit: &Hit) -> Result<Position, Unavailable> {
         let payload = record::write(&Record::Hit(hit.clone()));
-        let ticket = self.note(self.journal.append(Kind::Hit, record::FORMAT, &payload))?;
+        let ticket = self.queue(Kind::Hit, &payload)?;
         Ok(self.note(ticket.wait().await)?)
     }
 
@@ -158,7 +167,7 @@ impl Handle {
     pub(crate) async fn click(&self, click: &Click<'_>) -> Result<Position, Unavailable> {
         let mut payload = Vec::new();
         record::write_click(click, &mut payload);
-        let ticket = self.note(self.journal.append(Kind::Click, record::FORMAT, &payload))?;
+        let ticket = self.queue(Kind::Click, &payload)?;
         Ok(self.note(ticket.wait().await)?)
     }
 
@@ -170,7 +179,7 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         let ticket = {
             let mut askers = self.askers();
-            let ticket = self.note(self.journal.append(kind, record::FORMAT, payload))?;
+            let ticket = self.queue(kind, payload)?;
             askers.push(Asker { ticket: ticket.clone(), answer });
             ticket
         };

@@ -140,8 +140,7 @@ pub(super) fn receive(
     match ticket {
         None => Click::Answered,
         Some(Ok(ticket)) => Click::Waiting(Pending { ticket, outcome }),
-        Some(Err(error)) => {
-            _ = worker.app.ingest.note::<Ticket>(Err(error));
+        Some(Err(_)) => {
             lost(worker, manner, out);
             Click::Answered
         }
@@ -160,7 +159,7 @@ fn journal(worker: &Worker, click: &Record<'_>) -> Result<Ticket, AppendError> {
     let mut payload = worker.record.borrow_mut();
     payload.clear();
     record::write_click(click, &mut payload);
-    worker.app.journal.append(Kind::Click, record::FORMAT, &payload)
+    worker.app.ingest.queue(Kind::Click, &payload)
 }
 
 fn write_answer(

@@ -203,8 +203,8 @@ impl Applier {
     }
 
     async fn journal_quarantine(&self, payload: &[u8]) -> Result<Position, AppendError> {
-        let appended = self.journal.append(Kind::Command, record::FORMAT, payload);
-        self.handle.note(self.handle.note(appended)?.wait().await)
+        let ticket = self.handle.queue(Kind::Command, payload)?;
+        self.handle.note(ticket.wait().await)
     }
 
     /// Setup changes are in force before anybody hears of them.
