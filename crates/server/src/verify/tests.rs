@@ -9,6 +9,9 @@ use std::os::unix::fs::FileExt;
 /// So short that the first clicks' segment is removed once they are sealed.
 const SEGMENT_BYTES: u64 = 128 << 10;
 
+/// A byte of a segment that is written, so far in that records stand there.
+const IN_A_RECORD: u64 = 5_000;
+
 /// Clicks with conversions, the first ones sealed, the last ones in the journal alone.
 fn directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -58,6 +61,18 @@ fn sealed_file(data: &Path, kind: &str) -> PathBuf {
     names.map(|entry| entry.unwrap().path()).find(is_main).unwrap()
 }
 
+/// A segment of the journal that has records up to [`IN_A_RECORD`] and further.
+fn written_segment(data: &Path) -> PathBuf {
+    let names = fs::read_dir(data.join(JOURNAL)).unwrap();
+    let is_written = |path: &PathBuf| {
+        let bytes = fs::read(path).unwrap();
+        let place = usize::try_from(IN_A_RECORD).unwrap();
+        bytes.get(place..2 * place).is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+    };
+    let segments = names.map(|entry| entry.unwrap().path());
+    segments.filter(|path| path.extension().is_some_and(|it| it == "log")).find(is_written).unwrap()
+}
+
 #[test]
 fn a_sound_directory_is_clean_and_stays_byte_for_byte() {
     let dir = directory();
@@ -84,11 +99,11 @@ fn a_sound_directory_is_clean_and_stays_byte_for_byte() {
 fn a_byte_that_turned_in_the_journal_is_found() {
     let dir = directory();
     let data = dir.path().join("data");
-    let segment = data.join(JOURNAL).join("00000002.log");
+    let segment = written_segment(&data);
     let file = fs::OpenOptions::new().read(true).write(true).open(segment).unwrap();
     let mut byte = [0];
-    file.read_exact_at(&mut byte, 20_000).unwrap();
-    file.write_all_at(&[!byte[0]], 20_000).unwrap();
+    file.read_exact_at(&mut byte, IN_A_RECORD).unwrap();
+    file.write_all_at(&[!byte[0]], IN_A_RECORD).unwrap();
     let report = checked(&data);
     let found = faults(&report);
     assert!(found.iter().any(|fault| fault.starts_with("journal: journal segment")), "{found:?}");
