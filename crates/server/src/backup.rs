@@ -14,16 +14,13 @@ use crate::keys;
 use crate::open::{FACTS, JOURNAL, LEDGER, RESTORED};
 use crate::scratch::Scratch;
 use crate::terminal::{bytes, number};
-use crate::verify::{self, keyring, open_store};
+use crate::verify;
 use anyhow::{Context, bail};
-use domain::id::{NodeId, Position};
-use domain::record::Stamped;
 use manifest::Manifest;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use store::disk::{Disk, RealDisk};
-use store::facts::{self, Facts, JournalId, Records};
+use store::sqlite;
 
 /// How often facts and journal are copied anew because the server has removed some of them
 /// meanwhile.
@@ -66,7 +63,7 @@ pub(crate) fn backup(args: BackupArgs, config: Config) -> anyhow::Result<ExitCod
     if to.starts_with(&data) {
         bail!("{} is inside of what is to be copied", to.display());
     }
-    copy_all(&data, &to, node)?;
+    copy_all(&data, &to)?;
     let manifest = Manifest::of(&to)?;
     manifest.write(&to)?;
     let report = verify::check(&to, node).context("the copy cannot be checked")?;
@@ -133,12 +130,12 @@ fn put(made: &Path, data: &Path) -> std::io::Result<()> {
 }
 
 /// Everything that is needed, in the order in which it has to be copied.
-fn copy_all(data: &Path, to: &Path, node: NodeId) -> anyhow::Result<()> {
+fn copy_all(data: &Path, to: &Path) -> anyhow::Result<()> {
     let mut attempts = 0;
     let before = loop {
         let before = oldest_segment(data)?;
         if attempts == 0 {
-            copy_ledger(data, to, node)?;
+            copy_ledger(data, to)?;
         }
         copy::facts(&data.join(FACTS), &to.join(FACTS)).context("the facts cannot be copied")?;
         copy::journal(&data.join(JOURNAL), &to.join(JOURNAL))
@@ -171,26 +168,10 @@ fn oldest_segment(data: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// A consistent copy, made by SQLite beside the running server.
-fn copy_ledger(data: &Path, to: &Path, node: NodeId) -> anyhow::Result<()> {
-    let scratch = Scratch::new(to, "backup")?;
-    let id = journal_id(data, scratch.path(), node)?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    // It asks no facts, so empty ones will do.
-    let facts = Facts::open(disk, &scratch.path().join(FACTS), Arc::new(NoRecords(id)))?;
-    let store = open_store(&data.join(LEDGER), id, keyring(data), Arc::new(facts))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+fn copy_ledger(data: &Path, to: &Path) -> anyhow::Result<()> {
     let copied = to.join(LEDGER);
-    runtime.block_on(store.copy_to(&copied)).context("the ledger cannot be copied")?;
+    sqlite::copy(&data.join(LEDGER), &copied).context("the ledger cannot be copied")?;
     copy::sync(&copied)
-}
-
-/// The id of a journal that another process may have open: its newest segments are copied, and
-/// the copy is opened.
-fn journal_id(data: &Path, scratch: &Path, node: NodeId) -> anyhow::Result<[u8; 16]> {
-    let copied = scratch.join(JOURNAL);
-    copy::newest_segments(&data.join(JOURNAL), &copied)?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    Ok(verify::open_journal(&disk, &copied, node)?.id())
 }
 
 /// Makes `dir`, for its owner alone, unless it is there and empty.
@@ -225,28 +206,6 @@ fn parent_of(dir: &Path) -> anyhow::Result<PathBuf> {
     };
     RealDisk.create_dir_all(parent)?;
     parent.canonicalize().with_context(|| format!("no {}", parent.display()))
-}
-
-/// The journal of facts that hold nothing.
-struct NoRecords(JournalId);
-
-impl Records for NoRecords {
-    fn id(&self) -> JournalId {
-        self.0
-    }
-
-    fn scan(
-        &self,
-        _: Position,
-        _: Position,
-        _: &mut dyn FnMut(Stamped<'_>) -> Result<(), facts::Error>,
-    ) -> Result<(), facts::Error> {
-        Ok(())
-    }
-
-    fn read(&self, _: Position) -> Result<Option<Stamped<'static>>, facts::Error> {
-        Ok(None)
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use anyhow::{Context, bail};
 use domain::id::NodeId;
 use domain::record::Record;
 use look::Look;
-pub(crate) use look::{keyring, open_journal, open_store};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use store::disk::{Disk, Lock, RealDisk};

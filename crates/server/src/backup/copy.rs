@@ -120,18 +120,7 @@ pub(super) fn journal(from: &Path, to: &Path) -> anyhow::Result<()> {
     for name in segments(to)? {
         std::fs::remove_file(to.join(name))?;
     }
-    segments_from_the_end(from, to, usize::MAX)
-}
-
-/// Copies the segment that is written, with the one after it that may be prepared: a journal by
-/// itself.
-pub(super) fn newest_segments(from: &Path, to: &Path) -> anyhow::Result<()> {
-    RealDisk.create_dir_all(to)?;
-    segments_from_the_end(from, to, 2)
-}
-
-fn segments_from_the_end(from: &Path, to: &Path, most: usize) -> anyhow::Result<()> {
-    for name in segments(from)?.iter().rev().take(most) {
+    for name in segments(from)?.iter().rev() {
         match segment(&from.join(name), &to.join(name)) {
             // Removed as old; those that are newer have been copied.
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bench::fill::{Filler, Plan};
+use domain::id::NodeId;
 use std::fs;
 
 /// So short that the first clicks' segment is removed once they are sealed.

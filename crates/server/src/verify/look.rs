@@ -100,7 +100,7 @@ fn beside(data: &Path) -> anyhow::Result<Scratch> {
 }
 
 /// The ledger's file, opened as this release does.
-pub(crate) fn open_store(
+fn open_store(
     ledger: &Path,
     journal_id: [u8; 16],
     keyring: Keyring,
@@ -113,7 +113,7 @@ pub(crate) fn open_store(
 
 /// The directory's keys; nothing that is done here depends on them, so any will do where they do
 /// not read.
-pub(crate) fn keyring(data: &Path) -> Keyring {
+fn keyring(data: &Path) -> Keyring {
     match Keys::open(data, None, Missing::Refuse) {
         Ok(keys) => keys.click,
         Err(_) => Keyring::new([(0, [0; 32])]).expect("one key for all times is a keyring"),

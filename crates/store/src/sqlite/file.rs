@@ -33,6 +33,16 @@ pub fn saved_position(path: &Path) -> Result<Option<Position>, Error> {
     Ok(position.map(Position))
 }
 
+/// Writes a consistent copy of the ledger at `from` to `to`, which must not exist. A server may
+/// have it open, of this release or another.
+pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let Some(to) = to.to_str() else {
+        return Err(Error::Unavailable(format!("{} is not UTF-8", to.display())));
+    };
+    open(from)?.execute("-- file::copy\nvacuum into ?1", [to])?;
+    Ok(())
+}
+
 /// A connection that cannot write.
 fn open(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

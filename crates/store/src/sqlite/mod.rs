@@ -20,7 +20,7 @@ mod verdict;
 mod verify;
 mod walk;
 
-pub use file::saved_position;
+pub use file::{copy, saved_position};
 pub use migrate::{MIGRATIONS, SCHEMA};
 
 use crate::facts::{self, Facts};
@@ -40,7 +40,7 @@ use domain::setup::Setup;
 use domain::time::Timestamp;
 use read::Readers;
 use rusqlite::Connection;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How many records may be applied before the position is written, where they change nothing in
@@ -70,7 +70,6 @@ pub struct Options {
 
 /// The embedded store.
 pub struct SqliteStore {
-    path: PathBuf,
     writer: Arc<Mutex<Writer>>,
     /// For lists, reports and checks, which may take long.
     readers: Readers,
@@ -127,7 +126,7 @@ impl SqliteStore {
             has_failed: false,
         };
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self { path: path.to_owned(), writer, readers, finders, checkpoints, facts })
+        Ok(Self { writer, readers, finders, checkpoints, facts })
     }
 
     /// Copies the write-ahead log into the ledger's file, and lets it begin anew when it is long.
@@ -146,20 +145,6 @@ impl SqliteStore {
     pub async fn checkpoint_fully(&self) -> Result<(), Error> {
         self.writer().save_position()?;
         self.checkpoints.read(|connection| checkpoint::checkpoint_fully(connection)).await
-    }
-
-    /// Writes a consistent copy of the ledger to `path`, which must not exist.
-    pub async fn copy_to(&self, path: &Path) -> Result<(), Error> {
-        let (own, path) = (self.path.clone(), path.to_owned());
-        self.readers
-            .read(move |_| {
-                // The reading connections may not write, not even to another file.
-                let connection = connect(&own, READER_CACHE_KIB)?;
-                let path = path.to_string_lossy();
-                connection.execute("-- sqlite::copy_to\nvacuum into ?1", [path])?;
-                Ok(())
-            })
-            .await
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -266,7 +251,12 @@ impl State {
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        let detail = format!("ledger.db cannot have a write-ahead log here, only: {mode}");
+        return Err(Error::Unavailable(detail));
+    }
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;

@@ -4,8 +4,9 @@ use super::world::{Memory, World, open};
 use domain::command::{Act, Command};
 use domain::ledger;
 use domain::record::Record;
-use rusqlite::Connection;
-use store::sqlite::saved_position;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use store::sqlite::{copy, saved_position};
 use store::{Error, Store};
 
 fn tampered(world: &World, sql: &str) -> rusqlite::Result<()> {
@@ -89,17 +90,38 @@ async fn the_saved_position_is_read_without_a_store() {
     }
 }
 
+/// How many entries the file has, with nothing beside it.
+fn entries(ledger: &Path) -> i64 {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let ledger = Connection::open_with_flags(ledger, flags).unwrap();
+    ledger.query_row("select count(*) from entry", [], |row| row.get(0)).unwrap()
+}
+
 #[tokio::test]
-async fn a_copy_is_whole() {
+async fn a_copy_is_whole_and_changes_nothing() {
     let world = world_with_a_conversion().await;
-    let copy = world.dir.join("copy.db");
-    world.store.copy_to(&copy).await.unwrap();
-    let count: i64 = Connection::open(&copy)
-        .unwrap()
-        .query_row("select count(*) from entry", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(count, 2);
+    let (ledger, copied) = (world.dir.join("ledger.db"), world.dir.join("copy.db"));
+    // As a later release may have left it.
+    tampered(&world, "insert into migration values (999, 'later', x'00')").unwrap();
+    let before = std::fs::read(&ledger).unwrap();
+    copy(&ledger, &copied).unwrap();
+    assert_eq!(entries(&copied), 2);
+    assert_eq!(std::fs::read(&ledger).unwrap(), before);
+    assert!(copy(&ledger, &copied).is_err(), "it is there already");
+    assert!(copy(&world.dir.join("none.db"), &world.dir.join("other.db")).is_err());
+}
+
+#[tokio::test]
+async fn after_a_full_checkpoint_the_file_alone_holds_everything() {
+    let mut world = world_with_a_conversion().await;
+    let (ledger, alone) = (world.dir.join("ledger.db"), world.dir.join("alone.db"));
+    world.click("us").await;
+    std::fs::copy(&ledger, &alone).unwrap();
+    assert_ne!(saved_position(&alone).unwrap(), Some(world.store.position().await.unwrap()));
     world.store.checkpoint_fully().await.unwrap();
+    std::fs::copy(&ledger, &alone).unwrap();
+    assert_eq!(saved_position(&alone).unwrap(), Some(world.store.position().await.unwrap()));
+    assert_eq!(entries(&alone), 2);
 }
 
 /// Some failures let SQLite roll back by itself, others leave the transaction open.
