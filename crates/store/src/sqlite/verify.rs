@@ -1,6 +1,7 @@
 //! Checks the ledger against itself: the chain, and the invariants that finance lives by.
 //!
-//! Whoever may have damaged it is not trusted: everything is recomputed from the entries.
+//! Whoever may have damaged it is not trusted: everything is recomputed from the entries. A row
+//! that does not read is a fault of its own, and hides no other.
 
 use super::{conversion, setup};
 use crate::Error;
@@ -9,8 +10,7 @@ use domain::conversion::{Status, may_change};
 use domain::ledger::{Conversion, Entry, Home};
 use domain::money::Micros;
 use domain::setup::Setup;
-use rusqlite::Connection;
-use std::collections::HashMap;
+use rusqlite::{Connection, Params, Row, named_params};
 
 /// How many faults are listed; what is this broken needs no more of them.
 const FAULTS_MAX: usize = 1_000;
@@ -26,15 +26,19 @@ struct Sum {
 pub(super) fn verify(connection: &mut Connection) -> Result<Vec<Fault>, Error> {
     let tx = connection.transaction()?;
     let mut faults = Faults::default();
-    let integrity: String =
-        tx.query_row("-- verify::verify\npragma quick_check", [], |row| row.get(0))?;
-    if integrity != "ok" {
-        faults.add("ledger.db", integrity);
-    }
-    let setup = setup::load(&tx)?;
-    let sums = entries(&tx, &mut faults)?;
-    conversions(&tx, &setup, sums, &mut faults)?;
-    verdicts(&tx, &mut faults)?;
+    // Indexes too, for what is decided is found through them.
+    let sql = format!("-- verify::verify\npragma integrity_check({FAULTS_MAX})");
+    each_row(&tx, &sql, [], &mut faults, |row, faults| {
+        let said: String = row.get("integrity_check")?;
+        if said != "ok" {
+            faults.add("ledger.db", said);
+        }
+        Ok(())
+    })?;
+    let setup = faults.unless("setup", setup::load(&tx))?;
+    chain(&tx, &mut faults)?;
+    conversions(&tx, setup.as_ref(), &mut faults)?;
+    orphans(&tx, &mut faults)?;
     Ok(faults.0)
 }
 
@@ -47,23 +51,51 @@ impl Faults {
             self.0.push(Fault { place: place.into(), detail: detail.into() });
         }
     }
+
+    /// What was read, unless that is what is wrong with the place.
+    fn unless<T>(&mut self, place: &str, read: Result<T, Error>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(Error::Corrupt { detail, .. }) => {
+                self.add(place, detail);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Looks at each row. Where SQLite cannot go on, that is a fault, and the rows end.
+fn each_row(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    faults: &mut Faults,
+    mut look: impl FnMut(&Row<'_>, &mut Faults) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(parameters)?;
+    while let Some(row) = faults.unless("ledger.db", rows.next().map_err(Error::from))?.flatten() {
+        look(row, faults)?;
+    }
+    Ok(())
 }
 
 /// Walks the chain from its beginning.
-fn entries(connection: &Connection, faults: &mut Faults) -> Result<HashMap<u64, Sum>, Error> {
-    let (journal_id, chain, count): ([u8; 16], [u8; 32], u64) = connection.query_row(
-        "-- verify::entries
+fn chain(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
+    let state = connection.query_row(
+        "-- verify::chain
         select journal_id, chain, entries from state",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
+        |row| Ok((row.get("journal_id")?, row.get("chain")?, row.get("entries")?)),
+    );
+    let state: Option<([u8; 16], [u8; 32], u64)> =
+        faults.unless("state", state.map_err(Error::from))?;
+    let Some((journal_id, last, count)) = state else { return Ok(()) };
     let mut previous = Entry::genesis(journal_id);
-    let mut sums: HashMap<u64, Sum> = HashMap::new();
     let mut number = 0;
-    let mut statement =
-        connection.prepare("-- verify::entries\nselect * from entry order by number")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+    let sql = "-- verify::chain\nselect * from entry order by number";
+    each_row(connection, sql, [], faults, |row, faults| {
         number += 1;
         let stored: u64 = row.get("number")?;
         if stored != number {
@@ -72,68 +104,88 @@ fn entries(connection: &Connection, faults: &mut Faults) -> Result<HashMap<u64, 
             number = stored;
         }
         let place = format!("entry {number}");
-        let (entry, hash) = conversion::entry(row)?;
+        let Some((entry, hash)) = faults.unless(&place, conversion::entry(row))? else {
+            // The chain goes on behind it, if its hash can still be read.
+            previous = row.get("hash").unwrap_or(previous);
+            return Ok(());
+        };
         if entry.hash(&previous) != hash {
             faults.add(&place, "its hash does not follow from it and the entry before it");
         }
         previous = hash;
-        add(&mut sums, &entry, &place, faults);
-    }
+        Ok(())
+    })?;
     if number != count {
         faults.add("state", format!("it counts {count} entries, and the last one is {number}"));
     }
-    if previous != chain {
+    if previous != last {
         faults.add("state", "its hash is not that of the last entry");
     }
-    Ok(sums)
+    Ok(())
 }
 
-fn add(sums: &mut HashMap<u64, Sum>, entry: &Entry, place: &str, faults: &mut Faults) {
-    let known = sums.get(&entry.conversion_id.0);
+/// What the entries of a conversion add up to; `None` where there are none.
+fn sum(
+    connection: &Connection,
+    conversion: &Conversion,
+    faults: &mut Faults,
+) -> Result<Option<Sum>, Error> {
+    let mut sum: Option<Sum> = None;
+    let sql = "-- verify::sum
+        select * from entry where home = :home and conversion_id = :id order by sequence";
+    let of_it = named_params! { ":home": conversion.key.home.0, ":id": conversion.id.0 };
+    each_row(connection, sql, of_it, faults, |row, faults| {
+        let number: u64 = row.get("number")?;
+        // Where it does not read, that stands in the list already.
+        let Ok((entry, _)) = conversion::entry(row) else { return Ok(()) };
+        add(&mut sum, &entry, &format!("entry {number}"), faults);
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+fn add(sum: &mut Option<Sum>, entry: &Entry, place: &str, faults: &mut Faults) {
+    let known = sum.as_ref();
     if entry.from != known.map(|sum| sum.status) {
         faults.add(place, "it begins with another status than the one before it ended with");
     }
     if entry.from != Some(entry.to) && !may_change(entry.from, entry.to) {
         faults.add(place, "the status may not change like this");
     }
-    let sequence = known.map_or(1, |sum| sum.sequence + 1);
+    let sequence = known.map_or(1, |sum| sum.sequence.saturating_add(1));
     if entry.sequence != sequence {
         faults.add(place, format!("its sequence is {} and not {sequence}", entry.sequence));
     }
-    let sum = sums.entry(entry.conversion_id.0).or_insert(Sum {
-        sequence,
+    let (revenue, payout) = known.map_or((0, 0), |sum| (sum.revenue, sum.payout));
+    *sum = Some(Sum {
+        sequence: entry.sequence,
         status: entry.to,
-        revenue: 0,
-        payout: 0,
+        revenue: revenue + i128::from(entry.revenue.0),
+        payout: payout + i128::from(entry.payout.0),
     });
-    sum.sequence = entry.sequence;
-    sum.status = entry.to;
-    sum.revenue += i128::from(entry.revenue.0);
-    sum.payout += i128::from(entry.payout.0);
 }
 
+/// `setup` is `None` where it does not read.
 fn conversions(
     connection: &Connection,
-    setup: &Setup,
-    mut sums: HashMap<u64, Sum>,
+    setup: Option<&Setup>,
     faults: &mut Faults,
 ) -> Result<(), Error> {
-    let mut statement =
-        connection.prepare("-- verify::conversions\nselect * from conversion order by id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let conversion = conversion::read(row)?;
-        let place = format!("conversion {}", conversion.id);
-        match sums.remove(&conversion.id.0) {
+    let sql = "-- verify::conversions\nselect * from conversion order by id";
+    each_row(connection, sql, [], faults, |row, faults| {
+        let place = format!("conversion {}", row.get::<_, i64>("id")?);
+        let Some(conversion) = faults.unless(&place, conversion::read(row))? else {
+            return Ok(());
+        };
+        match sum(connection, &conversion, faults)? {
             Some(sum) => against_entries(&conversion, &sum, &place, faults),
             None => faults.add(&place, "it has no entry"),
         }
-        against_setup(&conversion, setup, &place, faults);
-    }
-    for id in sums.keys() {
-        faults.add(format!("conversion {id}"), "it has entries and is not there");
-    }
-    Ok(())
+        if let Some(setup) = setup {
+            against_setup(&conversion, setup, &place, faults);
+        }
+        Ok(())
+    })
 }
 
 fn against_entries(conversion: &Conversion, sum: &Sum, place: &str, faults: &mut Faults) {
@@ -174,39 +226,48 @@ fn against_setup(conversion: &Conversion, setup: &Setup, place: &str, faults: &m
     }
 }
 
-/// Each conversion was made by exactly one hit, and nothing stands beyond the position.
-fn verdicts(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
+/// Each entry has its conversion, each conversion was made by exactly one hit, and nothing stands
+/// beyond the position.
+fn orphans(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
     let checks = [
         (
-            "select 'conversion ' || id from conversion where not exists (
-                select 1 from verdict where position = created_by and conversion_id = id)",
+            "select distinct 'conversion ' || conversion_id as place from entry
+                where not exists (select 1 from conversion c
+                    where c.id = conversion_id and c.home = entry.home)
+                order by conversion_id",
+            "it has entries and is not there",
+        ),
+        (
+            "select 'conversion ' || id as place from conversion where not exists (
+                select 1 from verdict where position = created_by and conversion_id = id)
+                order by id",
             "the hit that made it says otherwise",
         ),
         (
-            "select 'verdict ' || position from verdict v where verdict = 'recorded'
+            "select 'verdict ' || position as place from verdict v where verdict = 'recorded'
                 and conversion_id is not null and not exists (
                 select 1 from conversion c where c.id = v.conversion_id
-                    and c.created_by = v.position)",
+                    and c.created_by = v.position)
+                order by position",
             "the conversion it recorded is not there, or another hit made it",
         ),
         (
-            "select 'verdict ' || position from verdict
-                where position >= (select position from state)",
+            "select 'verdict ' || position as place from verdict
+                where position >= (select position from state) order by position",
             "it stands beyond the position that was applied",
         ),
         (
-            "select 'command ' || position from command
-                where position >= (select position from state)",
+            "select 'command ' || position as place from command
+                where position >= (select position from state) order by position",
             "it stands beyond the position that was applied",
         ),
     ];
     for (sql, detail) in checks {
-        let sql = format!("-- verify::verdicts\n{sql} limit {FAULTS_MAX}");
-        let mut statement = connection.prepare(&sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            faults.add(row.get::<_, String>(0)?, detail);
-        }
+        let sql = format!("-- verify::orphans\n{sql} limit {FAULTS_MAX}");
+        each_row(connection, &sql, [], faults, |row, faults| {
+            faults.add(row.get::<_, String>("place")?, detail);
+            Ok(())
+        })?;
     }
     Ok(())
 }

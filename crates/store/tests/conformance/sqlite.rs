@@ -37,7 +37,8 @@ async fn entries_and_setup_are_never_changed_or_deleted() {
 
 #[tokio::test]
 async fn verify_says_where_a_ledger_was_tampered_with() {
-    let open_gate = "drop trigger entry_is_never_changed; drop trigger entry_is_never_deleted;";
+    let open_gate = "drop trigger entry_is_never_changed; drop trigger entry_is_never_deleted;
+        drop trigger setup_is_never_changed;";
     for (sql, place) in [
         ("update entry set revenue = revenue + 1 where number = 2", "entry 2"),
         ("update entry set at = at + 1 where number = 1", "entry 1"),
@@ -49,10 +50,17 @@ async fn verify_says_where_a_ledger_was_tampered_with() {
         ("delete from conversion", "conversion 1"),
         ("delete from verdict", "conversion 1"),
         ("update state set chain = zeroblob(32)", "state"),
+        ("update entry set currency = '?' where number = 1", "entry 1"),
+        ("update conversion set seen = x'00'", "conversion 1"),
+        ("update conversion set home = 1", "conversion 1"),
+        ("update setup set body = '?' where number = 1", "setup"),
+        ("update entry set currency = '?' where number = 1; delete from verdict", "conversion 1"),
+        ("update entry set hash = zeroblob(32) where number = 1", "entry 2"),
     ] {
         let world = world_with_a_conversion().await;
         tampered(&world, &format!("{open_gate} {sql}")).unwrap();
         let faults = world.store.verify().await.unwrap();
+        assert_eq!(world.store.verify().await.unwrap(), faults, "{sql}: always in this order");
         assert!(faults.iter().any(|fault| fault.place == place), "{sql}: {faults:?}");
     }
 }
