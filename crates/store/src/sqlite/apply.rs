@@ -328,7 +328,8 @@ impl Writer {
     }
 
     /// Decides a parked hit once more, with the setup as it is now. Where that panics, it is the
-    /// command at `by` that is to be quarantined: the hit already is what it would become.
+    /// command at `by` that is to be quarantined: the hit already is what it would become. A hit
+    /// whose request has been removed stays parked, also when the ledger is made again.
     fn redecide(
         &mut self,
         by: Position,
@@ -402,7 +403,8 @@ fn internal() -> Failure {
     }
 }
 
-/// What an entry that a command caused commits to.
+/// What an entry that a command caused commits to: the bytes in the journal, which every release
+/// writes alike. The golden journal is where it shows if one does not.
 fn command_digest(command: &Command) -> [u8; 32] {
     let payload = record::write(&Record::Command(Box::new(command.clone())));
     Sha256::new_with_prefix(b"counterfoil command 1").chain_update(payload).finalize().into()
