@@ -8,7 +8,6 @@ use domain::ledger::Cause;
 use domain::money::{Currency, Micros};
 use domain::reason::{Reason, Verdict};
 use domain::report::{Dimension, Query, Test, Value};
-use store::Store;
 use store::list::{ConversionFilter, VerdictFilter};
 
 #[tokio::test]
@@ -134,9 +133,10 @@ async fn hits_are_found_by_what_is_known_of_them() {
     assert_eq!((rest.items.len(), rest.next), (1, None));
     let of_click = ConversionFilter { click_id: Some(one), limit: 10, ..Default::default() };
     assert_eq!(world.store.conversions(&of_click).await.unwrap().items.len(), 1);
-    let approved =
-        ConversionFilter { status: Some(Status::Pending), limit: 10, ..Default::default() };
-    assert_eq!(world.store.conversions(&approved).await.unwrap().items.len(), 0);
+    for (status, count) in [(Status::Approved, 1), (Status::Pending, 0)] {
+        let filter = ConversionFilter { status: Some(status), limit: 10, ..Default::default() };
+        assert_eq!(world.store.conversions(&filter).await.unwrap().items.len(), count);
+    }
 }
 
 #[tokio::test]
@@ -192,4 +192,42 @@ async fn a_sum_that_is_out_of_range_is_told_and_one_that_is_not_is_exact() {
     assert_eq!(shown(&world.hit(other, most).await), "recorded");
     let error = world.store.report(&query).await.unwrap_err();
     assert!(matches!(error, store::Error::TooLarge(_)), "{error}");
+}
+
+#[tokio::test]
+async fn lists_are_newest_first_within_their_times_and_go_on_where_a_page_ended() {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    let mut ats = Vec::new();
+    for txn in 0..9 {
+        let query = format!("click_id={{click}}&txn_id={txn}&revenue=1");
+        ats.push(world.hit(click, &query).await.at);
+    }
+    for (from, to, numbers) in [
+        (None, None, 0..9),
+        (Some(ats[2]), None, 2..9),
+        (None, Some(ats[7]), 0..7),
+        (Some(ats[2]), Some(ats[7]), 2..7),
+        (Some(ats[8].plus_ms(1)), None, 0..0),
+        (None, Some(ats[0]), 0..0),
+    ] {
+        let expected: Vec<_> = ats[numbers].iter().rev().copied().collect();
+        let mut hits = VerdictFilter { from, to, limit: 2, ..Default::default() };
+        let mut conversions = ConversionFilter { from, to, limit: 2, ..Default::default() };
+        let (mut hits_at, mut conversions_at) = (Vec::new(), Vec::new());
+        loop {
+            let page = world.store.verdicts(&hits).await.unwrap();
+            hits_at.extend(page.items.into_iter().map(|verdict| verdict.at));
+            let Some(next) = page.next else { break };
+            hits.before = Some(next);
+        }
+        loop {
+            let page = world.store.conversions(&conversions).await.unwrap();
+            conversions_at.extend(page.items.into_iter().map(|one| one.created_at));
+            let Some(next) = page.next else { break };
+            conversions.before = Some(next);
+        }
+        assert_eq!(hits_at, expected, "{from:?} {to:?}");
+        assert_eq!(conversions_at, expected, "{from:?} {to:?}");
+    }
 }

@@ -6,7 +6,7 @@ use domain::command::{Act, Answer, Command, Outcome};
 use domain::ledger::{self, Decision, Facts, Occasion, Read};
 use domain::record::{Record, Stamped};
 use domain::setup::Setup;
-use store::{Error, Store};
+use store::Error;
 
 /// A day in the life of a network, in records that are applied.
 async fn busy_world() -> World {

@@ -1,7 +1,8 @@
 //! What the embedded store promises beyond the trait: its file guards itself.
 
-use super::world::{Memory, World, open};
+use super::world::{Memory, World, open, open_sqlite};
 use domain::command::{Act, Command};
+use domain::id::Position;
 use domain::ledger;
 use domain::record::Record;
 use rusqlite::{Connection, OpenFlags};
@@ -123,12 +124,15 @@ async fn a_copy_is_whole_and_changes_nothing() {
 async fn after_a_full_checkpoint_the_file_alone_holds_everything() {
     let mut world = world_with_a_conversion().await;
     let (ledger, alone) = (world.dir.join("ledger.db"), world.dir.join("alone.db"));
-    world.click("us").await;
+    let store = open_sqlite(&world.dir, &world.memory, ledger::decide).unwrap();
+    let (_, click) = world.click_record("us");
+    let next = Position(click.position.0 + 1);
+    store.apply(&[click], &[], world.now).await.unwrap();
     std::fs::copy(&ledger, &alone).unwrap();
-    assert_ne!(saved_position(&alone).unwrap(), Some(world.store.position().await.unwrap()));
-    world.store.checkpoint_fully().await.unwrap();
+    assert_ne!(saved_position(&alone).unwrap(), Some(next));
+    store.checkpoint_fully().await.unwrap();
     std::fs::copy(&ledger, &alone).unwrap();
-    assert_eq!(saved_position(&alone).unwrap(), Some(world.store.position().await.unwrap()));
+    assert_eq!(saved_position(&alone).unwrap(), Some(next));
     assert_eq!(entries(&alone), 2);
 }
 

@@ -56,15 +56,24 @@ pub(crate) fn keyring() -> Keyring {
     Keyring::new([(0, [3; 32])]).unwrap()
 }
 
-/// A store in `dir` that decides with `decide`.
-pub(crate) fn open(dir: &Path, memory: &Memory, decide: Decide) -> Result<SqliteStore, Error> {
+/// The store that the suite is for, in `dir`; it decides with `decide`. Another one takes its place
+/// here.
+pub(crate) fn open(dir: &Path, memory: &Memory, decide: Decide) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(open_sqlite(dir, memory, decide)?))
+}
+
+pub(crate) fn open_sqlite(
+    dir: &Path,
+    memory: &Memory,
+    decide: Decide,
+) -> Result<SqliteStore, Error> {
     let facts = Facts::open(Arc::new(RealDisk), &dir.join("facts"), Arc::new(memory.clone()))?;
     let options = Options { journal_id: JOURNAL_ID, keyring: keyring(), decide };
     SqliteStore::open(&dir.join("ledger.db"), Arc::new(facts), options)
 }
 
 pub(crate) struct World {
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) memory: Memory,
     pub(crate) now: Timestamp,
     pub(crate) dir: PathBuf,
