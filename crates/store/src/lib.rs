@@ -57,8 +57,6 @@ pub struct Applied {
 /// By kind of record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// A click is kept, or nothing was to be done.
-    Kept,
     Decided(Box<StoredVerdict>),
     /// The setup's changes are in force once every reader has put them.
     Commanded {

@@ -126,7 +126,6 @@ async fn replayed(batch: usize) -> (String, String) {
         let decided_at = Timestamp::from_s(1_800_000_000);
         for applied in store.apply(&records, &quarantined, decided_at).await.unwrap() {
             let what = match applied.effect {
-                Effect::Kept => continue,
                 Effect::Decided(verdict) => shown(verdict.verdict, verdict.reason),
                 Effect::Commanded { outcome, .. } => match *outcome {
                     Outcome::Done(_) => "done".to_owned(),

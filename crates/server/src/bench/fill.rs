@@ -259,10 +259,7 @@ impl Filler {
         let Some(last) = last else { return Ok(()) };
         last.wait_blocking()?;
         let applied = self.apply()?;
-        let recorded = |one: &&Applied| match &one.effect {
-            Effect::Decided(verdict) => verdict.verdict == Verdict::Recorded,
-            _ => false,
-        };
+        let recorded = |one: &&Applied| matches!(&one.effect, Effect::Decided(verdict) if verdict.verdict == Verdict::Recorded);
         let recorded = applied.iter().filter(recorded).count();
         if recorded != ids.len() {
             bail!("{} of {} stored postbacks were not recorded", ids.len() - recorded, ids.len());

@@ -157,7 +157,7 @@ impl World {
         let applied = self.apply(&[record]).await.unwrap();
         match applied.into_iter().next().unwrap().effect {
             Effect::Commanded { outcome, .. } => *outcome,
-            other => panic!("a command has an outcome, not {other:?}"),
+            other @ Effect::Decided(_) => panic!("a command has an outcome, not {other:?}"),
         }
     }
 
@@ -221,7 +221,7 @@ impl World {
 pub(crate) fn decided(applied: Applied) -> StoredVerdict {
     match applied.effect {
         Effect::Decided(verdict) => *verdict,
-        other => panic!("a hit is decided, not {other:?}"),
+        other @ Effect::Commanded { .. } => panic!("a hit is decided, not {other:?}"),
     }
 }
 
