@@ -140,7 +140,8 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit) -> Read<'a> {
             let then = campaign_then(setup, campaign, click_id);
             read.goal = goal_of(then, campaign, postback);
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
-            read.key = makes_one.then(|| key_of(contract, read.goal, click_id, postback)).flatten();
+            let agreed = agreed_with(setup, campaign).unwrap_or(contract);
+            read.key = makes_one.then(|| key_of(agreed, read.goal, click_id, postback)).flatten();
         }
     } else if let Ok(postback) = &read.reading.result {
         let name = said.map_or("click_id", |value| value.name.as_str());
@@ -182,9 +183,16 @@ fn unread(problem: Problem) -> Read<'static> {
     Read::of(Reading { result: Err(problem), values: Vec::new(), unread: Vec::new() })
 }
 
+/// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
+/// reads: or one act, told in two ways, would count twice.
+fn agreed_with<'a>(setup: &'a Setup, campaign: &Campaign) -> Option<&'a Contract> {
+    let own = campaign.integration_id.and_then(|id| setup.integration(id));
+    own.map(|own| &own.contract)
+}
+
 /// A goal that is not known any more still says which conversion is meant.
 fn key_of(
-    contract: &Contract,
+    agreed: &Contract,
     goal: Option<&Goal>,
     click_id: ClickId,
     postback: &Postback,
@@ -192,13 +200,13 @@ fn key_of(
     let goal = goal.map(|goal| goal.key.as_str()).or(postback.goal.as_deref())?;
     let folded;
     let txn_id = match &postback.txn_id {
-        Some(txn_id) if contract.txn_id_folded => {
+        Some(txn_id) if agreed.txn_id_folded => {
             folded = txn_id.to_lowercase();
             Some(folded.as_str())
         }
         txn_id => txn_id.as_deref(),
     };
-    Some(Key::new(contract.identity, click_id, goal, txn_id))
+    Some(Key::new(agreed.identity, click_id, goal, txn_id))
 }
 
 type Chosen<'a> = (ContractRef, &'a Contract, Option<Scope>, Sender<'a>);

@@ -104,6 +104,49 @@ fn a_transaction_keeps_its_case_unless_the_contract_folds_it() {
 }
 
 #[test]
+fn one_act_counts_once_whichever_contract_reads_it() {
+    let by_click = Identity::Click;
+    world(by_click).check(
+        "
+        /postback/own?click_id=@a                       -> recorded approved 2/0
+        /postback/global?click_id=@a                    -> duplicate already_processed
+        /postback/global?click_id=@a&txn_id=1           -> duplicate already_processed
+        /postback?click_id=@a&txn_id=2                  -> duplicate already_processed
+        /postback/global?click_id=@b&txn_id=1           -> recorded approved 2/0
+        /postback/own?click_id=@b&txn_id=2              -> duplicate already_processed
+        /postback/global?click_id=@b&status=reversed    -> updated reversed -2/0
+        ",
+    );
+    let mut folding = plain();
+    folding.txn_id_folded = true;
+    World::new(folding, LEAD).check(
+        "
+        /postback/own?click_id=@a&txn_id=A&revenue=1    -> recorded approved 1/1.75
+        /postback/global?click_id=@a&txn_id=a&revenue=1 -> duplicate already_processed
+        ",
+    );
+}
+
+#[test]
+fn a_partners_path_and_a_plain_one_lead_to_the_same_conversion() {
+    let mut world = world(Identity::ClickGoalTxn);
+    let mut other = super::world::contract("click_id! revenue=amount");
+    other.identity = Identity::Click;
+    let mut partner = super::world::partner("other", other);
+    partner.paths = vec!["/conversion".to_owned()];
+    let (partners, key) = (vec![partner], "unused".to_owned());
+    world.act(crate::command::Act::LoadCatalogue { partners, key });
+    world.check(
+        "
+        /conversion?click_id=@a   -> recorded approved 2/0
+        /postback?click_id=@a     -> duplicate already_processed
+        /postback/own?click_id=@b -> recorded approved 2/0
+        /conversion?click_id=@b   -> duplicate already_processed
+        ",
+    );
+}
+
+#[test]
 fn the_click_ids_own_case_makes_no_difference() {
     let mut world = world(Identity::ClickGoalTxn);
     world.check("?click_id=@a -> recorded approved 2/0");
