@@ -169,15 +169,14 @@ struct Reader<'a> {
     sender: Sender<'a>,
     /// Neither blank nor dropped.
     found: Vec<Value>,
-    /// Sent, and dropped because they only describe.
-    dropped: Vec<Canonical>,
+    /// Something was sent, and dropped because it only describes.
+    has_dropped: bool,
     is_status_blank: bool,
 }
 
 impl<'a> Reader<'a> {
     fn new(contract: &'a Contract, sender: Sender<'a>) -> Self {
-        let (found, dropped) = (Vec::new(), Vec::new());
-        Self { contract, sender, found, dropped, is_status_blank: false }
+        Self { contract, sender, found: Vec::new(), has_dropped: false, is_status_blank: false }
     }
 
     /// Finds every parameter's value. What is wrong with one does not hide the others: the click
@@ -226,7 +225,7 @@ impl<'a> Reader<'a> {
                 let detail = format!("`{}` still holds a macro", pair.name);
                 return Err(Problem::new(Reason::MacroNotReplaced, Some(&pair.name), detail));
             }
-            self.dropped.push(parameter.canonical);
+            self.has_dropped = true;
         }
         let Some(first) = sent.first() else { return Ok(None) };
         let invalid = |pair: &Pair, detail| {
@@ -248,7 +247,7 @@ impl<'a> Reader<'a> {
             })),
             Some(detail) if matters => invalid(first, detail),
             Some(_) => {
-                self.dropped.push(parameter.canonical);
+                self.has_dropped = true;
                 Ok(None)
             }
         }
@@ -261,7 +260,7 @@ impl<'a> Reader<'a> {
 
     fn postback(&self, unread: &[String]) -> Result<Postback, Problem> {
         let mut flags = Flags::default();
-        if !self.dropped.is_empty() {
+        if self.has_dropped {
             flags.add(Flag::LabelDropped);
         }
         let status = self.status();
@@ -418,10 +417,9 @@ impl<'a> Reader<'a> {
             | Canonical::ConversionRef => true,
             canonical => canonical.is_money(),
         };
-        // One that is no number says that something happened all the same: not a conversion.
-        let sent = self.found.iter().map(|value| value.canonical).chain(self.dropped.clone());
-        let has_event = sent.into_iter().any(|one| matches!(one, Canonical::Event(_)));
-        has_event && !self.found.iter().any(says)
+        // A macro that nobody filled in is no event: most senders leave them in one URL for all.
+        let is_event = |value: &Value| matches!(value.canonical, Canonical::Event(_));
+        self.found.iter().any(is_event) && !self.found.iter().any(says)
     }
 }
 

@@ -121,8 +121,6 @@ fn events_alone_make_no_conversion() {
         ?click_id=@a&event1=3              -> recorded
         ?click_id=@a&event1=3              -> recorded
         ?click_id=@a&event1=3&sub1=us      -> recorded !sent_value_differs
-        ?click_id=@a&event1=many           -> recorded !label_dropped
-        ?click_id=@a&event1={event1}       -> recorded !label_dropped
         ?click_id=@a&event1=3&campaign_id=2 -> refused campaign_mismatch campaign_id
         ?click_id=nobodys&event1=3         -> refused unknown_click click_id
         ",
@@ -139,6 +137,17 @@ fn events_alone_make_no_conversion() {
         ",
     );
     assert_eq!(world.conversions.len(), 4);
+}
+
+#[test]
+fn an_event_that_is_no_number_is_as_good_as_none() {
+    World::new(plain(), LEAD).check(
+        "
+        ?click_id=@a&event1={event1}                   -> recorded approved 0/1.75 !amount_missing !label_dropped
+        ?click_id=@b&event1=many&revenue=2             -> recorded approved 2/1.75 !label_dropped
+        ?click_id=@c&event1={event1}&event1=3          -> recorded !label_dropped
+        ",
+    );
 }
 
 #[test]
