@@ -13,8 +13,8 @@ mod route;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use amounts::Amounts;
-pub use conversion::{Conversion, SEEN_MAX};
+pub use amounts::Missing;
+pub use conversion::{CHANGES_MAX, Conversion, IDLE_MAX};
 pub use decide::{Decision, Effect, Facts, Occasion, change_by_person, decide};
 pub use entry::{Cause, ENCODED_BYTES, Entry, GENESIS};
 pub use route::{ContractRef, Read, Route, is_ours, read, route};

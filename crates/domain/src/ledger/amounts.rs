@@ -12,36 +12,64 @@ use crate::reason::{Flag, Flags, Reason};
 
 /// The amounts of one conversion, in its campaign's currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amounts {
-    pub revenue: Micros,
-    pub payout: Micros,
+pub(super) struct Amounts {
+    pub(super) revenue: Micros,
+    pub(super) payout: Micros,
     /// What the sender said it pays, whatever the terms say.
-    pub sent_amount: Option<Micros>,
-    pub sale_amount: Option<Micros>,
-    pub flags: Flags,
+    pub(super) sent_amount: Option<Micros>,
+    pub(super) sale_amount: Option<Micros>,
+    pub(super) missing: Missing,
+}
+
+/// The amounts that a term needs and no postback has named yet: they count as 0 until one does.
+/// A 0 that was named is not missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    pub revenue: bool,
+    pub payout: bool,
+}
+
+impl Missing {
+    const BOTH: Self = Self { revenue: true, payout: true };
+
+    pub fn is_any(self) -> bool {
+        self.revenue || self.payout
+    }
 }
 
 impl Amounts {
-    /// Those of a new conversion.
-    pub fn of(goal: &Goal, currency: Currency, postback: &Postback) -> Result<Self, Problem> {
+    /// Those of a new conversion, and the flags of its postback.
+    pub(super) fn of(
+        goal: &Goal,
+        currency: Currency,
+        postback: &Postback,
+    ) -> Result<(Self, Flags), Problem> {
         let sent = Sent::of(currency, postback);
-        sent.check_rate(goal)?;
+        sent.check_rate(goal, Missing::BOTH)?;
         let mut flags = sent.flags();
-        let mut worth = |term: &Term, amount| -> Result<Micros, Problem> {
-            if let (Term::Fixed(fixed), Some(amount)) = (term, amount)
-                && amount != *fixed
-            {
-                flags.add(Flag::SentAmountDiffers);
+        let mut worth = |term: &Term, amount: Option<Micros>| match *term {
+            Term::Fixed(fixed) => {
+                if amount.is_some_and(|amount| amount != fixed) {
+                    flags.add(Flag::SentAmountDiffers);
+                }
+                Ok(Some(fixed))
             }
-            Ok(sent.worth(term, amount)?.unwrap_or_else(|| {
-                flags.add(Flag::AmountMissing);
-                Micros::ZERO
-            }))
+            Term::Percent(_) => sent.worth(term, amount),
+            Term::FromPostback { default } => Ok(amount.or(default)),
         };
         let revenue = worth(&goal.revenue, sent.revenue)?;
         let payout = worth(&goal.payout, sent.payout)?;
-        let (sent_amount, sale_amount) = (sent.amount, sent.sale_amount);
-        Ok(Self { revenue, payout, sent_amount, sale_amount, flags })
+        let new = Self {
+            revenue: revenue.unwrap_or_default(),
+            payout: payout.unwrap_or_default(),
+            sent_amount: sent.amount,
+            sale_amount: sent.sale_amount,
+            missing: Missing { revenue: revenue.is_none(), payout: payout.is_none() },
+        };
+        if new.missing.is_any() {
+            flags.add(Flag::AmountMissing);
+        }
+        Ok((new, flags))
     }
 
     /// Those of `old`, as they are.
@@ -51,7 +79,7 @@ impl Amounts {
             payout: old.payout,
             sent_amount: old.sent_amount,
             sale_amount: old.sale_amount,
-            flags: old.flags,
+            missing: old.missing,
         }
     }
 
@@ -63,50 +91,40 @@ impl Amounts {
         postback: &Postback,
         repeated: RepeatedAmount,
     ) -> Result<(Self, Flags), Problem> {
-        let was_missing = old.flags.has(Flag::AmountMissing);
         let sent = Sent::of(old.currency, postback);
-        if was_missing || repeated != RepeatedAmount::Keep {
-            sent.check_rate(goal)?;
-        }
+        // Which amounts the postback has a say in.
+        let open = match repeated {
+            RepeatedAmount::Keep => old.missing,
+            RepeatedAmount::Replace | RepeatedAmount::Add => Missing::BOTH,
+        };
+        sent.check_rate(goal, open)?;
         let mut flags = sent.flags();
+        if sent.differs_from(old, goal, open) {
+            flags.add(Flag::SentAmountDiffers);
+        }
+        let said = match repeated {
+            RepeatedAmount::Keep | RepeatedAmount::Replace => sent,
+            // A share is taken of all sales together.
+            RepeatedAmount::Add => sent.added_to(old)?,
+        };
         let mut new = Self::kept(old);
-        match repeated {
-            RepeatedAmount::Keep => {
-                if sent.differs_from(old, was_missing) {
-                    flags.add(Flag::SentAmountDiffers);
-                }
-                if was_missing {
-                    new.replace(goal, &sent.not_in(old))?;
-                }
-            }
-            RepeatedAmount::Replace => new.replace(goal, &sent)?,
-            RepeatedAmount::Add => new.replace(goal, &sent.added_to(old)?)?,
-        }
-        let is_known = |term: &Term, is_sent, amount: Micros| match term {
-            Term::Fixed(_) => true,
-            Term::Percent(_) => new.sale_amount.is_some(),
-            Term::FromPostback { default } => is_sent || default.is_some() || !amount.is_zero(),
-        };
-        if is_known(&goal.revenue, sent.revenue.is_some(), new.revenue)
-            && is_known(&goal.payout, sent.payout.is_some(), new.payout)
+        if open.revenue
+            && let Some(amount) = said.worth(&goal.revenue, said.revenue)?
         {
-            new.flags.remove(Flag::AmountMissing);
+            (new.revenue, new.missing.revenue) = (amount, false);
         }
-        Ok((new, flags))
-    }
-
-    /// Takes over what was sent, and only that: nothing stands in for what was not.
-    fn replace(&mut self, goal: &Goal, sent: &Sent) -> Result<(), Problem> {
-        let worth = |term: &Term, amount: Option<Micros>, old| match term {
-            Term::Fixed(_) => Ok(old),
-            Term::Percent(_) => Ok(sent.worth(term, amount)?.unwrap_or(old)),
-            Term::FromPostback { .. } => Ok(amount.unwrap_or(old)),
+        if open.payout
+            && let Some(amount) = said.worth(&goal.payout, said.payout)?
+        {
+            (new.payout, new.missing.payout) = (amount, false);
+        }
+        let pick = |old: Option<Micros>, said: Option<Micros>| match repeated {
+            RepeatedAmount::Keep => old.or(said),
+            RepeatedAmount::Replace | RepeatedAmount::Add => said.or(old),
         };
-        self.revenue = worth(&goal.revenue, sent.revenue, self.revenue)?;
-        self.payout = worth(&goal.payout, sent.payout, self.payout)?;
-        self.sent_amount = sent.amount.or(self.sent_amount);
-        self.sale_amount = sent.sale_amount.or(self.sale_amount);
-        Ok(())
+        new.sent_amount = pick(old.sent_amount, said.amount);
+        new.sale_amount = pick(old.sale_amount, said.sale_amount);
+        Ok((new, flags))
     }
 }
 
@@ -156,15 +174,17 @@ impl Sent {
         }
     }
 
-    /// A problem where a term needs an amount that is in another currency.
-    fn check_rate(&self, goal: &Goal) -> Result<(), Problem> {
+    /// A problem where a term that is open needs an amount that is in another currency.
+    fn check_rate(&self, goal: &Goal, open: Missing) -> Result<(), Problem> {
         let Some(foreign) = &self.foreign else { return Ok(()) };
         let is_needed = |term: &Term, is_sent| match term {
             Term::Fixed(_) => false,
             Term::Percent(_) => foreign.sale_amount,
             Term::FromPostback { .. } => is_sent,
         };
-        if is_needed(&goal.revenue, foreign.revenue) || is_needed(&goal.payout, foreign.payout) {
+        if open.revenue && is_needed(&goal.revenue, foreign.revenue)
+            || open.payout && is_needed(&goal.payout, foreign.payout)
+        {
             let detail = format!("there is no rate from {} to {}", foreign.from, foreign.to);
             return Err(Problem::new(Reason::RateMissing, None, detail));
         }
@@ -175,40 +195,29 @@ impl Sent {
         self.foreign.iter().map(|_| Flag::SentValueDiffers).collect()
     }
 
-    /// What a term comes to; `None`: it needs an amount that was not sent.
+    /// What it makes of a term, given the amount it names for it; `None`: it says nothing of it.
     fn worth(&self, term: &Term, amount: Option<Micros>) -> Result<Option<Micros>, Problem> {
         match term {
-            Term::Fixed(fixed) => Ok(Some(*fixed)),
+            Term::Fixed(_) => Ok(None),
             Term::Percent(percent) => {
                 let share = self.sale_amount.map(|sale| percent.of(sale).ok_or_else(out_of_range));
                 share.transpose()
             }
-            Term::FromPostback { default } => Ok(amount.or(*default)),
+            Term::FromPostback { .. } => Ok(amount),
         }
     }
 
-    /// Whether it says something else than `old` has. What was missing cannot differ.
-    fn differs_from(&self, old: &Conversion, was_missing: bool) -> bool {
-        let differs = |sent: Option<Micros>, old| sent.is_some() && sent != old;
-        if was_missing {
-            let known = |amount: Micros| Some(amount).filter(|amount| !amount.is_zero());
-            let is_other = |sent, old: Option<Micros>| old.is_some() && differs(sent, old);
-            return is_other(self.revenue, known(old.revenue))
-                || is_other(self.payout, known(old.payout))
-                || is_other(self.sale_amount, old.sale_amount);
-        }
-        differs(self.amount, old.sent_amount) || differs(self.sale_amount, old.sale_amount)
-    }
-
-    /// What `old` does not have already.
-    fn not_in(&self, old: &Conversion) -> Self {
-        Self {
-            amount: self.amount.filter(|_| old.sent_amount.is_none()),
-            revenue: self.revenue.filter(|_| old.revenue.is_zero()),
-            payout: self.payout.filter(|_| old.payout.is_zero()),
-            sale_amount: self.sale_amount.filter(|_| old.sale_amount.is_none()),
-            foreign: None,
-        }
+    /// Whether it names another amount than the one that counts, for a term it has no say in.
+    fn differs_from(&self, old: &Conversion, goal: &Goal, open: Missing) -> bool {
+        let differs = |term: &Term, is_open: bool, sent: Option<Micros>, counts| match term {
+            Term::Fixed(_) => sent.is_some_and(|sent| sent != counts),
+            Term::FromPostback { .. } => !is_open && sent.is_some_and(|sent| sent != counts),
+            Term::Percent(_) => {
+                !is_open && self.sale_amount.is_some() && self.sale_amount != old.sale_amount
+            }
+        };
+        differs(&goal.revenue, open.revenue, self.revenue, old.revenue)
+            || differs(&goal.payout, open.payout, self.payout, old.payout)
     }
 
     /// The sums of what was sent and what `old` has: a share is taken of all sales together.

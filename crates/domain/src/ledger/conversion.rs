@@ -1,19 +1,23 @@
 //! A conversion as it stands: what its entries add up to, and what is known about it.
 
-use super::{Amounts, ContractRef, Key};
+use super::amounts::{Amounts, Missing};
+use super::{ContractRef, Key};
 use crate::click::Labels;
 use crate::click_id::ClickId;
 use crate::conversion::Status;
 use crate::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
 use crate::money::{Currency, Micros};
 use crate::postback::{Postback, Said};
-use crate::reason::Flags;
+use crate::reason::{Flag, Flags};
 use crate::time::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// How many different postbacks one conversion can have. None is ever forgotten, so a late repeat
-/// can never count again; beyond them only a person can change the conversion.
-pub const SEEN_MAX: usize = 1_000;
+/// How often postbacks can change one conversion. None is ever forgotten, so a late repeat can
+/// never count again; beyond them only a reversal changes it, or a person.
+pub const CHANGES_MAX: u32 = 1_000;
+/// How many postbacks that change nothing a conversion remembers, so that a late repeat of one
+/// cannot count either. Who only knows the click id uses up nothing by sending more.
+pub const IDLE_MAX: usize = 200;
 
 /// One paid-for act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +43,7 @@ pub struct Conversion {
     pub currency: Currency,
     pub sent_amount: Option<Micros>,
     pub sale_amount: Option<Micros>,
+    pub missing: Missing,
     pub conversion_ref: Option<String>,
     /// `param1` …, `event1` … as they were first sent.
     pub values: Vec<(String, String)>,
@@ -54,7 +59,7 @@ pub struct Conversion {
     pub changed_at: Timestamp,
     /// Of its last entry, from 1 on.
     pub sequence: u32,
-    /// Digests of what its postbacks said, oldest first, at most [`SEEN_MAX`].
+    /// Digests of what its postbacks said, oldest first.
     pub seen: Vec<[u8; 8]>,
 }
 
@@ -64,8 +69,9 @@ impl Conversion {
         self.seen.contains(&said)
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.seen.len() >= SEEN_MAX
+    /// Whether one more postback that changes nothing is to be remembered.
+    pub(super) fn has_room(&self) -> bool {
+        self.seen.len().saturating_sub(self.sequence as usize) < IDLE_MAX
     }
 
     pub(super) fn set_amounts(&mut self, amounts: Amounts) {
@@ -73,7 +79,10 @@ impl Conversion {
         self.payout = amounts.payout;
         self.sent_amount = amounts.sent_amount;
         self.sale_amount = amounts.sale_amount;
-        self.flags = amounts.flags;
+        self.missing = amounts.missing;
+        if !amounts.missing.is_any() {
+            self.flags.remove(Flag::AmountMissing);
+        }
     }
 
     pub(super) fn remember(&mut self, said: [u8; 8]) {

@@ -1,9 +1,10 @@
 //! The decision itself: the first reason that applies, or what the postback does.
 
-use super::conversion::{SEEN_MAX, said};
+use super::amounts::Amounts;
+use super::conversion::{CHANGES_MAX, said};
 use super::route::{campaign_then, clicked_at};
-use super::{Amounts, Cause, Conversion, Entry, Read};
-use crate::campaign::{Campaign, Goal};
+use super::{Cause, Conversion, Entry, Read};
+use crate::campaign::Campaign;
 use crate::click::{Click, Label};
 use crate::click_id::ClickId;
 use crate::command::{Failure, REASON_BYTES_MAX};
@@ -77,6 +78,16 @@ impl Decision {
         }
     }
 
+    /// It says nothing new about `conversion`.
+    fn nothing_new(conversion: &Conversion, flags: Flags) -> Self {
+        let detail = "this conversion is known, and the postback says nothing new about it";
+        Self {
+            original: Some(conversion.created_by),
+            conversion: Some((conversion.id, conversion.status)),
+            ..Self::because(&Problem::new(Reason::AlreadyProcessed, None, detail), flags)
+        }
+    }
+
     /// Parked: our fault, to be decided again.
     pub fn internal_error() -> Self {
         let detail = "the decision failed; it will be made again";
@@ -115,12 +126,8 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
     match case.decide() {
         Ok(decision) => Decision { flags: decision.flags.union(flags), ..decision },
         Err(problem) => {
-            let mut decision = Decision::because(&problem, flags);
-            decision.conversion = conversion.map(|one| (one.id, one.status));
-            if decision.verdict == Verdict::Duplicate {
-                decision.original = conversion.map(|one| one.created_by);
-            }
-            decision
+            let conversion = conversion.map(|one| (one.id, one.status));
+            Decision { conversion, ..Decision::because(&problem, flags) }
         }
     }
 }
@@ -166,13 +173,14 @@ impl Case<'_> {
     fn decide(&self) -> Result<Decision, Problem> {
         let said = said(self.postback);
         let money = self.money();
+        if let Some(conversion) = self.facts.conversion.filter(|one| one.has_seen(said)) {
+            let flags = money.map_or(Flags::default(), |(_, flags)| flags);
+            return Ok(Decision::nothing_new(conversion, flags));
+        }
         if let Err(problem) = &money
             && problem.reason < Reason::AlreadyProcessed
         {
             return Err(problem.clone());
-        }
-        if self.facts.conversion.is_some_and(|conversion| conversion.has_seen(said)) {
-            return Err(nothing_new());
         }
         self.check_timestamp()?;
         if self.postback.status == Said::Ignore {
@@ -182,26 +190,28 @@ impl Case<'_> {
         }
         let (amounts, flags) = money?;
         self.check_campaign()?;
-        let goal = self.read.goal.ok_or_else(|| self.unknown_goal())?;
+        let goal = self.goal().ok_or_else(|| self.unknown_goal())?;
         let status = self.status()?;
         self.check_currency()?;
         if self.postback.is_event_only {
             return Ok(Decision::of(Verdict::Recorded, Flags::default()));
         }
         match self.facts.conversion {
-            None => self.create(goal, status, amounts, said),
+            None => self.create(goal, status, amounts, flags, said),
             Some(conversion) => self.change(conversion, status, amounts, flags, said),
         }
     }
 
     /// What the conversion is worth after this postback, with the flags of the postback.
     fn money(&self) -> Result<(Amounts, Flags), Problem> {
-        let Some(goal) = self.read.goal.filter(|_| !self.postback.is_event_only) else {
+        if self.postback.is_event_only {
             return Ok((Amounts::default(), Flags::default()));
-        };
+        }
         let Some(old) = self.facts.conversion else {
-            let amounts = Amounts::of(goal, self.campaign.currency, self.postback)?;
-            return Ok((amounts, amounts.flags));
+            return match self.read.goal {
+                Some(goal) => Amounts::of(goal, self.campaign.currency, self.postback),
+                None => Ok((Amounts::default(), Flags::default())),
+            };
         };
         // Where goals do not tell conversions apart, it is still the first one's that counts.
         let own = self.campaign_then.goal(&old.goal).or_else(|| self.campaign.goal(&old.goal));
@@ -218,10 +228,20 @@ impl Case<'_> {
             }
             (Some(own), amount) => Amounts::again(old, own, self.postback, amount)?,
         };
-        if goal.key != old.goal {
+        if self.read.goal.is_some_and(|goal| goal.key != old.goal) {
             flags.add(Flag::SentValueDiffers);
         }
         Ok((amounts, flags))
+    }
+
+    /// The key of the goal it is about. One that is gone is still the goal of the conversions
+    /// that were made for it.
+    fn goal(&self) -> Option<&str> {
+        let known = self.read.goal.map(|goal| goal.key.as_str());
+        known.or_else(|| {
+            let (old, sent) = (&self.facts.conversion?.goal, self.postback.goal.as_ref()?);
+            old.eq_ignore_ascii_case(sent).then_some(old.as_str())
+        })
     }
 
     fn name(&self, canonical: Canonical) -> String {
@@ -287,9 +307,10 @@ impl Case<'_> {
 
     fn create(
         &self,
-        goal: &Goal,
+        goal: &str,
         status: Status,
         amounts: Amounts,
+        flags: Flags,
         said: [u8; 8],
     ) -> Result<Decision, Problem> {
         self.check_transition(None, status)?;
@@ -304,7 +325,7 @@ impl Case<'_> {
             campaign_id: self.campaign.id,
             publisher_id: link.publisher_id,
             link_id: link.id,
-            goal: goal.key.clone(),
+            goal: goal.to_owned(),
             click_id: self.click_id,
             txn_id: self.postback.txn_id.clone(),
             status,
@@ -316,12 +337,13 @@ impl Case<'_> {
             currency: self.campaign.currency,
             sent_amount: amounts.sent_amount,
             sale_amount: amounts.sale_amount,
+            missing: amounts.missing,
             conversion_ref: self.postback.conversion_ref().map(str::to_owned),
             values: self.values(),
             external_id: click.map(|click| click.external_id.to_vec()).unwrap_or_default(),
             labels: click.map(|click| click.labels.clone().into_owned()).unwrap_or_default(),
             is_test,
-            flags: self.flags().union(amounts.flags),
+            flags: self.flags().union(flags),
             contract: self.read.contract_ref.clone().expect("a contract read it"),
             created_by: self.occasion.position,
             created_at: self.occasion.at,
@@ -331,7 +353,7 @@ impl Case<'_> {
         };
         conversion.remember(said);
         let effect = self.effect(conversion, None)?;
-        Ok(Decision::of(Verdict::Recorded, amounts.flags).with(effect))
+        Ok(Decision::of(Verdict::Recorded, flags).with(effect))
     }
 
     /// Whether the click can still make a conversion.
@@ -370,26 +392,23 @@ impl Case<'_> {
         let is_changed =
             new.status != old.status || (new.revenue, new.payout) != (old.revenue, old.payout);
         if !is_changed {
-            let mut decision = Decision::because(&nothing_new(), flags);
-            decision.original = Some(old.created_by);
-            decision.conversion = Some((old.id, old.status));
-            decision.effect = (!old.is_full()).then(|| {
-                let mut conversion = old.clone();
-                conversion.remember(said);
-                Effect { conversion, entry: None }
-            });
-            return Ok(decision);
+            // What it says beside that is kept: an amount that no term needs, or a 0.
+            new.remember(said);
+            let effect = old.has_room().then_some(Effect { conversion: new, entry: None });
+            return Ok(Decision { effect, ..Decision::nothing_new(old, flags) });
         }
-        if old.is_full() {
+        // Reversals are bounded by the approvals between them.
+        if old.sequence >= CHANGES_MAX && new.status != Status::Reversed {
             let detail = format!(
-                "this conversion has had {SEEN_MAX} different postbacks: only a person changes it"
+                "postbacks have changed this conversion {CHANGES_MAX} times: now only a reversal \
+                 or a person does"
             );
             return Err(Problem::new(Reason::TransitionNotAllowed, None, detail));
         }
         if self.postback.raw_status.is_some() {
             new.raw_status.clone_from(&self.postback.raw_status);
         }
-        new.flags = new.flags.union(flags).union(self.postback.flags);
+        new.flags = new.flags.union(flags).union(self.flags());
         new.remember(said);
         let effect = self.effect(new, Some(old.status))?;
         Ok(Decision::of(Verdict::Updated, flags).with(effect))
@@ -425,11 +444,6 @@ impl Decision {
         self.effect = Some(effect);
         self
     }
-}
-
-fn nothing_new() -> Problem {
-    let detail = "this conversion is known, and the postback says nothing new about it";
-    Problem::new(Reason::AlreadyProcessed, None, detail)
 }
 
 /// Makes the entry that brings what is paid in line with status and amounts. `None` where a

@@ -97,6 +97,9 @@ create table conversion (
     currency       text    not null,
     sent_amount    integer,
     sale_amount    integer,
+    -- Needed by the goal's term, and not sent yet.
+    revenue_missing integer not null,
+    payout_missing integer not null,
     conversion_ref text,
     -- param1 …, event1 … as JSON pairs; null: none.
     extra          text,

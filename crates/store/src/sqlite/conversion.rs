@@ -7,7 +7,7 @@ use crate::list::{ConversionFilter, Page, StoredEntry};
 use domain::click::Label;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId};
-use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key};
+use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key, Missing};
 use domain::money::Micros;
 use domain::reason::Flags;
 use domain::time::Timestamp;
@@ -92,14 +92,15 @@ pub(super) fn list(
 }
 
 /// How many columns there are beside the labels.
-const OWN: usize = 29;
+const OWN: usize = 31;
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "-- conversion::insert
         insert into conversion (id, home, identity, campaign_id, publisher_id, link_id, goal,
             click_id, txn_id, status, raw_status, revenue, payout, paid_revenue, paid_payout,
-            currency, sent_amount, sale_amount, conversion_ref, extra, external_id, is_test,
-            flags, contract, created_by, created_at, changed_at, sequence, seen, {LABEL_COLUMNS})
+            currency, sent_amount, sale_amount, revenue_missing, payout_missing, conversion_ref,
+            extra, external_id, is_test, flags, contract, created_by, created_at, changed_at,
+            sequence, seen, {LABEL_COLUMNS})
         values ({})",
         marks(OWN + LABELS)
     )
@@ -135,6 +136,8 @@ pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Er
         &currency,
         &sent,
         &sale,
+        &new.missing.revenue,
+        &new.missing.payout,
         &new.conversion_ref,
         &extra,
         &external_id,
@@ -159,8 +162,9 @@ pub(super) fn update(connection: &Connection, new: &Conversion) -> Result<(), Er
             "-- conversion::update
             update conversion set status = :status, raw_status = :raw_status, revenue = :revenue,
                 payout = :payout, paid_revenue = :paid_revenue, paid_payout = :paid_payout,
-                sent_amount = :sent_amount, sale_amount = :sale_amount, flags = :flags,
-                changed_at = :changed_at, sequence = :sequence, seen = :seen
+                sent_amount = :sent_amount, sale_amount = :sale_amount,
+                revenue_missing = :revenue_missing, payout_missing = :payout_missing,
+                flags = :flags, changed_at = :changed_at, sequence = :sequence, seen = :seen
             where id = :id",
         )?
         .execute(named_params! {
@@ -172,6 +176,8 @@ pub(super) fn update(connection: &Connection, new: &Conversion) -> Result<(), Er
             ":paid_payout": new.paid_payout.0,
             ":sent_amount": new.sent_amount.map(|one| one.0),
             ":sale_amount": new.sale_amount.map(|one| one.0),
+            ":revenue_missing": new.missing.revenue,
+            ":payout_missing": new.missing.payout,
             ":flags": new.flags.bits(),
             ":changed_at": new.changed_at.as_us(),
             ":sequence": new.sequence,
@@ -273,6 +279,10 @@ pub(super) fn read(row: &Row<'_>) -> Result<Conversion, Error> {
         currency: word(row, "currency", |code| code.parse().ok())?,
         sent_amount: row.get::<_, Option<i64>>("sent_amount")?.map(Micros),
         sale_amount: row.get::<_, Option<i64>>("sale_amount")?.map(Micros),
+        missing: Missing {
+            revenue: row.get("revenue_missing")?,
+            payout: row.get("payout_missing")?,
+        },
         conversion_ref: row.get("conversion_ref")?,
         values,
         external_id: row.get::<_, Option<Vec<u8>>>("external_id")?.unwrap_or_default(),

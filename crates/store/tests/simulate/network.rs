@@ -402,7 +402,6 @@ fn shown(applied: &Applied) -> String {
             Outcome::Done(_) => "done".to_owned(),
             Outcome::Failed(_) => "failed".to_owned(),
         },
-        Effect::Kept => "kept".to_owned(),
     }
 }
 

@@ -51,6 +51,23 @@ fn without_the_clicks_row_its_id_says_enough() {
 }
 
 #[test]
+fn what_is_known_of_the_hit_that_changed_a_conversion_is_known_of_the_conversion() {
+    use crate::reason::Flag;
+    let mut world = World::new(plain(), LEAD);
+    world.labelled_click("a", &[("sub1", "us")]);
+    world.check(
+        "
+        ?click_id=@a&revenue=1&status=pending  -> recorded pending 0/0
+        ?click_id=@a&status=approved&sub1=ca   -> updated approved 1/1.75 !sent_value_differs
+        ",
+    );
+    assert!(world.conversion().flags.has(Flag::SentValueDiffers));
+    world.forget("a");
+    world.check("?click_id=@a&status=reversed -> updated reversed -1/-1.75 !click_detail_missing");
+    assert!(world.conversion().flags.has(Flag::ClickDetailMissing));
+}
+
+#[test]
 fn a_campaign_that_was_set_up_in_the_clicks_millisecond_counts_for_it() {
     let mut world = World::new(plain(), LEAD);
     world.set_status(Status::Paused);
@@ -103,6 +120,27 @@ fn a_goal_that_was_added_later_has_its_own_terms() {
     );
     let keys: Vec<_> = world.conversions.values().map(|one| &*one.goal).collect();
     assert_eq!(keys.iter().filter(|key| **key == "Deposit").count(), 2);
+}
+
+#[test]
+fn a_goal_that_is_gone_still_has_its_conversions() {
+    let mut world = World::new(plain(), LEAD);
+    world.click("a", LINK);
+    let set = |world: &mut World, json: &str| {
+        let changes = CampaignChanges { goals: Some(goals(json)), ..CampaignChanges::default() };
+        world.act(Act::ChangeCampaign { id: CAMPAIGN, changes: Box::new(changes) });
+    };
+    set(&mut world, r#"[{"key":"lead"},{"key":"Extra","revenue":"7"}]"#);
+    world.check("?click_id=@a&goal=extra -> recorded approved 7/0");
+    set(&mut world, r#"[{"key":"lead"}]"#);
+    world.check(
+        "
+        ?click_id=@a&goal=extra&revenue=7        -> duplicate already_processed
+        ?click_id=@a&goal=extra&status=reversed  -> updated reversed -7/0
+        ?click_id=@a&goal=extra&txn_id=2         -> refused unknown_goal goal
+        ?click_id=@a&goal=nope&status=reversed   -> refused unknown_goal goal
+        ",
+    );
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn a_second_goal_of_one_conversion_brings_no_terms_of_its_own() {
     World::new(contract, goals).check(
         "
         ?click_id=@a&status=pending       -> recorded pending 0/0
-        ?click_id=@a&goal=sale&revenue=99 -> updated approved 2/0 !sent_value_differs
+        ?click_id=@a&goal=sale&revenue=99 -> updated approved 2/0 !sent_amount_differs !sent_value_differs
         ",
     );
 }

@@ -205,6 +205,131 @@ fn a_second_amount_is_kept_out_by_default() {
 }
 
 #[test]
+fn a_second_amount_differs_where_it_is_not_the_one_that_counts() {
+    world(r#""revenue":"2.50","payout":"1""#).check(
+        "
+        ?click_id=@a&status=pending               -> recorded pending 0/0
+        ?click_id=@a&status=approved&revenue=2.5  -> updated approved 2.5/1
+        ?click_id=@a&revenue=3                    -> duplicate already_processed !sent_amount_differs
+        ?click_id=@a&payout=3                     -> duplicate already_processed !sent_amount_differs
+        ?click_id=@b&status=pending               -> recorded pending 0/0
+        ?click_id=@b&sale_amount=10               -> updated approved 2.5/1
+        ?click_id=@b&sale_amount=11               -> duplicate already_processed
+        ",
+    );
+    world(r#""revenue":{"from":"postback","default":"4"}"#).check(
+        "
+        ?click_id=@a                              -> recorded approved 4/0
+        ?click_id=@a&revenue=4                    -> duplicate already_processed
+        ?click_id=@a&revenue=5                    -> duplicate already_processed !sent_amount_differs
+        ",
+    );
+    world(r#""revenue":{"from":"postback"},"payout":{"from":"postback"}"#).check(
+        "
+        ?click_id=@a&revenue=5&payout=3           -> recorded approved 5/3
+        ?click_id=@a&revenue=5&payout=4           -> duplicate already_processed !sent_amount_differs
+        ",
+    );
+    world(r#""revenue":{"percent":"10"}"#).check(
+        "
+        ?click_id=@a&sale_amount=10               -> recorded approved 1/0
+        ?click_id=@a&sale_amount=10&revenue=7     -> duplicate already_processed
+        ?click_id=@a&sale_amount=11               -> duplicate already_processed !sent_amount_differs
+        ",
+    );
+}
+
+#[test]
+fn a_fixed_term_is_held_against_what_is_sent_whatever_repeats_may_do() {
+    for amount in [RepeatedAmount::Replace, RepeatedAmount::Add] {
+        let mut contract = plain();
+        contract.repeats.amount = amount;
+        let goals = r#"[{"key":"lead","default":true,"revenue":"2.50","payout":"1"}]"#;
+        let mut world = World::new(contract, goals);
+        world.check(
+            "
+            ?click_id=@a             -> recorded approved 2.5/1
+            ?click_id=@a&revenue=2.5 -> duplicate already_processed
+            ?click_id=@a&revenue=9   -> duplicate already_processed !sent_amount_differs
+            ?click_id=@a&status=reversed -> updated reversed -2.5/-1
+            ?click_id=@a&status=approved&revenue=8 -> updated approved 2.5/1 !sent_amount_differs
+            ",
+        );
+        assert!(world.conversion().flags.has(Flag::SentAmountDiffers));
+    }
+}
+
+#[test]
+fn what_was_sent_is_kept_though_nothing_that_counts_changed() {
+    let mut first = world(r#""revenue":"2.50""#);
+    first.check(
+        "
+        ?click_id=@a                             -> recorded approved 2.5/0
+        ?click_id=@a&revenue=9&sale_amount=10    -> duplicate already_processed !sent_amount_differs
+        ?click_id=@a&revenue=8&sale_amount=11    -> duplicate already_processed !sent_amount_differs
+        ",
+    );
+    let kept = |world: &World| {
+        let one = world.conversion();
+        [one.sent_amount, one.sale_amount].map(|it| it.map(|it| it.to_string()).unwrap_or_default())
+    };
+    assert_eq!(kept(&first), ["9", "10"]);
+    assert_eq!(first.conversion().sequence, 1, "no entry was made");
+    let mut contract = plain();
+    contract.repeats.amount = RepeatedAmount::Replace;
+    let mut last = World::new(contract, r#"[{"key":"lead","revenue":"2.50"}]"#);
+    last.check(
+        "
+        ?click_id=@a&revenue=2.5              -> recorded approved 2.5/0
+        ?click_id=@a&revenue=8&sale_amount=11 -> duplicate already_processed !sent_amount_differs
+        ",
+    );
+    assert_eq!(kept(&last), ["8", "11"]);
+}
+
+#[test]
+fn a_nought_that_was_sent_is_not_missing() {
+    let mut world = world(r#""revenue":{"from":"postback"},"payout":{"from":"postback"}"#);
+    world.check(
+        "
+        ?click_id=@a&revenue=0             -> recorded approved 0/0 !amount_missing
+        ?click_id=@a&revenue=5             -> duplicate already_processed !sent_amount_differs
+        ?click_id=@a&payout=0              -> duplicate already_processed
+        ?click_id=@a&payout=3              -> duplicate already_processed !sent_amount_differs
+        ",
+    );
+    assert!(!world.conversion().flags.has(Flag::AmountMissing), "both were sent");
+    world.check(
+        "
+        ?click_id=@a&status=reversed       -> updated reversed 0/0
+        ",
+    );
+}
+
+#[test]
+fn only_an_amount_that_is_missing_waits_for_a_rate() {
+    world(r#""revenue":{"from":"postback"},"payout":{"from":"postback"}"#).check(
+        "
+        ?click_id=@a&status=pending&revenue=5               -> recorded pending 0/0 !amount_missing
+        ?click_id=@a&status=approved&revenue=4&currency=EUR -> updated approved 5/0 !sent_value_differs
+        ?click_id=@a&payout=4&currency=EUR                  -> parked rate_missing
+        ",
+    );
+}
+
+#[test]
+fn a_repeat_is_a_duplicate_though_adding_it_would_be_out_of_range() {
+    let mut contract = plain();
+    contract.repeats.amount = RepeatedAmount::Add;
+    World::new(contract, LEAD).check(
+        "
+        ?click_id=@a&revenue=9223372036854 -> recorded approved 9223372036854/1.75
+        ?click_id=@a&revenue=9223372036854 -> duplicate already_processed
+        ",
+    );
+}
+
+#[test]
 fn a_second_amount_can_replace_the_first() {
     let mut contract = plain();
     contract.repeats.amount = RepeatedAmount::Replace;
@@ -317,6 +442,11 @@ fn a_fixed_amount_stays_what_it_was_when_the_conversion_was_made() {
     set(&mut world, "7");
     world.check("?click_id=@a&goal=later -> recorded approved 7/0");
     set(&mut world, "70");
-    world.check("?click_id=@a&goal=later&revenue=1 -> duplicate already_processed");
+    world.check(
+        "
+        ?click_id=@a&goal=later&revenue=1 -> duplicate already_processed !sent_amount_differs
+        ?click_id=@a&goal=later&revenue=7 -> duplicate already_processed
+        ",
+    );
     assert_eq!(world.total(), "7/0");
 }
