@@ -9,11 +9,10 @@ mod pairs;
 #[cfg(test)]
 mod tests;
 
-pub use pairs::{PAIRS_MAX, Pair, pairs};
+pub use pairs::{PAIRS_MAX, Pair, Pairs};
 
 use crate::contract::{Canonical, Contract, Meaning, Parameter, Secret, Unit};
 use crate::conversion::Status;
-use crate::hit::Hit;
 use crate::macros;
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
@@ -130,35 +129,44 @@ pub struct Sender<'a> {
     pub token: Option<&'a Secret>,
 }
 
-/// Reads `hit` through `contract`. The first reason that applies, in the order of
+/// Reads what was sent through `contract`. The first reason that applies, in the order of
 /// [`Reason::ALL`], becomes the problem.
-pub fn read(contract: &Contract, hit: &Hit, sender: Sender<'_>) -> Reading {
-    let pairs = match pairs(hit) {
-        Ok(pairs) => pairs,
-        Err(detail) => {
-            let problem = Problem::new(Reason::InvalidPayload, None, detail);
-            return Reading { result: Err(problem), values: Vec::new(), unread: Vec::new() };
-        }
-    };
+pub fn read(contract: &Contract, sent: &Pairs, sender: Sender<'_>) -> Reading {
     let mut reader = Reader::new(contract, sender);
-    let collected = reader.collect(&pairs);
+    let collected = reader.collect(&sent.all);
     let is_read = |pair: &&Pair| {
         contract.parameters.iter().any(|parameter| parameter.names.contains(&pair.name))
     };
     let unread: Vec<String> =
-        pairs.iter().filter(|pair| !is_read(pair)).map(|pair| pair.name.clone()).collect();
-    let result = collected.and_then(|()| reader.postback(&unread));
+        sent.all.iter().filter(|pair| !is_read(pair)).map(|pair| pair.name.clone()).collect();
+    let whole = sent
+        .fault
+        .as_ref()
+        .map_or(Ok(()), |fault| Err(Problem::new(Reason::InvalidPayload, None, fault)));
+    let result = earlier(collected, whole).and_then(|()| reader.postback(&unread));
     let values = reader.found.into_iter().filter(|found| !found.canonical.is_secret()).collect();
     Reading { result, values, unread }
 }
 
+/// Where either is a problem, the one that is looked for first; else the second.
+pub(crate) fn earlier<T, U>(
+    first: Result<T, Problem>,
+    second: Result<U, Problem>,
+) -> Result<U, Problem> {
+    match (first, second) {
+        (Err(first), Err(second)) if second.reason <= first.reason => Err(second),
+        (Err(first), _) => Err(first),
+        (Ok(_), second) => second,
+    }
+}
+
 /// Whether anything vouches for the sender, by `contract`'s rules alone; a problem where something
 /// speaks against it.
-pub fn verify(contract: &Contract, hit: &Hit, sender: Sender<'_>) -> Result<bool, Problem> {
+pub fn verify(contract: &Contract, sent: &Pairs, sender: Sender<'_>) -> Result<bool, Problem> {
     let mut reader = Reader::new(contract, sender);
     let token = contract.verification.token.and_then(|token| contract.parameter(token));
-    if let (Some(token), Ok(pairs)) = (token, pairs(hit)) {
-        let value = reader.value(token, &pairs)?;
+    if let Some(token) = token {
+        let value = reader.value(token, &sent.all)?;
         reader.found.extend(value);
     }
     reader.verify()

@@ -3,12 +3,16 @@
 //! A version is never changed: a change adds the next one. So what was agreed at any instant can
 //! be asked for ever after, and the same commands always lead to the same setup.
 
+mod as_of;
+
+pub use as_of::AsOf;
+
 use crate::campaign::{Advertiser, Campaign, Link, Publisher};
 use crate::contract::{Integration, Partner, Scope};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Every version of one noun, oldest first; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,9 +104,10 @@ pub struct Setup {
     integration_by_key: HashMap<String, IntegrationId>,
     /// In the order they were made.
     integrations_by_scope: HashMap<Scope, Vec<IntegrationId>>,
-    partner_by_path: HashMap<String, String>,
-    /// Under which any contract in use accepts our click id.
-    click_id_names: BTreeSet<String>,
+    /// All that ever had the path: whether one still has it, its version in force says.
+    partners_by_path: HashMap<String, Vec<String>>,
+    /// All that ever accepted our click id under the name.
+    integrations_by_click_id: HashMap<String, Vec<IntegrationId>>,
 }
 
 impl Setup {
@@ -117,7 +122,9 @@ impl Setup {
                 put(&mut self.links, new.id, since, new);
             }
             Change::Integration(new) => {
-                self.click_id_names.extend(new.contract.click_id_names().iter().cloned());
+                for name in new.contract.click_id_names() {
+                    add(&mut self.integrations_by_click_id, name, new.id);
+                }
                 let is_new = self.integration_by_key.insert(new.key.clone(), new.id).is_none();
                 if is_new {
                     self.integrations_by_scope.entry(new.scope).or_default().push(new.id);
@@ -126,12 +133,22 @@ impl Setup {
             }
             Change::Partner(new) => {
                 for path in &new.paths {
-                    self.partner_by_path.insert(path.clone(), new.name.clone());
+                    add(&mut self.partners_by_path, path, new.name.clone());
                 }
                 put(&mut self.partners, new.name.clone(), since, new);
             }
             Change::IdFloor(floor) => self.id_floor = self.id_floor.max(floor),
         }
+    }
+
+    /// The setup as it was at `at`.
+    pub fn as_of(&self, at: Timestamp) -> AsOf<'_> {
+        AsOf::new(self, at)
+    }
+
+    /// The setup with all that was ever done to it.
+    pub fn latest(&self) -> AsOf<'_> {
+        self.as_of(Timestamp::MAX)
     }
 
     pub fn advertiser(&self, id: AdvertiserId) -> Option<&Advertiser> {
@@ -164,27 +181,16 @@ impl Setup {
 
     /// Archived ones included: a key that was handed out keeps its meaning.
     pub fn integration_by_key(&self, key: &str) -> Option<&Integration> {
-        self.integration(*self.integration_by_key.get(key)?)
+        self.latest().integration_by_key(key)
     }
 
     pub fn partner(&self, name: &str) -> Option<&Partner> {
         self.partners.get(name).map(History::latest)
     }
 
-    /// The partner whose senders call on that path.
-    pub fn partner_by_path(&self, path: &str) -> Option<&Partner> {
-        self.partner(self.partner_by_path.get(path)?)
-    }
-
-    /// Whether any contract in use accepts our click id under that name.
-    pub fn is_click_id_name(&self, name: &str) -> bool {
-        self.click_id_names.contains(name)
-    }
-
     /// The integrations of that scope that are in use, the first made first.
     pub fn integrations_of(&self, scope: Scope) -> impl Iterator<Item = &Integration> {
-        let ids = self.integrations_by_scope.get(&scope).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|id| self.integration(*id)).filter(|one| !one.archived)
+        self.latest().integrations_of(scope)
     }
 
     /// The integrations that could read a postback of `campaign`, the most specific first.
@@ -192,26 +198,7 @@ impl Setup {
         &'a self,
         campaign: &Campaign,
     ) -> impl Iterator<Item = &'a Integration> + use<'a> {
-        let own = campaign.integration_id.and_then(|id| self.integration(id));
-        let advertiser_id = campaign.advertiser_id;
-        own.into_iter()
-            .chain(self.integrations_of(Scope::Advertiser { advertiser_id }).take(1))
-            .chain(self.integrations_of(Scope::Global).take(1))
-    }
-
-    /// All integrations in use whose keys serve `campaign`.
-    pub fn integrations_around<'a>(
-        &'a self,
-        campaign: &Campaign,
-    ) -> impl Iterator<Item = &'a Integration> + use<'a> {
-        let (campaign_id, advertiser_id) = (campaign.id, campaign.advertiser_id);
-        let own = campaign.integration_id.and_then(|id| self.integration(id));
-        let own_id = own.map(|own| own.id);
-        let at_levels = self
-            .integrations_of(Scope::Campaign { campaign_id })
-            .chain(self.integrations_of(Scope::Advertiser { advertiser_id }))
-            .chain(self.integrations_of(Scope::Global));
-        own.into_iter().chain(at_levels.filter(move |one| Some(one.id) != own_id))
+        self.latest().integrations_for(campaign)
     }
 
     /// The landing parameters of the integration the campaign uses.
@@ -266,6 +253,14 @@ fn latest<K, T: Clone>(
     change: impl Fn(T) -> Change,
 ) -> impl Iterator<Item = (Timestamp, Change)> {
     all.values().map(move |history| (history.changed_at(), change(history.latest().clone())))
+}
+
+/// Adds to an index, once.
+fn add<T: PartialEq>(index: &mut HashMap<String, Vec<T>>, key: &str, new: T) {
+    let all = index.entry(key.to_owned()).or_default();
+    if !all.contains(&new) {
+        all.push(new);
+    }
 }
 
 fn put<K: Ord, T>(all: &mut BTreeMap<K, History<T>>, id: K, since: Timestamp, new: T) {

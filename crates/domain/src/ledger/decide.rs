@@ -4,7 +4,7 @@ use super::amounts::Amounts;
 use super::conversion::{CHANGES_MAX, said};
 use super::route::{campaign_then, clicked_at};
 use super::{Cause, Conversion, Entry, Read};
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Link};
 use crate::click::{Click, Label};
 use crate::click_id::ClickId;
 use crate::command::{Failure, REASON_BYTES_MAX};
@@ -99,8 +99,11 @@ impl Decision {
 /// When and by what a decision is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion {
-    /// The hit's arrival.
+    /// The hit's arrival: what it is judged by.
     pub at: Timestamp,
+    /// When it is entered: its arrival too, unless it was parked and is decided again. The chain's
+    /// times never go back.
+    pub entered_at: Timestamp,
     pub position: Position,
     /// The hit's salted digest.
     pub evidence: [u8; 32],
@@ -118,10 +121,21 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         unreachable!("a postback that reads has a contract, and a click of a campaign");
     };
     let campaign_then = campaign_then(setup, campaign, click_id);
+    let link_then = setup.links.get(&click_id.link());
+    let link_then = link_then.map(|history| history.at(clicked_at(click_id)));
     let conversion = facts.conversion.filter(|_| read.key.is_some());
     let facts = Facts { conversion, ..facts };
-    let case =
-        Case { contract, postback, click_id, campaign, campaign_then, read, facts, occasion };
+    let case = Case {
+        contract,
+        postback,
+        click_id,
+        campaign,
+        campaign_then,
+        link_then,
+        read,
+        facts,
+        occasion,
+    };
     let flags = case.flags();
     match case.decide() {
         Ok(decision) => Decision { flags: decision.flags.union(flags), ..decision },
@@ -139,6 +153,7 @@ struct Case<'a> {
     campaign: &'a Campaign,
     /// As it was agreed when the click was made.
     campaign_then: &'a Campaign,
+    link_then: Option<&'a Link>,
     read: &'a Read<'a>,
     facts: Facts<'a>,
     occasion: Occasion,
@@ -347,7 +362,7 @@ impl Case<'_> {
             contract: self.read.contract_ref.clone().expect("a contract read it"),
             created_by: self.occasion.position,
             created_at: self.occasion.at,
-            changed_at: self.occasion.at,
+            changed_at: self.occasion.entered_at,
             sequence: 0,
             seen: Vec::new(),
         };
@@ -360,7 +375,11 @@ impl Case<'_> {
     fn check_click(&self, is_test: bool) -> Result<(), Problem> {
         let then = self.campaign_then;
         let is_live = self.facts.click.map_or_else(
-            || then.status.is_live() || is_test && then.status.is_approved(),
+            || {
+                let is_archived = then.archived || self.link_then.is_some_and(|one| one.archived);
+                let is_agreed = then.status.is_live() || is_test && then.status.is_approved();
+                is_agreed && !is_archived
+            },
             |click| click.is_live,
         );
         if !is_live {
@@ -432,8 +451,8 @@ impl Case<'_> {
 
     fn effect(&self, conversion: Conversion, from: Option<Status>) -> Result<Effect, Problem> {
         let cause = Cause::Hit(self.occasion.position);
-        let Occasion { at, evidence, .. } = self.occasion;
-        settle(conversion, from, cause, at, evidence)
+        let Occasion { entered_at, evidence, .. } = self.occasion;
+        settle(conversion, from, cause, entered_at, evidence)
             .ok_or_else(|| Problem::new(Reason::InvalidPayload, None, "an amount is out of range"))
     }
 }
@@ -499,6 +518,6 @@ pub fn change_by_person(
     let mut new = old.clone();
     new.status = to;
     let cause = Cause::Command(occasion.position);
-    settle(new, Some(old.status), cause, occasion.at, occasion.evidence)
+    settle(new, Some(old.status), cause, occasion.entered_at, occasion.evidence)
         .ok_or_else(|| Failure::conflict("out_of_range", "an amount is out of range"))
 }

@@ -3,14 +3,14 @@
 use super::Key;
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Integration, Scope};
+use crate::contract::{Canonical, Contract, Integration, Partner, Scope, Secret};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
-use crate::macros;
-use crate::postback::{self, Postback, Problem, Reading, Sender, pairs};
+use crate::postback::{self, Pairs, Postback, Problem, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
-use crate::setup::Setup;
+use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
+use std::net::IpAddr;
 
 /// Where a hit was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub enum Route<'a> {
 
 /// Reads the path of a request.
 pub fn route<'a>(setup: &'a Setup, path: &'a [u8]) -> Route<'a> {
+    route_as_of(setup.latest(), path)
+}
+
+fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     let Ok(path) = std::str::from_utf8(path) else { return Route::Elsewhere };
     if path == "/postback" {
         return Route::Plain;
@@ -105,54 +109,64 @@ impl Read<'_> {
     }
 }
 
-/// Whether a hit has a key we gave or a click id we made, so that it is worth keeping.
+/// Whether a hit has a key we gave or a click id we made, so that it is worth keeping, whatever is
+/// wrong with the rest of it.
 pub fn is_ours(setup: &Setup, keyring: &Keyring, hit: &Hit) -> bool {
     match route(setup, hit.path()) {
         Route::Key(key) if setup.integration_by_key(key).is_some() => true,
         Route::Elsewhere => false,
-        Route::Key(_) | Route::Partner(_) | Route::Plain => pairs(hit)
-            .is_ok_and(|pairs| pairs.iter().any(|pair| keyring.parse(pair.text.trim()).is_some())),
+        Route::Key(_) | Route::Partner(_) | Route::Plain => {
+            Pairs::of(hit).all.iter().any(|pair| keyring.parse(pair.text.trim()).is_some())
+        }
     }
 }
 
-/// Reads a hit as of now.
-pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit) -> Read<'a> {
-    let (contract_ref, contract, scope, sender) = match choose(setup, keyring, hit) {
+/// Reads a hit with the setup as it was at `at`, when the hit arrived.
+pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -> Read<'a> {
+    let as_of = setup.as_of(at);
+    let sent = Pairs::of(hit);
+    let Chosen { by, contract, scope, token, conflict } = match choose(as_of, keyring, hit, &sent) {
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let sender = Sender { address: hit.peer, ..sender };
-    let reading = postback::read(contract, hit, sender);
+    let mut reading = postback::read(contract, &sent, Sender { address: hit.peer, token });
+    reading.result = earlier(conflict, reading.result);
     let mut read = Read { contract: Some(contract), ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
-    read.link = read.click_id.and_then(|id| setup.link(id.link()));
-    read.campaign = read.link.and_then(|link| setup.campaign(link.campaign_id));
+    read.link = read.click_id.and_then(|id| as_of.link(id.link()));
+    read.campaign = read.link.and_then(|link| as_of.campaign(link.campaign_id));
     if let (Some(click_id), Some(campaign)) = (read.click_id, read.campaign) {
-        let level = Level::of(campaign, &contract_ref, scope);
-        let verified = verify_beside(setup, campaign, level, hit);
-        read.reading.result = with_proof(read.reading.result, verified);
+        let level = Level::of(campaign, &by, scope);
+        let verified = verify_beside(as_of, campaign, level, &sent, hit.peer);
+        let is_verified = verified == Ok(true);
+        read.reading.result = earlier(verified, read.reading.result);
         if level == Some(Level::Other) {
             let detail = "the click is of a campaign that this postback URL does not serve";
             read.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
         }
-        if let Ok(postback) = &read.reading.result {
+        if let Ok(postback) = &mut read.reading.result {
+            if is_verified {
+                postback.flags.remove(Flag::Unverified);
+            }
             let then = campaign_then(setup, campaign, click_id);
             read.goal = goal_of(then, campaign, postback);
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
-            let agreed = agreed_with(setup, campaign).unwrap_or(contract);
+            let agreed = agreed_with(as_of, campaign).unwrap_or(contract);
             read.key = makes_one.then(|| key_of(agreed, read.goal, click_id, postback)).flatten();
         }
     } else if let Ok(postback) = &read.reading.result {
         let name = said.map_or("click_id", |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
             format!("`{name}` is blank")
+        } else if read.click_id.is_some() {
+            format!("`{name}` is a click id of a link that is not here")
         } else {
             format!("`{name}` is not a click id that we made")
         };
         read.reading.result = Err(Problem::new(Reason::UnknownClick, Some(name), detail));
     }
-    read.contract_ref = Some(contract_ref);
+    read.contract_ref = Some(by);
     read
 }
 
@@ -185,7 +199,7 @@ fn unread(problem: Problem) -> Read<'static> {
 
 /// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
 /// reads: or one act, told in two ways, would count twice.
-fn agreed_with<'a>(setup: &'a Setup, campaign: &Campaign) -> Option<&'a Contract> {
+fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract> {
     let own = campaign.integration_id.and_then(|id| setup.integration(id));
     own.map(|own| &own.contract)
 }
@@ -209,51 +223,67 @@ fn key_of(
     Some(Key::new(agreed.identity, click_id, goal, txn_id))
 }
 
-type Chosen<'a> = (ContractRef, &'a Contract, Option<Scope>, Sender<'a>);
+/// Who reads a hit.
+struct Chosen<'a> {
+    by: ContractRef,
+    contract: &'a Contract,
+    /// `None`: a partner's own contract.
+    scope: Option<Scope>,
+    token: Option<&'a Secret>,
+    /// Whether the names that carry click ids agree.
+    conflict: Result<(), Problem>,
+}
 
-fn choose<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit) -> Result<Chosen<'a>, Problem> {
-    let by = |integration: &'a Integration| {
-        let token = integration.secrets.get("token");
-        let sender = Sender { address: None, token };
-        (ContractRef::of(integration), &integration.contract, Some(integration.scope), sender)
-    };
-    match route(setup, hit.path()) {
+impl<'a> Chosen<'a> {
+    fn integration(integration: &'a Integration) -> Self {
+        Self {
+            by: ContractRef::of(integration),
+            contract: &integration.contract,
+            scope: Some(integration.scope),
+            token: integration.secrets.get("token"),
+            conflict: Ok(()),
+        }
+    }
+
+    fn partner(partner: &'a Partner) -> Self {
+        let by = ContractRef::Partner(partner.name.clone());
+        Self { by, contract: &partner.contract, scope: None, token: None, conflict: Ok(()) }
+    }
+}
+
+fn choose<'a>(
+    setup: AsOf<'a>,
+    keyring: &Keyring,
+    hit: &Hit,
+    sent: &Pairs,
+) -> Result<Chosen<'a>, Problem> {
+    match route_as_of(setup, hit.path()) {
         Route::Key(key) => setup
             .integration_by_key(key)
             .filter(|integration| !integration.archived)
-            .map(by)
+            .map(Chosen::integration)
             .ok_or_else(|| {
                 let detail = "the postback URL's key is not one of ours";
                 Problem::new(Reason::UnknownIntegration, None, detail)
             }),
         Route::Partner(name) => {
             let partner = setup.partner(name).expect("the path led to it");
-            let campaign = clicked_campaign(setup, keyring, hit, &partner.contract)?;
-            let own = campaign.into_iter().flat_map(|campaign| {
-                let campaign_id = campaign.id;
-                let used = campaign.integration_id.and_then(|id| setup.integration(id));
-                let advertiser_id = campaign.advertiser_id;
-                used.into_iter()
-                    .chain(setup.integrations_of(Scope::Campaign { campaign_id }))
-                    .chain(setup.integrations_of(Scope::Advertiser { advertiser_id }))
-            });
-            let mut all = own.chain(setup.integrations_of(Scope::Global));
-            match all.find(|integration| integration.partner == name) {
-                Some(integration) => Ok(by(integration)),
-                None => Ok((
-                    ContractRef::Partner(name.to_owned()),
-                    &partner.contract,
-                    None,
-                    Sender::default(),
-                )),
-            }
+            let names = partner.contract.click_id_names();
+            let is_click_id = |name: &str| names.iter().any(|own| own == name);
+            let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
+            let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
+            let mut all = around.chain(setup.integrations_of(Scope::Global));
+            let own = all.find(|integration| integration.partner == name);
+            let chosen = own.map_or_else(|| Chosen::partner(partner), Chosen::integration);
+            Ok(Chosen { conflict, ..chosen })
         }
         Route::Plain | Route::Elsewhere => {
-            let campaign = any_clicked_campaign(setup, keyring, hit)?;
+            let is_click_id = |name: &str| setup.is_click_id_name(name);
+            let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
             campaign
                 .and_then(|campaign| setup.integrations_for(campaign).next())
                 .or_else(|| setup.integrations_of(Scope::Global).next())
-                .map(by)
+                .map(|integration| Chosen { conflict, ..Chosen::integration(integration) })
                 .ok_or_else(|| {
                     let detail = "there is no global integration to read it";
                     Problem::new(Reason::UnknownIntegration, None, detail)
@@ -262,51 +292,23 @@ fn choose<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit) -> Result<Chosen<'
     }
 }
 
-/// The campaign of the click that a contract's own click-id names carry.
+/// The campaign of the first click that such names carry, and whether they all carry that click.
 fn clicked_campaign<'a>(
-    setup: &'a Setup,
+    setup: AsOf<'a>,
     keyring: &Keyring,
-    hit: &Hit,
-    contract: &Contract,
-) -> Result<Option<&'a Campaign>, Problem> {
-    let names = contract.click_id_names();
-    campaign_of(setup, keyring, hit, |name| names.iter().any(|own| own == name))
-}
-
-/// The campaign of the click that any contract's click-id names carry.
-fn any_clicked_campaign<'a>(
-    setup: &'a Setup,
-    keyring: &Keyring,
-    hit: &Hit,
-) -> Result<Option<&'a Campaign>, Problem> {
-    campaign_of(setup, keyring, hit, |name| setup.is_click_id_name(name))
-}
-
-fn campaign_of<'a>(
-    setup: &'a Setup,
-    keyring: &Keyring,
-    hit: &Hit,
+    sent: &Pairs,
     is_click_id: impl Fn(&str) -> bool,
-) -> Result<Option<&'a Campaign>, Problem> {
-    // What is wrong with the whole is said when it is read.
-    let Ok(pairs) = pairs(hit) else { return Ok(None) };
-    let mut found: Option<(ClickId, &str)> = None;
-    for pair in pairs.iter().filter(|pair| is_click_id(&pair.name)) {
-        let text = pair.text.trim();
-        if macros::is_unreplaced(text, &[]) {
-            continue;
-        }
-        let Some(id) = keyring.parse(text) else { continue };
-        match found {
-            Some((first, name)) if first != id => {
-                let detail = format!("`{name}` and `{}` are different clicks", pair.name);
-                return Err(Problem::new(Reason::InvalidPayload, Some(&pair.name), detail));
-            }
-            _ => found = Some((id, &pair.name)),
-        }
-    }
-    let link = found.and_then(|(id, _)| setup.link(id.link()));
-    Ok(link.and_then(|link| setup.campaign(link.campaign_id)))
+) -> (Option<&'a Campaign>, Result<(), Problem>) {
+    let ids = sent.all.iter().filter(|pair| is_click_id(&pair.name));
+    let mut ids = ids.filter_map(|pair| Some((keyring.parse(pair.text.trim())?, &pair.name)));
+    let Some((id, name)) = ids.next() else { return (None, Ok(())) };
+    let link = setup.link(id.link());
+    let campaign = link.and_then(|link| setup.campaign(link.campaign_id));
+    let conflict = ids.find(|(other, _)| *other != id).map_or(Ok(()), |(_, other)| {
+        let detail = format!("`{name}` and `{other}` are different clicks");
+        Err(Problem::new(Reason::InvalidPayload, Some(other), detail))
+    });
+    (campaign, conflict)
 }
 
 /// How near to a campaign what reads its postbacks is.
@@ -343,10 +345,11 @@ impl Level {
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
 /// of those at the nearest level, one must be satisfied. Whether one was.
 fn verify_beside(
-    setup: &Setup,
+    setup: AsOf<'_>,
     campaign: &Campaign,
     reader: Option<Level>,
-    hit: &Hit,
+    sent: &Pairs,
+    address: Option<IpAddr>,
 ) -> Result<bool, Problem> {
     let verifying = || {
         let all = setup.integrations_around(campaign);
@@ -361,28 +364,10 @@ fn verify_beside(
     let Some(nearest) = verifying().map(|(level, ..)| level).max() else { return Ok(false) };
     let mut problem = None;
     for (_, integration, token) in verifying().filter(|(level, ..)| *level == nearest) {
-        match postback::verify(&integration.contract, hit, Sender { address: hit.peer, token }) {
+        match postback::verify(&integration.contract, sent, Sender { address, token }) {
             Ok(is_verified) => return Ok(is_verified),
             Err(other) => problem = problem.or(Some(other)),
         }
     }
     problem.map_or(Ok(false), Err)
-}
-
-/// What a hit says, once who else vouches for its sender is known.
-fn with_proof(
-    result: Result<Postback, Problem>,
-    verified: Result<bool, Problem>,
-) -> Result<Postback, Problem> {
-    match (result, verified) {
-        (Ok(mut postback), Ok(is_verified)) => {
-            if is_verified {
-                postback.flags.remove(Flag::Unverified);
-            }
-            Ok(postback)
-        }
-        (Err(read), Err(unproven)) if unproven.reason < read.reason => Err(unproven),
-        (Ok(_), Err(unproven)) => Err(unproven),
-        (Err(read), _) => Err(read),
-    }
 }

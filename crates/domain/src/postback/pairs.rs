@@ -10,6 +10,8 @@ use std::fmt;
 
 /// How many parameters a hit may have, over query and body.
 pub const PAIRS_MAX: usize = 100;
+/// How many are looked at all the same, so that a hit with too many is known by its click id.
+const PAIRS_SEEN_MAX: usize = 1_000;
 
 /// One parameter as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,21 +20,43 @@ pub struct Pair {
     pub text: String,
     /// Bad percent-encoding, bytes that are not UTF-8, or a JSON value that is not plain.
     pub is_malformed: bool,
+    /// Of a value with bad percent-encoding: what was sent, not decoded.
+    pub raw: Option<String>,
 }
 
-/// All of them in the order they were sent, or what is wrong with the whole.
-pub fn pairs(hit: &Hit) -> Result<Vec<Pair>, String> {
-    let mut pairs = Vec::new();
-    urlencoded(hit.query(), &mut pairs)?;
-    if hit.body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(pairs);
+impl Pair {
+    fn new(name: String, text: String) -> Self {
+        Self { name, text, is_malformed: false, raw: None }
     }
-    match body_kind(hit) {
-        Body::Form => urlencoded(&hit.body, &mut pairs)?,
-        Body::Json => json(&hit.body, &mut pairs)?,
-        Body::Other => {}
+}
+
+/// What a hit has of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// In the order they were sent: all, or those before the fault.
+    pub all: Vec<Pair>,
+    /// What is wrong with the whole.
+    pub fault: Option<String>,
+}
+
+impl Pairs {
+    pub fn of(hit: &Hit) -> Self {
+        let mut all = Vec::new();
+        urlencoded(hit.query(), &mut all);
+        let is_blank = hit.body.iter().all(u8::is_ascii_whitespace);
+        let read = match body_kind(hit) {
+            _ if is_blank => Ok(()),
+            Body::Form => {
+                urlencoded(&hit.body, &mut all);
+                Ok(())
+            }
+            Body::Json => json(&hit.body, &mut all),
+            Body::Other => Ok(()),
+        };
+        let is_too_many = all.len() > PAIRS_MAX;
+        let too_many = is_too_many.then(|| format!("more than {PAIRS_MAX} parameters"));
+        Self { all, fault: too_many.or(read.err()) }
     }
-    Ok(pairs)
 }
 
 enum Body {
@@ -55,25 +79,18 @@ fn body_kind(hit: &Hit) -> Body {
     }
 }
 
-fn push(pairs: &mut Vec<Pair>, pair: Pair) -> Result<(), String> {
-    if pairs.len() == PAIRS_MAX {
-        return Err(format!("more than {PAIRS_MAX} parameters"));
-    }
-    pairs.push(pair);
-    Ok(())
-}
-
-fn urlencoded(bytes: &[u8], pairs: &mut Vec<Pair>) -> Result<(), String> {
-    for part in bytes.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
+fn urlencoded(bytes: &[u8], pairs: &mut Vec<Pair>) {
+    let parts = bytes.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
+    for part in parts.take(PAIRS_SEEN_MAX.saturating_sub(pairs.len())) {
         let (name, value) = match part.iter().position(|byte| *byte == b'=') {
             Some(place) => (&part[..place], &part[place + 1..]),
             None => (part, &[][..]),
         };
         let (name, _) = decode(name);
         let (text, is_malformed) = decode(value);
-        push(pairs, Pair { name, text, is_malformed })?;
+        let raw = is_malformed.then(|| String::from_utf8_lossy(value).into_owned());
+        pairs.push(Pair { name, text, is_malformed, raw });
     }
-    Ok(())
 }
 
 /// The text, and whether anything in it was not properly encoded.
@@ -138,10 +155,13 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((name, value)) = map.next_entry::<String, Plain>()? {
             let pair = match value {
-                Plain::Text(text) => Pair { name, text, is_malformed: false },
-                Plain::Nested => Pair { name, text: String::new(), is_malformed: true },
+                Plain::Text(text) => Pair::new(name, text),
+                Plain::Nested => Pair { is_malformed: true, ..Pair::new(name, String::new()) },
             };
-            push(self.0, pair).map_err(A::Error::custom)?;
+            if self.0.len() == PAIRS_SEEN_MAX {
+                return Err(A::Error::custom("too many members"));
+            }
+            self.0.push(pair);
         }
         Ok(())
     }
@@ -223,7 +243,8 @@ mod tests {
         let shown = |pair: &Pair| {
             format!("{}={}{}", pair.name, pair.text, if pair.is_malformed { "!" } else { "" })
         };
-        pairs(&hit).map(|pairs| pairs.iter().map(shown).collect::<Vec<_>>().join(" "))
+        let Pairs { all, fault } = Pairs::of(&hit);
+        fault.map_or_else(|| Ok(all.iter().map(shown).collect::<Vec<_>>().join(" ")), Err)
     }
 
     #[test]
@@ -269,6 +290,24 @@ mod tests {
         let names: Vec<String> = (0..=PAIRS_MAX).map(|n| format!("\"{n}\":1")).collect();
         let body = format!("{{{}}}", names.join(","));
         let many = sent("/p", Some("application/json"), body.as_bytes()).unwrap_err();
-        assert!(many.contains("more than 100 parameters"), "{many}");
+        assert_eq!(many, "more than 100 parameters");
+    }
+
+    #[test]
+    fn what_can_be_read_is_there_whatever_is_wrong_with_the_rest() {
+        let read = |target: &str, body: &str| {
+            let content_type = Some("application/json".to_owned());
+            let (target, body) = (target.as_bytes().to_vec(), body.as_bytes().to_vec());
+            let pairs = Pairs::of(&Hit { target, content_type, body, ..Hit::default() });
+            assert!(pairs.fault.is_some(), "{pairs:?}");
+            pairs.all.iter().map(|pair| pair.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(read("/p?a=1", r#"{"b":2,"c":"#), ["1", "2"]);
+        assert_eq!(read("/p?a=1", "[]"), ["1"]);
+        assert_eq!(read(&format!("/p?{}a=7", "x&".repeat(PAIRS_MAX)), "")[PAIRS_MAX], "7");
+        let endless = "x&".repeat(100_000);
+        assert_eq!(read(&format!("/p?{endless}"), "").len(), PAIRS_SEEN_MAX);
+        let members = vec!["\"x\":1"; 2 * PAIRS_SEEN_MAX].join(",");
+        assert_eq!(read("/p?a=1", &format!("{{{members}}}")).len(), PAIRS_SEEN_MAX);
     }
 }

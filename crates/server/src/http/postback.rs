@@ -20,6 +20,7 @@ use domain::hit::Hit;
 use domain::ledger::{self, Read, Route};
 use domain::postback::Problem;
 use domain::setup::Setup;
+use domain::time::Timestamp;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -113,7 +114,8 @@ fn judge(app: &App, hit: &Hit) -> Judged {
     if is_ours && let Some(answers) = answers_by_key(&setup, hit) {
         return Judged::Ours(answers);
     }
-    let Read { contract, contract_ref, reading, .. } = ledger::read(&setup, keyring, hit);
+    let Read { contract, contract_ref, reading, .. } =
+        ledger::read(&setup, keyring, hit, Timestamp::MAX);
     let answers = contract.map_or_else(Answers::default, |contract| contract.answers.clone());
     match reading.result {
         Err(problem) if !is_ours => {

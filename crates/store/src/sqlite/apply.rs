@@ -137,7 +137,7 @@ impl Writer {
             let read = if is_quarantined {
                 None
             } else {
-                Some(guarded(one.position, || ledger::read(setup, keyring, hit))?)
+                Some(guarded(one.position, || ledger::read(setup, keyring, hit, one.at))?)
             };
             reads.push(read);
         }
@@ -152,7 +152,8 @@ impl Writer {
                 _ => None,
             };
             let (position, at) = (one.position, one.at);
-            let occasion = Occasion { at, position, evidence: hit.digest() };
+            let entered_at = at;
+            let occasion = Occasion { at, entered_at, position, evidence: hit.digest() };
             let (decision, verdict) = self.decide_one(
                 position,
                 setup,
@@ -295,10 +296,10 @@ impl Writer {
         let done = match &command.act {
             Act::ChangeConversionStatus { id, to, reason } => {
                 let evidence = command_digest(command);
-                let occasion = Occasion { at, position, evidence };
+                let occasion = Occasion { at, entered_at: at, position, evidence };
                 self.change_status(*id, *to, reason, occasion)?
             }
-            Act::Redecide { position: hit } => self.redecide(position, *hit, decided_at)?,
+            Act::Redecide { position: hit } => self.redecide(position, *hit, at, decided_at)?,
             Act::SkipIds => {
                 self.state.next_conversion.0 += CONVERSIONS_SKIPPED;
                 Ok(())
@@ -327,13 +328,15 @@ impl Writer {
         }
     }
 
-    /// Decides a parked hit once more, with the setup as it is now. Where that panics, it is the
-    /// command at `by` that is to be quarantined: the hit already is what it would become. A hit
-    /// whose request has been removed stays parked, also when the ledger is made again.
+    /// Decides a parked hit once more, with the setup as it was when it arrived; what comes of it
+    /// is entered now. Where that panics, it is the command at `by` that is to be quarantined: the
+    /// hit already is what it would become. A hit whose request has been removed stays parked,
+    /// also when the ledger is made again.
     fn redecide(
         &mut self,
         by: Position,
         position: Position,
+        entered_at: Timestamp,
         decided_at: Timestamp,
     ) -> Result<Result<(), Failure>, Error> {
         let stored = verdict::find(&self.connection, position)?;
@@ -351,7 +354,9 @@ impl Writer {
             return Ok(Err(Failure::conflict("hit_removed", detail)));
         };
         let setup = std::mem::take(&mut self.setup);
-        let decided = self.redecide_with(by, &setup, position, &hit, kept.at, decided_at);
+        let (at, evidence) = (kept.at, hit.digest());
+        let occasion = Occasion { at, entered_at, position, evidence };
+        let decided = self.redecide_with(by, &setup, &hit, occasion, decided_at);
         self.setup = setup;
         decided.map(Ok)
     }
@@ -360,18 +365,17 @@ impl Writer {
         &mut self,
         by: Position,
         setup: &Setup,
-        position: Position,
         hit: &Hit,
-        at: Timestamp,
+        occasion: Occasion,
         decided_at: Timestamp,
     ) -> Result<(), Error> {
+        let Occasion { at, position, .. } = occasion;
         let keyring = &self.keyring;
-        let read = guarded(by, || ledger::read(setup, keyring, hit))?;
+        let read = guarded(by, || ledger::read(setup, keyring, hit, at))?;
         let found = match read.click_id {
             Some(id) => self.facts.find(&[id], position)?.pop().flatten(),
             None => None,
         };
-        let occasion = Occasion { at, position, evidence: hit.digest() };
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
         verdict::replace(&self.connection, &verdict)?;

@@ -68,6 +68,23 @@ fn what_is_known_of_the_hit_that_changed_a_conversion_is_known_of_the_conversion
 }
 
 #[test]
+fn without_the_clicks_row_a_link_that_was_archived_before_it_converts_nothing() {
+    let mut world = World::new(plain(), LEAD);
+    world.click("before", LINK);
+    world.wait_s(1);
+    world.act(Act::ArchiveLink { id: LINK });
+    world.click("after", LINK);
+    world.forget("before");
+    world.forget("after");
+    world.check(
+        "
+        ?click_id=@before&revenue=1 -> recorded approved 1/1.75 !click_detail_missing
+        ?click_id=@after&revenue=1  -> refused campaign_inactive !click_detail_missing
+        ",
+    );
+}
+
+#[test]
 fn a_campaign_that_was_set_up_in_the_clicks_millisecond_counts_for_it() {
     let mut world = World::new(plain(), LEAD);
     world.set_status(Status::Paused);

@@ -155,7 +155,7 @@ fn names_that_nobody_asked_for_never_refuse() {
     let mut world = World::new(plain(), LEAD);
     let hit = world.hit("?click_id=@a&revenue=1&foo={foo}&bar=%FF&Click_ID=x");
     let keyring = super::world::keyring();
-    let read = crate::ledger::read(&world.setup, &keyring, &hit);
+    let read = crate::ledger::read(&world.setup, &keyring, &hit, world.now);
     assert_eq!(read.reading.unread, ["foo", "bar", "Click_ID"]);
     assert!(world.receive(&hit).effect.is_some());
 }
@@ -167,7 +167,7 @@ fn a_refused_hit_still_says_which_click_it_was_about() {
     for query in ["&revenue=x", "&txn_id={txn_id}", "&status=%FF", "&txn_id=1&txn_id=2"] {
         let hit = world.hit(&format!("?click_id=@a{query}"));
         let keyring = super::world::keyring();
-        let read = crate::ledger::read(&world.setup, &keyring, &hit);
+        let read = crate::ledger::read(&world.setup, &keyring, &hit, world.now);
         assert!(read.postback().is_err());
         assert_eq!(read.click_id, keyring.parse(world.id("a").as_str()), "{query}");
         assert_eq!(read.campaign.unwrap().id, super::world::CAMPAIGN);

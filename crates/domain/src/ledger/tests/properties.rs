@@ -230,7 +230,7 @@ proptest! {
             hit.content_type = Some("application/json".to_owned());
             hit.body = format!("{{\"goal\":{json}}}").into_bytes();
         }
-        let read = crate::ledger::read(&world.setup, &keyring(), &hit);
+        let read = crate::ledger::read(&world.setup, &keyring(), &hit, world.now);
         prop_assert!(read.contract_ref.is_some());
         world.receive(&hit);
     }

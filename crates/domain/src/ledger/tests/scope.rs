@@ -9,7 +9,8 @@ use crate::contract::{Canonical, Contract, Network, Scope};
 use crate::hit::Hit;
 use crate::id::{AdvertiserId, CampaignId, IntegrationId};
 use crate::ledger::{ContractRef, Route, is_ours, read, route};
-use crate::reason::{Flag, Reason};
+use crate::reason::{Flag, Reason, Verdict};
+use crate::time::Timestamp;
 
 fn guarded() -> Contract {
     let mut contract = contract("click_id! txn_id status revenue token");
@@ -312,7 +313,7 @@ fn a_path_says_who_reads() {
     world.integration(Scope::Campaign { campaign_id: CAMPAIGN }, "bound", key, "");
     let hit = world.hit("/click.php?subid=@a&amount=2");
     let ring = keyring();
-    let read = read(&world.setup, &ring, &hit);
+    let read = read(&world.setup, &ring, &hit, world.now);
     let reader = world.setup.integration_by_key(key).unwrap();
     let by = ContractRef::Integration { id: reader.id, version: 1 };
     assert_eq!(read.contract_ref, Some(by));
@@ -344,6 +345,106 @@ fn an_archived_key_reads_nothing_any_more() {
     world.check("/postback/old?click_id=@a&revenue=1 -> recorded approved 1/1.75");
     world.act(Act::ArchiveIntegration { id });
     world.check("/postback/old?click_id=@b&revenue=1 -> refused unknown_integration");
+}
+
+#[test]
+fn a_hit_is_read_with_the_setup_as_it_was_when_it_arrived() {
+    let mut world = World::new(plain(), LEAD);
+    let advertiser_id = AdvertiserId(1);
+    world.integration(Scope::Advertiser { advertiser_id }, "it", "old", "");
+    let id = world.setup.integration_by_key("old").unwrap().id;
+    let mut bound = super::world::partner("bound", contract("click_id!=subid revenue=amount"));
+    bound.paths = vec!["/click.php".to_owned()];
+    let load = |bound| Act::LoadCatalogue { partners: vec![bound], key: "unused".to_owned() };
+    world.act(load(bound.clone()));
+    let by_key = world.hit("/postback/old?click_id=@a&revenue=1&txn_id=1");
+    let by_path = world.hit("/click.php?subid=@a&amount=2");
+    let arrived_at = world.now;
+    world.wait_s(1);
+    world.act(Act::ArchiveIntegration { id });
+    bound.paths.clear();
+    world.act(load(bound));
+    assert_eq!(world.receive(&by_key).reason, Some(Reason::UnknownIntegration));
+    assert_eq!(world.receive(&by_path).reason, Some(Reason::MissingParameter));
+    assert_eq!(world.receive_again(&by_key, arrived_at).verdict, Verdict::Recorded);
+    assert_eq!(world.receive_again(&by_path, arrived_at).verdict, Verdict::Recorded);
+    assert_eq!(route(&world.setup, b"/click.php"), Route::Elsewhere);
+    let early = world.setup.integration_by_key("own").unwrap().clone();
+    let before = Timestamp::UNIX_EPOCH;
+    assert_eq!(world.setup.as_of(before).integration_by_key(&early.key), None);
+}
+
+#[test]
+fn what_is_decided_again_is_judged_by_its_arrival_and_entered_now() {
+    let mut world = World::new(plain(), LEAD);
+    world.click("a", LINK);
+    let hit = world.hit("?click_id=@a&revenue=1");
+    let arrived_at = world.now;
+    world.wait_s(40 * 86_400);
+    let now = world.now;
+    assert_eq!(world.receive_again(&hit, arrived_at).verdict, Verdict::Recorded, "in the window");
+    let conversion = world.conversion();
+    assert_eq!((conversion.created_at, conversion.changed_at), (arrived_at, now));
+    assert_eq!(world.entries[0].at, now);
+}
+
+#[test]
+fn an_archived_integration_neither_reads_nor_verifies() {
+    let mut world = World::new(guarded(), LEAD);
+    world.set_token(OWN_ID, "secret");
+    world.click("a", LINK);
+    world.check("/postback?click_id=@a&revenue=1 -> refused signature_mismatch token");
+    world.set_status(Status::Paused);
+    world.act(Act::ArchiveCampaign { id: CAMPAIGN });
+    world.act(Act::ArchiveIntegration { id: OWN_ID });
+    world.check(
+        "
+        /postback?click_id=@a&revenue=1     -> recorded approved 1/1.75
+        /postback/own?click_id=@a&revenue=1 -> refused unknown_integration
+        ",
+    );
+}
+
+#[test]
+fn names_that_only_an_archived_integration_knew_say_nothing_any_more() {
+    let mut world = World::new(plain(), LEAD);
+    let other = super::world::partner("other", contract("click_id!=cid revenue"));
+    world.act(Act::LoadCatalogue { partners: vec![other], key: "unused".to_owned() });
+    world.integration(Scope::Global, "other", "other", "");
+    let id = world.setup.integration_by_key("other").unwrap().id;
+    world.click("b", LINK);
+    let line = "/postback?click_id=@a&cid=@b&revenue=1";
+    world.check(&format!("{line} -> refused invalid_payload cid"));
+    world.act(Act::ArchiveIntegration { id });
+    world.check(&format!("{line} -> recorded approved 1/1.75"));
+}
+
+#[test]
+fn of_two_click_ids_and_a_macro_the_macro_is_told() {
+    let mut world = World::new(contract("click_id!=cid,click_id txn_id revenue"), LEAD);
+    world.check(
+        "
+        /postback?cid=@a&click_id=@b&txn_id={txn} -> refused macro_not_replaced txn_id
+        /postback?cid=@a&click_id=@b&txn_id=1     -> refused invalid_payload click_id
+        ",
+    );
+}
+
+#[test]
+fn a_click_of_ours_is_worth_keeping_whatever_is_wrong_with_the_rest() {
+    let mut world = World::new(plain(), LEAD);
+    let mut broken = world.hit("/postback?click_id=@a");
+    broken.method = "POST".to_owned();
+    broken.content_type = Some("application/json".to_owned());
+    broken.body = b"{\"revenue\":".to_vec();
+    let many = world.hit(&format!("/postback?{}click_id=@a", "x=1&".repeat(100)));
+    for hit in [broken, many] {
+        assert!(is_ours(&world.setup, &keyring(), &hit));
+        let decision = world.receive(&hit);
+        assert_eq!(decision.reason, Some(Reason::InvalidPayload));
+        let read = read(&world.setup, &keyring(), &hit, world.now);
+        assert_eq!(read.click_id, keyring().parse(world.id("a").as_str()));
+    }
 }
 
 #[test]

@@ -188,7 +188,8 @@ fn a_person_is_held_to_the_same_transitions_and_gives_a_reason() {
     use crate::ledger::{Occasion, change_by_person};
     let mut world = World::new(plain(), LEAD);
     world.check("?click_id=@a&revenue=2&status=pending -> recorded pending 0/0");
-    let occasion = Occasion { at: world.now, position: Position(9), evidence: [3; 32] };
+    let (at, entered_at) = (world.now, world.now);
+    let occasion = Occasion { at, entered_at, position: Position(9), evidence: [3; 32] };
     for to in Status::ALL {
         let changed = change_by_person(world.conversion(), to, "asked", occasion);
         let is_allowed = may_change(Some(Status::Pending), to);

@@ -305,8 +305,13 @@ impl World {
 
     /// Decides a hit and keeps what comes of it, as a store does.
     pub(crate) fn receive(&mut self, hit: &Hit) -> Decision {
+        self.receive_again(hit, self.now)
+    }
+
+    /// Decides a hit that arrived earlier and was parked.
+    pub(crate) fn receive_again(&mut self, hit: &Hit, arrived_at: Timestamp) -> Decision {
         let setup = &self.setup;
-        let read = read(setup, &keyring(), hit);
+        let read = read(setup, &keyring(), hit, arrived_at);
         let conversion = read.key.as_ref().and_then(|key| self.conversions.get(key));
         let next = self.conversions.len() + 1;
         let facts = Facts {
@@ -315,7 +320,8 @@ impl World {
             next_id: ConversionId(next as u64),
         };
         let position = Position(self.position);
-        let occasion = Occasion { at: self.now, position, evidence: hit.digest() };
+        let (at, entered_at) = (arrived_at, self.now);
+        let occasion = Occasion { at, entered_at, position, evidence: hit.digest() };
         let decision = decide(setup, &read, facts, occasion);
         self.position += 1;
         self.now = self.now.plus_ms(1);
@@ -330,7 +336,8 @@ impl World {
     pub(crate) fn change_by_person(&mut self, to: Status) -> Result<(), Failure> {
         let old = self.conversion().clone();
         let position = Position(self.position);
-        let occasion = Occasion { at: self.now, position, evidence: [1; 32] };
+        let (at, entered_at) = (self.now, self.now);
+        let occasion = Occasion { at, entered_at, position, evidence: [1; 32] };
         let effect = change_by_person(&old, to, "asked for", occasion)?;
         self.position += 1;
         self.conversions.insert(effect.conversion.key.clone(), effect.conversion);

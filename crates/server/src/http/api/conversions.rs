@@ -229,11 +229,12 @@ async fn whole(app: &App, id: ConversionId) -> Result<Response, Error> {
     for verdict in app.store.verdicts(&filter).await?.items.into_iter().rev() {
         hits.push(hits::shown(app, verdict).await?);
     }
-    let made_by = app.store.hit(conversion.created_by).await?.and_then(|kept| kept.hit);
+    let made_by = app.store.hit(conversion.created_by).await?;
+    let made_by = made_by.and_then(|kept| Some((kept.hit?, kept.at)));
     let verdict = app.store.verdict(conversion.created_by).await?;
-    let trace = made_by.map(|hit| {
+    let trace = made_by.map(|(hit, at)| {
         let setup = app.live.setup();
-        Trace::of(&setup, &app.keys.click, &hit, verdict.as_ref())
+        Trace::of(&setup, &app.keys.click, &hit, at, verdict.as_ref())
     });
     let conversion = Shown::of(&app.keys.click, &conversion);
     Ok(Json(Whole { conversion, entries: shown, hits, trace }).into_response())

@@ -10,9 +10,10 @@ use domain::click_id::Keyring;
 use domain::contract::Canonical;
 use domain::hit::Hit;
 use domain::ledger;
-use domain::postback::pairs;
+use domain::postback::Pairs;
 use domain::reason::Reason;
 use domain::setup::Setup;
+use domain::time::Timestamp;
 use serde::Serialize;
 use store::list::StoredVerdict;
 
@@ -44,10 +45,11 @@ impl Trace {
         setup: &Setup,
         keyring: &Keyring,
         hit: &Hit,
+        at: Timestamp,
         verdict: Option<&StoredVerdict>,
     ) -> Self {
-        let read = ledger::read(setup, keyring, hit);
-        let sent = pairs(hit).unwrap_or_default();
+        let read = ledger::read(setup, keyring, hit, at);
+        let sent = Pairs::of(hit).all;
         let reference = read.contract_ref.as_ref().map(ToString::to_string);
         let mask = Mask::of(setup, reference.as_deref());
         let parameters = read.contract.map_or(&[][..], |contract| &contract.parameters);
@@ -82,7 +84,6 @@ mod tests {
     use super::*;
     use domain::contract::Scope;
     use domain::setup::Change;
-    use domain::time::Timestamp;
     use serde_json::json;
 
     #[test]
@@ -100,7 +101,8 @@ mod tests {
         let keyring = Keyring::new([(0, [1; 32])]).unwrap();
         let target = b"/postback/k3y?token=s3cret&amount=2.5&click_id=abc&x=1".to_vec();
         let hit = Hit { target, ..Hit::default() };
-        let trace = serde_json::to_value(Trace::of(&setup, &keyring, &hit, None)).unwrap();
+        let at = Timestamp::from_s(1);
+        let trace = serde_json::to_value(Trace::of(&setup, &keyring, &hit, at, None)).unwrap();
         assert_eq!(trace["contract"], "3.1");
         let parameters = json!([
             { "canonical": "click_id", "name": "click_id", "value": "abc" },
@@ -122,7 +124,7 @@ mod tests {
         let keyring = Keyring::new([(0, [1; 32])]).unwrap();
         let target = b"/postback/k3y?token=other&click_id=s3cret".to_vec();
         let hit = Hit { target, ..Hit::default() };
-        let trace = serde_json::to_string(&Trace::of(&setup, &keyring, &hit, None)).unwrap();
+        let trace = serde_json::to_string(&Trace::of(&setup, &keyring, &hit, Timestamp::MAX, None)).unwrap();
         assert!(!trace.contains("s3cret") && !trace.contains("other"), "{trace}");
     }
 
@@ -130,7 +132,7 @@ mod tests {
     fn a_hit_that_no_contract_reads_has_a_trace_all_the_same() {
         let keyring = Keyring::new([(0, [1; 32])]).unwrap();
         let hit = Hit { target: b"/postback/none?a=%".to_vec(), ..Hit::default() };
-        let trace = Trace::of(&Setup::default(), &keyring, &hit, None);
+        let trace = Trace::of(&Setup::default(), &keyring, &hit, Timestamp::UNIX_EPOCH, None);
         assert_eq!((trace.contract, trace.parameters.len()), (None, 0));
     }
 }

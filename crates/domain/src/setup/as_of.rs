@@ -1,0 +1,105 @@
+//! The setup as it was at an instant: what a hit is read with, whenever that happens.
+//!
+//! The indexes hold all that ever was; what is asked for here is in force at the instant, or is not
+//! there.
+
+use super::{History, Setup};
+use crate::campaign::{Campaign, Link};
+use crate::contract::{Integration, Partner, Scope};
+use crate::id::{CampaignId, IntegrationId, LinkId};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// See [`Setup::as_of`].
+#[derive(Clone, Copy, Debug)]
+pub struct AsOf<'a> {
+    setup: &'a Setup,
+    at: Timestamp,
+}
+
+impl<'a> AsOf<'a> {
+    pub(super) fn new(setup: &'a Setup, at: Timestamp) -> Self {
+        Self { setup, at }
+    }
+
+    fn get<K: Ord, T>(self, all: &'a BTreeMap<K, History<T>>, id: &K) -> Option<&'a T> {
+        let history = all.get(id).filter(|history| history.created_at() <= self.at);
+        history.map(|history| history.at(self.at))
+    }
+
+    pub fn campaign(self, id: CampaignId) -> Option<&'a Campaign> {
+        self.get(&self.setup.campaigns, &id)
+    }
+
+    pub fn link(self, id: LinkId) -> Option<&'a Link> {
+        self.get(&self.setup.links, &id)
+    }
+
+    pub fn integration(self, id: IntegrationId) -> Option<&'a Integration> {
+        self.get(&self.setup.integrations, &id)
+    }
+
+    fn integration_in_use(self, id: IntegrationId) -> Option<&'a Integration> {
+        self.integration(id).filter(|integration| !integration.archived)
+    }
+
+    /// Archived ones included: a key that was handed out keeps its meaning.
+    pub fn integration_by_key(self, key: &str) -> Option<&'a Integration> {
+        self.integration(*self.setup.integration_by_key.get(key)?)
+    }
+
+    pub fn partner(self, name: &str) -> Option<&'a Partner> {
+        self.setup.partners.get(name).map(|history| history.at(self.at))
+    }
+
+    /// The partner whose senders call on that path.
+    pub fn partner_by_path(self, path: &str) -> Option<&'a Partner> {
+        let names = self.setup.partners_by_path.get(path)?;
+        let mut partners = names.iter().filter_map(|name| self.partner(name));
+        partners.find(|partner| partner.paths.iter().any(|own| own == path))
+    }
+
+    /// Whether any contract in use accepts our click id under that name.
+    pub fn is_click_id_name(self, name: &str) -> bool {
+        let accepts = |one: &Integration| one.contract.click_id_names().iter().any(|it| it == name);
+        let ids = self.setup.integrations_by_click_id.get(name).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.integration_in_use(*id)).any(accepts)
+    }
+
+    /// The integrations of that scope that are in use, the first made first.
+    pub fn integrations_of(self, scope: Scope) -> impl Iterator<Item = &'a Integration> {
+        let ids = self.setup.integrations_by_scope.get(&scope).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(move |id| self.integration_in_use(*id))
+    }
+
+    /// The campaign's own integration, while it is in use.
+    pub fn own_integration(self, campaign: &Campaign) -> Option<&'a Integration> {
+        campaign.integration_id.and_then(|id| self.integration_in_use(id))
+    }
+
+    /// The integrations that could read a postback of `campaign`, the most specific first.
+    pub fn integrations_for(
+        self,
+        campaign: &Campaign,
+    ) -> impl Iterator<Item = &'a Integration> + use<'a> {
+        let advertiser_id = campaign.advertiser_id;
+        let own = self.own_integration(campaign).into_iter();
+        own.chain(self.integrations_of(Scope::Advertiser { advertiser_id }).take(1))
+            .chain(self.integrations_of(Scope::Global).take(1))
+    }
+
+    /// All integrations in use whose keys serve `campaign`, the most specific first.
+    pub fn integrations_around(
+        self,
+        campaign: &Campaign,
+    ) -> impl Iterator<Item = &'a Integration> + use<'a> {
+        let (campaign_id, advertiser_id) = (campaign.id, campaign.advertiser_id);
+        let own = self.own_integration(campaign);
+        let own_id = own.map(|own| own.id);
+        let at_levels = self
+            .integrations_of(Scope::Campaign { campaign_id })
+            .chain(self.integrations_of(Scope::Advertiser { advertiser_id }))
+            .chain(self.integrations_of(Scope::Global));
+        own.into_iter().chain(at_levels.filter(move |one| Some(one.id) != own_id))
+    }
+}
