@@ -164,6 +164,15 @@ impl Keyring {
     }
 }
 
+/// Whether two texts are one id, where they are ids at all: digits that look alike are alike.
+pub(crate) fn are_same(one: &str, other: &str) -> bool {
+    let decoded = |text: &str| {
+        let mut bytes = [0; ID_BYTES + MAC_BYTES];
+        base32::decode(text.as_bytes(), &mut bytes).map(|()| bytes)
+    };
+    one == other || decoded(one).is_some_and(|id| decoded(other) == Some(id))
+}
+
 /// Shows since when the keys hold, never the keys.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,8 @@ use std::fmt;
 pub const PARAMETERS_MAX: usize = 100;
 /// How many names a parameter may be accepted under.
 pub const NAMES_MAX: usize = 20;
+/// How many words that stand for no value a contract may have.
+pub const UNREPLACED_MAX: usize = 50;
 /// The longest a transaction id may be where its contract does not say, in bytes.
 pub const TXN_ID_BYTES: usize = 255;
 /// The longest any other value may be where its contract does not say, in bytes.
@@ -349,6 +351,10 @@ pub struct Contract {
     /// A `payout` without a `revenue` is our revenue; beside one, it is the publisher's payout.
     #[serde(default)]
     pub payout_may_be_revenue: bool,
+    /// Words that a sender leaves where it has no value, and that only its own people would take
+    /// for a macro, such as `xxc1xx`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreplaced: Vec<String>,
     #[serde(default)]
     pub verification: Verification,
     #[serde(default)]
@@ -374,6 +380,7 @@ impl Contract {
             .map(|(_, fault)| fault)
             .or_else(|| self.statuses.fault())
             .or_else(|| self.goals_fault())
+            .or_else(|| self.unreplaced_fault())
             .or_else(|| self.missing_part())
     }
 
@@ -412,8 +419,20 @@ impl Contract {
     fn goals_fault(&self) -> Option<String> {
         let mut raws = BTreeSet::new();
         let mut raw_values = self.goals.keys();
+        if let Some(raw) = self.goals.keys().find(|raw| raw.trim() != *raw || raw.is_empty()) {
+            return Some(format!("goals: `{raw}` is blank, or has blanks around it"));
+        }
         let twice = raw_values.find(|raw| !raws.insert(raw.to_ascii_lowercase()))?;
         Some(format!("goals: `{twice}` stands twice, and case makes no difference"))
+    }
+
+    fn unreplaced_fault(&self) -> Option<String> {
+        if self.unreplaced.len() > UNREPLACED_MAX {
+            return Some(format!("unreplaced: more than {UNREPLACED_MAX} words"));
+        }
+        let is_bad = |word: &&String| word.trim() != *word || !is_name(word);
+        let bad = self.unreplaced.iter().find(is_bad)?;
+        Some(format!("unreplaced: `{bad}` is blank, too long, or has blanks around it"))
     }
 
     fn missing_part(&self) -> Option<String> {
@@ -423,6 +442,12 @@ impl Contract {
         let status = self.parameter(Canonical::Status);
         if self.statuses.absent.is_none() && status.is_none_or(|status| !status.required) {
             return Some("a status that may be absent needs a meaning: statuses.absent".to_owned());
+        }
+        let timestamp = self.parameter(Canonical::Timestamp);
+        let has_tolerance = self.verification.timestamp_tolerance_s.is_some();
+        if has_tolerance && timestamp.is_none_or(|timestamp| !timestamp.required) {
+            let fault = "verification.timestamp_tolerance_s needs a required `timestamp` parameter";
+            return Some(fault.to_owned());
         }
         match self.verification.token {
             Some(token) if !token.is_secret() => {

@@ -11,10 +11,11 @@ mod tests;
 
 pub use pairs::{PAIRS_MAX, Pair, Pairs};
 
+use crate::click_id;
 use crate::contract::{Canonical, Contract, Meaning, Parameter, Secret, Unit};
 use crate::conversion::Status;
 use crate::macros;
-use crate::money::{Currency, Micros};
+use crate::money::{AMOUNT_MAX, Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
 use crate::time::Timestamp;
 use std::net::IpAddr;
@@ -218,6 +219,12 @@ impl<'a> Reader<'a> {
             }
     }
 
+    /// `%AFF_SUB%` is a macro, though `%AF` is a byte too.
+    fn is_unreplaced(&self, pair: &Pair) -> bool {
+        let is_macro = |text: &str| macros::is_unreplaced(text.trim(), &self.contract.unreplaced);
+        is_macro(&pair.text) || pair.raw.as_deref().is_some_and(is_macro)
+    }
+
     fn value(&mut self, parameter: &Parameter, pairs: &[Pair]) -> Result<Option<Value>, Problem> {
         let sent = || pairs.iter().filter(|pair| parameter.names.contains(&pair.name));
         let is_blank = |pair: &&Pair| pair.text.trim().is_empty() && !pair.is_malformed;
@@ -225,9 +232,8 @@ impl<'a> Reader<'a> {
             self.is_status_blank = true;
         }
         let matters = self.matters(parameter);
-        let (macros, sent): (Vec<&Pair>, Vec<&Pair>) = sent()
-            .filter(|pair| !is_blank(pair))
-            .partition(|pair| macros::is_unreplaced(pair.text.trim(), &[]));
+        let (macros, sent): (Vec<&Pair>, Vec<&Pair>) =
+            sent().filter(|pair| !is_blank(pair)).partition(|pair| self.is_unreplaced(pair));
         if let Some(pair) = macros.first() {
             if matters {
                 let detail = format!("`{}` still holds a macro", pair.name);
@@ -239,7 +245,15 @@ impl<'a> Reader<'a> {
         let invalid = |pair: &Pair, detail| {
             Err(Problem::new(Reason::InvalidPayload, Some(&pair.name), detail))
         };
-        if let Some(other) = sent.iter().find(|pair| pair.text.trim() != first.text.trim()) {
+        let is_same = |one: &str, other: &str| match parameter.canonical {
+            Canonical::ClickId => click_id::are_same(one, other),
+            Canonical::Status | Canonical::Goal | Canonical::EventType | Canonical::Currency => {
+                one.eq_ignore_ascii_case(other)
+            }
+            _ => one == other,
+        };
+        let differs = |pair: &&&Pair| !is_same(pair.text.trim(), first.text.trim());
+        if let Some(other) = sent.iter().find(differs) {
             let detail = if first.name == other.name {
                 format!("`{}` was sent twice, with different values", other.name)
             } else {
@@ -294,7 +308,8 @@ impl<'a> Reader<'a> {
             click_id: owned(Canonical::ClickId).unwrap_or_default(),
             campaign_id: owned(Canonical::CampaignId),
             txn_id: owned(Canonical::TxnId),
-            status: status.ok_or_else(|| self.missing_status(unread))?,
+            // Its absence has a meaning, or it is required and was missed above.
+            status: status.unwrap_or(Said::Unknown),
             raw_status: owned(Canonical::Status),
             goal: self.goal(),
             revenue,
@@ -354,6 +369,9 @@ impl<'a> Reader<'a> {
                 .ok_or_else(|| invalid(format!("`{}` is out of range", value.name)))?,
             _ => return Err(invalid(format!("`{}` is negative", value.name))),
         };
+        if micros > AMOUNT_MAX {
+            return Err(invalid(format!("`{}` is above {}", value.name, AMOUNT_MAX)));
+        }
         Ok(Some(Amount { micros, rounded: parsed.rounded, unit }))
     }
 
@@ -406,14 +424,9 @@ impl<'a> Reader<'a> {
             one.required && self.text(one.canonical).is_none() && !has_meaning
         };
         match self.contract.parameters.iter().find(is_missing) {
-            Some(parameter) => Err(missing(parameter.name(), unread)),
+            Some(parameter) => Err(missing(parameter, unread)),
             None => Ok(()),
         }
-    }
-
-    fn missing_status(&self, unread: &[String]) -> Problem {
-        let name = self.contract.parameter(Canonical::Status).map_or("status", Parameter::name);
-        missing(name, unread)
     }
 
     fn is_event_only(&self) -> bool {
@@ -462,8 +475,13 @@ fn sent_instant(text: &str) -> Option<Timestamp> {
     (instant.as_s() == seconds).then_some(instant)
 }
 
-fn missing(name: &str, unread: &[String]) -> Problem {
-    let nearest = macros::nearest(name, unread.iter().map(String::as_str)).map(str::to_owned);
+/// The nearest name is one that is near to any that is accepted, or to our own word for it.
+fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
+    let name = parameter.name();
+    let own = parameter.canonical.to_string();
+    let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
+    let sent: Vec<&str> = unread.iter().map(String::as_str).collect();
+    let nearest = macros::nearest_to_any(&accepted, &sent).map(str::to_owned);
     let detail = match &nearest {
         Some(nearest) => format!("`{name}` is required; the nearest name sent is `{nearest}`"),
         None => format!("`{name}` is required and was not sent, or was blank"),

@@ -94,6 +94,8 @@ struct Written {
     #[serde(default)]
     payout_may_be_revenue: bool,
     #[serde(default)]
+    unreplaced: Vec<String>,
+    #[serde(default)]
     verification: Verification,
     #[serde(default)]
     answers: Answers,
@@ -147,6 +149,7 @@ fn read(file: &str, text: &str) -> Result<Partner, Fault> {
         repeats: written.repeats,
         txn_id_folded: written.txn_id_folded,
         payout_may_be_revenue: written.payout_may_be_revenue,
+        unreplaced: written.unreplaced,
         verification: written.verification,
         answers: written.answers,
     };
@@ -248,7 +251,7 @@ mod tests {
         let (_, after) = manual.split_once("```toml\n").unwrap();
         let (example, _) = after.split_once("```").unwrap();
         let partner = read("example.toml", example).unwrap_or_else(|fault| panic!("{fault}"));
-        assert_eq!(partner.contract.parameters.len(), 15);
+        assert_eq!(partner.contract.parameters.len(), 16);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::campaign::{
 use crate::contract::Scope;
 use crate::id::CampaignId;
 use crate::macros::LandingUrl;
+use crate::money::AMOUNT_MAX;
 use crate::setup::{Change, Setup};
 use crate::time;
 
@@ -252,6 +253,9 @@ fn check_goal(goal: &Goal) -> Result<(), Failure> {
         };
         if amount < 0 {
             return Err(Failure::invalid(parameter, "an amount is not negative"));
+        }
+        if amount > AMOUNT_MAX.0 {
+            return Err(Failure::invalid(parameter, format!("an amount is at most {AMOUNT_MAX}")));
         }
     }
     Ok(())

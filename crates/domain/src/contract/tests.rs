@@ -125,3 +125,38 @@ fn a_scope_covers_what_is_in_it() {
     assert_eq!(covers(Scope::Advertiser { advertiser_id }), [true, true, false]);
     assert_eq!(covers(Scope::Campaign { campaign_id }), [true, false, false]);
 }
+
+#[test]
+fn a_tolerance_needs_a_timestamp_that_nobody_can_leave_out() {
+    for parameters in ["click_id!", "click_id! timestamp"] {
+        let mut contract = contract(parameters);
+        contract.verification.timestamp_tolerance_s = Some(300);
+        assert!(contract.fault().unwrap().contains("timestamp"), "{parameters}");
+    }
+    let mut contract = contract("click_id! timestamp!");
+    contract.verification.timestamp_tolerance_s = Some(300);
+    assert_eq!(contract.fault(), None);
+}
+
+#[test]
+fn words_that_stand_for_no_value_are_few_and_plain() {
+    let fault = |words: &[&str]| {
+        let mut contract = contract("click_id!");
+        contract.unreplaced = words.iter().map(|word| (*word).to_owned()).collect();
+        contract.fault()
+    };
+    assert_eq!(fault(&["xxc1xx", "ext id"]), None);
+    for bad in ["", " ", " x", &"x".repeat(201)] {
+        assert!(fault(&[bad]).unwrap().starts_with("unreplaced"), "{bad:?}");
+    }
+    assert!(fault(&["x"; super::UNREPLACED_MAX + 1]).is_some());
+}
+
+#[test]
+fn a_raw_goal_is_a_word() {
+    for raw in ["", " ", "x "] {
+        let mut contract = contract("click_id!");
+        contract.goals.insert(raw.to_owned(), "lead".to_owned());
+        assert!(contract.fault().unwrap().starts_with("goals"), "{raw:?}");
+    }
+}

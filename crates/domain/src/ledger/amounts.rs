@@ -6,7 +6,7 @@
 use super::Conversion;
 use crate::campaign::{Goal, Term};
 use crate::contract::RepeatedAmount;
-use crate::money::{Currency, Micros};
+use crate::money::{AMOUNT_MAX, Currency, Micros};
 use crate::postback::{Amount, Postback, Problem};
 use crate::reason::{Flag, Flags, Reason};
 
@@ -200,7 +200,8 @@ impl Sent {
         match term {
             Term::Fixed(_) => Ok(None),
             Term::Percent(percent) => {
-                let share = self.sale_amount.map(|sale| percent.of(sale).ok_or_else(out_of_range));
+                let share = |sale| percent.of(sale).filter(|share| *share <= AMOUNT_MAX);
+                let share = self.sale_amount.map(|sale| share(sale).ok_or_else(out_of_range));
                 share.transpose()
             }
             Term::FromPostback { .. } => Ok(amount),
@@ -223,7 +224,8 @@ impl Sent {
     /// The sums of what was sent and what `old` has: a share is taken of all sales together.
     fn added_to(&self, old: &Conversion) -> Result<Self, Problem> {
         let add = |sent: Option<Micros>, old: Micros| {
-            sent.map(|sent| old.checked_add(sent).ok_or_else(out_of_range)).transpose()
+            let sum = |sent| old.checked_add(sent).filter(|sum| *sum <= AMOUNT_MAX);
+            sent.map(|sent| sum(sent).ok_or_else(out_of_range)).transpose()
         };
         Ok(Self {
             amount: add(self.amount, old.sent_amount.unwrap_or_default())?,

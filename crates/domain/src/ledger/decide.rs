@@ -12,7 +12,7 @@ use crate::contract::{Canonical, Contract, RepeatedAmount};
 use crate::conversion::{Status, may_change};
 use crate::id::{ConversionId, Position};
 use crate::money::Micros;
-use crate::postback::{Postback, Problem, Said};
+use crate::postback::{Postback, Problem, Said, Value};
 use crate::reason::{Flag, Flags, Reason, Verdict};
 use crate::setup::Setup;
 use crate::time::Timestamp;
@@ -259,7 +259,12 @@ impl Case<'_> {
         })
     }
 
+    /// As it was sent; of what was not, as the contract asks for it.
     fn name(&self, canonical: Canonical) -> String {
+        let sent = self.read.reading.values.iter().find(|value| value.canonical == canonical);
+        if let Some(value) = sent {
+            return value.name.clone();
+        }
         let parameter = self.contract.parameter(canonical);
         parameter.map_or_else(|| canonical.to_string(), |parameter| parameter.name().to_owned())
     }
@@ -299,9 +304,10 @@ impl Case<'_> {
     }
 
     fn unknown_goal(&self) -> Problem {
-        let canonical = match self.contract.parameter(Canonical::Goal) {
-            Some(_) => Canonical::Goal,
-            None => Canonical::EventType,
+        let is_sent = |one: &Value| one.canonical == Canonical::Goal;
+        let canonical = match self.read.reading.values.iter().any(is_sent) {
+            true => Canonical::Goal,
+            false => Canonical::EventType,
         };
         let name = self.name(canonical);
         let goals: Vec<&str> = self.campaign.goals.iter().map(|goal| goal.key.as_str()).collect();

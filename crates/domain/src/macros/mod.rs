@@ -9,6 +9,6 @@ mod template;
 mod unreplaced;
 
 pub use landing::{LandingError, LandingUrl, PARAMS_BYTES_MAX, URL_BYTES_MAX};
-pub use nearest::nearest;
+pub use nearest::{nearest, nearest_to_any};
 pub use template::{Macro, Template, Value};
 pub use unreplaced::is_unreplaced;

@@ -12,6 +12,19 @@ const LETTERS_PER_MISTAKE: usize = 3;
 /// Case, `_` and `-` make no difference. A mistake is a letter too many, too few, wrong, or two
 /// that changed places.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_by(name, candidates).map(|(_, candidate)| candidate)
+}
+
+/// The candidate that differs least from any of `names`.
+pub fn nearest_to_any<'a>(names: &[&str], candidates: &[&'a str]) -> Option<&'a str> {
+    let each = names.iter().filter_map(|name| nearest_by(name, candidates.iter().copied()));
+    each.min_by_key(|(mistakes, _)| *mistakes).map(|(_, candidate)| candidate)
+}
+
+fn nearest_by<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<(usize, &'a str)> {
     let wanted = Letters::of(name)?;
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
@@ -25,7 +38,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             best = Some((mistakes, candidate));
         }
     }
-    best.map(|(_, candidate)| candidate)
+    best
 }
 
 /// A name without what makes no difference.

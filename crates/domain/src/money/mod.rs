@@ -17,6 +17,9 @@ use std::fmt;
 
 const DECIMALS: u8 = 6;
 const MICROS_PER_UNIT: i64 = 1_000_000;
+/// The most one conversion is worth, 1,000,000,000 units: above it somebody wrote something else,
+/// and sums over many could not be written.
+pub const AMOUNT_MAX: Micros = Micros(1_000_000_000 * MICROS_PER_UNIT);
 /// How many decimals an amount is shown with at least where it is money to a person.
 const DECIMALS_SHOWN_MIN: usize = 2;
 

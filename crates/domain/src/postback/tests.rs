@@ -99,6 +99,7 @@ fn a_missing_name_comes_with_the_nearest_that_was_sent() {
         ("cid=a&txn_id=%20&txn-id=1", "txn_id", Some("txn-id")),
         ("txn_id=1&ccid=a", "cid", Some("ccid")),
         ("", "cid", None),
+        ("txn_id=1&clickid=a&tid=2", "cid", Some("clickid")),
     ];
     for (query, parameter, nearest) in cases {
         let problem = reading(&contract, query).result.unwrap_err();
@@ -106,6 +107,13 @@ fn a_missing_name_comes_with_the_nearest_that_was_sent() {
         assert_eq!(problem.parameter.as_deref(), Some(parameter), "{query}");
         assert_eq!(problem.nearest.as_deref(), nearest, "{query}");
     }
+}
+
+#[test]
+fn our_own_word_for_what_is_missing_is_near() {
+    let contract = contract("click_id!=cid");
+    let problem = reading(&contract, "tid=1&click_id=a").result.unwrap_err();
+    assert_eq!(problem.nearest.as_deref(), Some("click_id"));
 }
 
 #[test]

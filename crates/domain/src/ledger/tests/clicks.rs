@@ -180,7 +180,7 @@ fn the_event_type_is_the_goal_where_there_is_none() {
         "
         ?click_id=@a&event_type=lead&revenue=1           -> recorded approved 1/1.75
         ?click_id=@b&event_type=nope&goal=lead&revenue=1 -> recorded approved 1/1.75
-        ?click_id=@c&event_type=nope                     -> refused unknown_goal goal
+        ?click_id=@c&event_type=nope                     -> refused unknown_goal event_type
         ",
     );
     let contract = super::world::contract("click_id! event_type revenue");

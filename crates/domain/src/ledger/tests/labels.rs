@@ -80,6 +80,54 @@ fn two_names_that_disagree_are_a_conflict_not_a_choice() {
 }
 
 #[test]
+fn a_percent_macro_that_begins_like_a_byte_is_a_macro() {
+    let mut world = World::new(plain(), LEAD);
+    for sent in ["%AFF_SUB%", "%ADV_SUB%", "%CAMPAIGN_ID%", "%DEVICE%", "%%AD%%", "[%AD_ID%]"] {
+        world.check(&format!("?click_id={sent} -> refused macro_not_replaced click_id"));
+    }
+    world.check(
+        "
+        ?click_id={%CAMPAIGN%}            -> refused macro_not_replaced click_id
+        ?click_id=@a&txn_id=%AF           -> refused invalid_payload txn_id
+        ?click_id=@a&revenue=1&sub1=%AD%  -> recorded approved 1/1.75 !label_dropped
+        ",
+    );
+}
+
+#[test]
+fn a_contract_knows_its_senders_own_words_for_nothing() {
+    let mut contract = plain();
+    contract.unreplaced = vec!["xxc1xx".to_owned(), "TAPGAGE_VAR_CLICKID".to_owned()];
+    World::new(contract, LEAD).check(
+        "
+        ?click_id=xxc1xx                  -> refused macro_not_replaced click_id
+        ?click_id=TAPGAGE_VAR_CLICKID     -> refused macro_not_replaced click_id
+        ?click_id=XXC1XX                  -> refused unknown_click click_id
+        ?click_id=@a&revenue=1&sub1=xxc1xx -> recorded approved 1/1.75 !label_dropped
+        /postback/global?click_id=xxc1xx  -> refused unknown_click click_id
+        ",
+    );
+}
+
+#[test]
+fn two_names_that_say_the_same_in_other_letters_do_not_disagree() {
+    let contract = contract(
+        "click_id!=cid,click_id status=status,state goal=goal,event currency=currency,cur \
+         revenue txn_id=txn,txid",
+    );
+    let mut world = World::new(contract, LEAD);
+    world.click("a", LINK);
+    let upper = world.id("a").as_str().to_uppercase().replace('0', "O");
+    world.check(&format!(
+        "
+        ?cid=@a&click_id={upper}&status=hold&state=HOLD&goal=lead&event=Lead&currency=usd&cur=USD \
+            -> recorded pending 0/0 !amount_missing
+        ?cid=@a&txn=a&txid=A&revenue=1 -> refused invalid_payload txid
+        "
+    ));
+}
+
+#[test]
 fn what_is_said_about_the_click_is_flagged_where_it_differs() {
     let mut world = World::new(plain(), LEAD);
     world.labelled_click("a", &[("sub1", "us"), ("placement", "top")]);

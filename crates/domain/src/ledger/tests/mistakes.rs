@@ -250,7 +250,7 @@ fn a_forgery_uses_nothing_up() {
 
 #[test]
 fn a_clock_that_is_a_little_ahead_is_no_forgery() {
-    let mut signed = contract("click_id! revenue timestamp");
+    let mut signed = contract("click_id! revenue timestamp!");
     signed.verification.timestamp_tolerance_s = Some(300);
     let mut world = World::new(signed, LEAD);
     let ahead = world.now.as_s() + 60;

@@ -35,7 +35,8 @@ fn a_share_is_taken_of_the_sale() {
         ?click_id=@d&sale_amount=0            -> recorded approved 0/0
         ?click_id=@e                          -> recorded approved 0/0 !amount_missing
         ?click_id=@f&revenue=5                -> recorded approved 0/0 !amount_missing
-        ?click_id=@g&sale_amount=9223372036854.775807 -> recorded approved 922337203685.477581/691752902764.108186
+        ?click_id=@g&sale_amount=1000000000   -> recorded approved 100000000/75000000
+        ?click_id=@h&sale_amount=1000000000.000001 -> refused invalid_payload sale_amount
         ",
     );
 }
@@ -95,6 +96,7 @@ fn an_amount_is_a_decimal_and_nothing_else() {
         "1_000",
         "1%20000",
         "9223372036854.775808",
+        "1000000000.000001",
         "--1",
         ".",
         "1.2.3",
@@ -112,7 +114,7 @@ fn an_amount_is_a_decimal_and_nothing_else() {
         ?click_id=@e&revenue=1.0000005            -> recorded approved 1/0 !amount_rounded
         ?click_id=@f&revenue=1.0000015            -> recorded approved 1.000002/0 !amount_rounded
         ?click_id=@g&revenue=1.0000000            -> recorded approved 1/0
-        ?click_id=@h&revenue=9223372036854.775807 -> recorded approved 9223372036854.775807/0
+        ?click_id=@h&revenue=1000000000           -> recorded approved 1000000000/0
         ",
     );
 }
@@ -323,8 +325,8 @@ fn a_repeat_is_a_duplicate_though_adding_it_would_be_out_of_range() {
     contract.repeats.amount = RepeatedAmount::Add;
     World::new(contract, LEAD).check(
         "
-        ?click_id=@a&revenue=9223372036854 -> recorded approved 9223372036854/1.75
-        ?click_id=@a&revenue=9223372036854 -> duplicate already_processed
+        ?click_id=@a&revenue=1000000000 -> recorded approved 1000000000/1.75
+        ?click_id=@a&revenue=1000000000 -> duplicate already_processed
         ",
     );
 }
@@ -374,7 +376,7 @@ fn amounts_can_add_up_and_each_counts_once() {
         ?click_id=@c&revenue=3&status=pending            -> updated pending 0/0
         ?click_id=@c&revenue=5&status=approved           -> updated approved 5/1
         ?click_id=@c&revenue=1&status=reversed           -> updated reversed -5/-1
-        ?click_id=@d&revenue=9223372036854               -> recorded approved 9223372036854/1
+        ?click_id=@d&revenue=1000000000                  -> recorded approved 1000000000/1
         ?click_id=@d&revenue=1&txn_id=                   -> refused invalid_payload
         ",
     );

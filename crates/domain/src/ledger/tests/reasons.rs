@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// A contract under which every reason can come about.
 fn strict() -> Contract {
     let mut strict = contract(
-        "click_id! campaign_id txn_id! status goal revenue sale_amount currency token! timestamp",
+        "click_id! campaign_id txn_id! status goal revenue sale_amount currency token! timestamp!",
     );
     strict.verification.token = Some(Canonical::Token);
     strict.verification.networks = vec![Network::parse("203.0.113.0/24").unwrap()];

@@ -249,9 +249,9 @@ fn what_nothing_verified_is_flagged() {
 
 #[test]
 fn a_timestamp_is_within_the_tolerance_on_both_sides() {
-    let mut contract = contract("click_id! revenue timestamp");
-    contract.verification.timestamp_tolerance_s = Some(300);
-    let mut world = World::new(contract.clone(), LEAD);
+    let mut signed = contract("click_id! revenue timestamp!");
+    signed.verification.timestamp_tolerance_s = Some(300);
+    let mut world = World::new(signed, LEAD);
     let now = world.now.as_s();
     for (apart_s, is_fresh) in [(0, true), (299, true), (-299, true), (302, false), (-302, false)] {
         let sent = format!("?click_id=@a&revenue=1&timestamp={}", now + apart_s);
@@ -261,7 +261,7 @@ fn a_timestamp_is_within_the_tolerance_on_both_sides() {
     }
     world.check(
         "
-        ?click_id=@a&revenue=1                              -> recorded approved 1/1.75
+        ?click_id=@a&revenue=1                              -> refused missing_parameter timestamp
         ?click_id=@b&revenue=1&timestamp=2026-11-20T10:00:00%2B01:00 -> recorded approved 1/1.75
         ?click_id=@c&revenue=1&timestamp=2026-11-20         -> refused invalid_payload timestamp
         ?click_id=@c&revenue=1&timestamp=1795000000000      -> refused invalid_payload timestamp
@@ -270,8 +270,7 @@ fn a_timestamp_is_within_the_tolerance_on_both_sides() {
         ?click_id=@c&revenue=1&timestamp={ts}               -> refused macro_not_replaced timestamp
         ",
     );
-    contract.verification.timestamp_tolerance_s = None;
-    World::new(contract, LEAD).check(
+    World::new(contract("click_id! revenue timestamp"), LEAD).check(
         "
         ?click_id=@a&revenue=1&timestamp=1    -> recorded approved 1/1.75
         ?click_id=@b&revenue=1&timestamp=soon -> recorded approved 1/1.75
@@ -305,7 +304,7 @@ fn a_path_says_who_reads() {
     world.check(
         "
         /click.php?subid=@a&amount=2      -> recorded approved 2/1.75
-        /click.php?click_id=@a            -> refused missing_parameter subid
+        /click.php?click_id=@a            -> refused missing_parameter subid ~click_id
         /click.php?subid=nobodys          -> refused unknown_click subid
         ",
     );
@@ -326,7 +325,7 @@ fn on_the_plain_path_the_click_says_who_reads() {
     world.check(
         "
         /postback?cid=@a&payout=3                 -> recorded approved 3/1.75
-        /postback?click_id=@a&revenue=3           -> refused missing_parameter cid
+        /postback?click_id=@a&revenue=3           -> refused missing_parameter cid ~click_id
         /postback?cid=@a&click_id=@o              -> refused invalid_payload click_id
         /postback?cid=nobodys&payout=3            -> refused missing_parameter click_id
         /postback?click_id=nobodys                -> refused unknown_click click_id

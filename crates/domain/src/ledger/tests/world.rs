@@ -73,6 +73,7 @@ pub(crate) fn contract(parameters: &str) -> Contract {
         repeats: crate::contract::Repeats::default(),
         txn_id_folded: false,
         payout_may_be_revenue: false,
+        unreplaced: Vec::new(),
         verification: crate::contract::Verification::default(),
         answers: crate::contract::Answers::default(),
     };

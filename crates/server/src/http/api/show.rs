@@ -284,6 +284,7 @@ pub(super) mod tests {
             identity: contract::Identity::default(),
             repeats: contract::Repeats::default(),
             txn_id_folded: false,
+            unreplaced: Vec::new(),
             payout_may_be_revenue: false,
             verification: contract::Verification::default(),
             answers: contract::Answers::default(),
