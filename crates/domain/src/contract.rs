@@ -483,6 +483,27 @@ impl Secret {
         self.0.is_empty()
     }
 
+    /// As values are compared: without blanks around it.
+    #[must_use]
+    pub(crate) fn trimmed(&self) -> Self {
+        Self(self.0.trim().to_owned())
+    }
+
+    /// Why no value that is read could ever be it; `None`: one could.
+    pub(crate) fn fault(&self, length_max: usize, unreplaced: &[String]) -> Option<String> {
+        if self.0.is_empty() {
+            return Some("an empty token verifies nothing".to_owned());
+        }
+        if self.0.len() > length_max {
+            return Some(format!("a token has at most {length_max} bytes"));
+        }
+        if self.0.contains(char::is_control) {
+            return Some("a token has no control characters".to_owned());
+        }
+        let is_macro = crate::macros::is_unreplaced(&self.0, unreplaced);
+        is_macro.then(|| "a token that looks like a macro would be taken for one".to_owned())
+    }
+
     /// Compares in constant time; an empty secret never verifies.
     pub fn verifies(&self, value: &str) -> bool {
         use subtle::ConstantTimeEq;

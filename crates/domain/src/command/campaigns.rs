@@ -1,6 +1,6 @@
 //! What commands do to campaigns: creation, changes, goals, and the life from draft to ended.
 
-use super::execute::{Effect, Executed, OWN_PARTNER, checked_name};
+use super::execute::{Effect, Executed, OWN_PARTNER, checked_name, in_use};
 use super::{CampaignChanges, Failure, NewCampaign};
 use crate::campaign::{
     Campaign, GOALS_MAX, Goal, Kind, NAME_BYTES_MAX, Status, Term, WINDOW_DAYS_DEFAULT,
@@ -8,7 +8,7 @@ use crate::campaign::{
 };
 use crate::contract::Scope;
 use crate::id::CampaignId;
-use crate::macros::LandingUrl;
+use crate::macros::{self, LandingUrl};
 use crate::money::AMOUNT_MAX;
 use crate::setup::{Change, Setup};
 use crate::time;
@@ -73,14 +73,13 @@ impl Setup {
 
     pub(super) fn change_campaign(&self, id: CampaignId, changes: &CampaignChanges) -> Executed {
         let mut campaign = self.the_campaign(id)?;
+        in_use("campaign", id, campaign.archived)?;
         if let Some(name) = &changes.name {
             campaign.name = checked_name(name)?;
         }
         if let Some(url) = &changes.landing_url {
             campaign.landing_url = checked_url("landing_url", url)?;
-            if campaign.status.is_live() || campaign.status == Status::Paused {
-                self.check_click_id(&campaign, &campaign.landing_url)?;
-            }
+            self.check_click_id_if_used(&campaign, &campaign.landing_url)?;
         }
         if let Some(url) = &changes.fallback_url {
             let url = Some(url).filter(|url| !url.is_empty());
@@ -109,6 +108,7 @@ impl Setup {
 
     pub(super) fn add_goal(&self, id: CampaignId, goal: &Goal) -> Executed {
         let mut campaign = self.the_campaign(id)?;
+        in_use("campaign", id, campaign.archived)?;
         let mut goals = campaign.goals;
         if goal.default {
             for other in &mut goals {
@@ -122,6 +122,7 @@ impl Setup {
 
     pub(super) fn set_campaign_status(&self, id: CampaignId, to: Status, key: &str) -> Executed {
         let mut campaign = self.the_campaign(id)?;
+        in_use("campaign", id, campaign.archived)?;
         if !campaign.status.may_become(to) {
             let next: Vec<&str> = Status::ALL
                 .into_iter()
@@ -138,9 +139,6 @@ impl Setup {
             return Err(Failure::conflict("transition_not_allowed", detail));
         }
         campaign.status = to;
-        if campaign.archived {
-            return Err(Failure::conflict("archived", format!("campaign {id} is archived")));
-        }
         if to.is_live() {
             for url in self.landing_urls(&campaign) {
                 self.check_click_id(&campaign, url)?;
@@ -172,6 +170,14 @@ impl Setup {
         Err(Failure { parameter: Some("landing_url".into()), ..Failure::conflict(code, detail) })
     }
 
+    /// Before activation, which looks at all of them, a landing URL may still be without.
+    fn check_click_id_if_used(&self, campaign: &Campaign, url: &str) -> Result<(), Failure> {
+        match campaign.status {
+            Status::Active | Status::Paused => self.check_click_id(campaign, url),
+            _ => Ok(()),
+        }
+    }
+
     /// A link's own landing URL must carry the click id where its campaign's has to.
     pub(super) fn checked_link_url(
         &self,
@@ -179,7 +185,7 @@ impl Setup {
         url: &str,
     ) -> Result<String, Failure> {
         let landing_url = checked_url("landing_url", url)?;
-        self.check_click_id(campaign, &landing_url)?;
+        self.check_click_id_if_used(campaign, &landing_url)?;
         Ok(landing_url)
     }
 }
@@ -244,6 +250,10 @@ fn check_goal(goal: &Goal) -> Result<(), Failure> {
     let is_good = |text: &str| text.len() <= NAME_BYTES_MAX && !text.contains(char::is_control);
     if key.is_empty() || !is_good(key) || !is_good(&goal.name) {
         let detail = format!("a goal's key has 1 to {NAME_BYTES_MAX} bytes, its name as many");
+        return Err(Failure::invalid("goals", detail));
+    }
+    if macros::is_unreplaced(key, &[]) {
+        let detail = format!("`{key}` would be taken for a macro that was not replaced");
         return Err(Failure::invalid("goals", detail));
     }
     for (term, parameter) in [(&goal.revenue, "goals.revenue"), (&goal.payout, "goals.payout")] {

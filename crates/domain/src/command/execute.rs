@@ -52,7 +52,9 @@ impl Setup {
                 Ok(Effect::of(Change::Advertiser(Advertiser { id, name, archived: false })))
             }
             Act::ChangeAdvertiser { id, name } => {
-                let new = Advertiser { name: checked_name(name)?, ..self.the_advertiser(*id)? };
+                let old = self.the_advertiser(*id)?;
+                in_use("advertiser", id, old.archived)?;
+                let new = Advertiser { name: checked_name(name)?, ..old };
                 Ok(Effect::of(Change::Advertiser(new)))
             }
             Act::ArchiveAdvertiser { id } => {
@@ -65,7 +67,9 @@ impl Setup {
                 Ok(Effect::of(Change::Publisher(Publisher { id, name, archived: false })))
             }
             Act::ChangePublisher { id, name } => {
-                let new = Publisher { name: checked_name(name)?, ..self.the_publisher(*id)? };
+                let old = self.the_publisher(*id)?;
+                in_use("publisher", id, old.archived)?;
+                let new = Publisher { name: checked_name(name)?, ..old };
                 Ok(Effect::of(Change::Publisher(new)))
             }
             Act::ArchivePublisher { id } => {
@@ -156,6 +160,7 @@ impl Setup {
 
     fn change_link(&self, id: LinkId, landing_url: Option<&str>) -> Executed {
         let link = self.the_link(id)?;
+        in_use("link", id, link.archived)?;
         let campaign = self.campaign(link.campaign_id).expect("a link's campaign exists");
         let landing_url =
             landing_url.map(|url| self.checked_link_url(campaign, url)).transpose()?;
@@ -172,8 +177,10 @@ impl Setup {
                 }
             }
             Scope::Campaign { campaign_id } => {
-                let campaign = self.campaign(campaign_id).ok_or_else(|| {
-                    Failure::invalid("campaign_id", format!("there is no campaign {campaign_id}"))
+                let campaign = self.campaign(campaign_id).filter(|one| !one.archived);
+                let campaign = campaign.ok_or_else(|| {
+                    let detail = format!("there is no campaign {campaign_id} in use");
+                    Failure::invalid("campaign_id", detail)
                 })?;
                 if !campaign.status.is_approved() {
                     let detail = format!(
@@ -230,6 +237,7 @@ impl Setup {
         secrets: Option<&BTreeMap<String, Secret>>,
     ) -> Executed {
         let mut integration = self.the_integration(id)?;
+        in_use("integration", id, integration.archived)?;
         if let Some(params) = landing_params {
             integration.landing_params =
                 params.as_deref().map(checked_landing_params).transpose()?;
@@ -280,6 +288,7 @@ impl Setup {
             Failure::invalid("link_id", format!("there is no link {link_id} in use"))
         })?;
         let campaign = self.campaign(link.campaign_id).expect("a link's campaign exists");
+        in_use("campaign", campaign.id, campaign.archived)?;
         if !campaign.status.is_approved() {
             let detail = format!(
                 "campaign {} is {}: test clicks can be made once it is approved",
@@ -324,6 +333,18 @@ impl Setup {
 /// The partner whose contract is our own, under the canonical names.
 pub const OWN_PARTNER: &str = "counterfoil";
 
+/// What is archived stays as it is.
+pub(super) fn in_use(
+    noun: &str,
+    id: impl std::fmt::Display,
+    is_archived: bool,
+) -> Result<(), Failure> {
+    if is_archived {
+        return Err(Failure::conflict("archived", format!("{noun} {id} is archived")));
+    }
+    Ok(())
+}
+
 pub(super) fn checked_name(name: &str) -> Result<String, Failure> {
     let name = name.trim();
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
@@ -342,22 +363,28 @@ fn checked_landing_params(params: &str) -> Result<String, Failure> {
     }
 }
 
+/// Secrets as values are read: trimmed, and such as a hit can carry.
 fn checked_secrets(
     integration: &Integration,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<BTreeMap<String, Secret>, Failure> {
+    let contract = &integration.contract;
+    let mut checked = BTreeMap::new();
     for (name, secret) in secrets {
         if name != "token" {
             let detail = format!("no secret is called `{name}`; there is: token");
             return Err(Failure::invalid("secrets", detail));
         }
-        if integration.contract.verification.token.is_none() {
+        let carrier = contract.verification.token.and_then(|token| contract.parameter(token));
+        let Some(carrier) = carrier else {
             let detail = format!("the contract of `{}` carries no token", integration.partner);
             return Err(Failure::invalid("secrets.token", detail));
+        };
+        let secret = secret.trimmed();
+        if let Some(fault) = secret.fault(carrier.length_max(), &contract.unreplaced) {
+            return Err(Failure::invalid("secrets.token", fault));
         }
-        if secret.is_empty() {
-            return Err(Failure::invalid("secrets.token", "an empty token verifies nothing"));
-        }
+        checked.insert(name.clone(), secret);
     }
-    Ok(secrets.clone())
+    Ok(checked)
 }

@@ -180,6 +180,36 @@ fn an_active_campaign_keeps_its_click_id() {
     assert_eq!(told(&world.attempt(&link).unwrap_err()), missing);
 }
 
+#[test]
+fn before_activation_a_links_landing_url_may_be_without_our_click_id() {
+    let mut world = fresh();
+    create(&mut world, campaign("Spring", goals(LEAD))).unwrap();
+    let link = world.link(CAMPAIGN, false);
+    let landing_url = Some("https://other.example/".to_owned());
+    world.act(Act::ChangeLink { id: link, landing_url: landing_url.clone() });
+    set(&mut world, Status::PendingApproval).unwrap();
+    set(&mut world, Status::Approved).unwrap();
+    let missing = (FailureKind::Conflict, "landing_url_without_click_id", "landing_url");
+    assert_eq!(told(&set(&mut world, Status::Active).unwrap_err()), missing);
+    world.act(Act::ChangeLink { id: link, landing_url: None });
+    set(&mut world, Status::Active).unwrap();
+    let failure = world.attempt(&Act::ChangeLink { id: link, landing_url }).unwrap_err();
+    assert_eq!(told(&failure), missing);
+}
+
+#[test]
+fn a_goal_that_no_postback_could_name_is_refused() {
+    let mut world = fresh();
+    for key in ["{goal}", "enter_amount", "REPLACE"] {
+        let json = format!(r#"[{{"key":"{key}"}}]"#);
+        let failure = create(&mut world, campaign("Spring", goals(&json))).unwrap_err();
+        assert_eq!(told(&failure), invalid("goals"), "{key}");
+    }
+    let json = r#"[{"key":"lead","revenue":"1000000000.01"}]"#;
+    let failure = create(&mut world, campaign("Spring", goals(json))).unwrap_err();
+    assert_eq!(told(&failure), invalid("goals.revenue"));
+}
+
 /// A link's own landing URL may lean on parameters that an integration adds.
 #[test]
 fn a_links_landing_url_keeps_the_click_id_too() {

@@ -171,6 +171,38 @@ fn what_is_archived_is_not_used_again() {
 }
 
 #[test]
+fn what_is_archived_stays_as_it_is() {
+    let mut world = world();
+    world.integration(Scope::Global, "it", "spare", "");
+    let spare = world.setup.integration_by_key("spare").unwrap().id;
+    set(&mut world, Status::Paused).unwrap();
+    world.act(Act::ArchiveCampaign { id: CAMPAIGN });
+    let click_id = ClickId::from_bytes([1; 16]);
+    let by_hand = Act::MakeTestClick { link_id: LINK, click_id };
+    assert_eq!(told(&world.attempt(&by_hand).unwrap_err()), conflict("archived"));
+    world.act(Act::ArchiveLink { id: LINK });
+    world.act(Act::ArchiveIntegration { id: spare });
+    world.act(Act::ArchiveAdvertiser { id: AdvertiserId(1) });
+    world.act(Act::ArchivePublisher { id: PublisherId(1) });
+    let name = "New".to_owned();
+    let goal = goals(r#"[{"key":"more"}]"#).remove(0);
+    let acts = [
+        Act::ChangeAdvertiser { id: AdvertiserId(1), name: name.clone() },
+        Act::ChangePublisher { id: PublisherId(1), name },
+        Act::ChangeCampaign { id: CAMPAIGN, changes: Box::default() },
+        Act::AddGoal { id: CAMPAIGN, goal },
+        Act::ChangeLink { id: LINK, landing_url: None },
+        Act::ChangeIntegration { id: spare, landing_params: None, secrets: None },
+    ];
+    for act in acts {
+        assert_eq!(told(&world.attempt(&act).unwrap_err()), conflict("archived"), "{act:?}");
+    }
+    let scope = Scope::Campaign { campaign_id: CAMPAIGN };
+    let act = Act::CreateIntegration(Box::new(integration(scope, "more")));
+    assert_eq!(told(&world.attempt(&act).unwrap_err()), invalid("campaign_id"));
+}
+
+#[test]
 fn a_test_link_and_a_test_click_wait_for_approval() {
     let mut world = fresh();
     create(&mut world, campaign("It", goals(LEAD))).unwrap();
@@ -270,6 +302,12 @@ fn secrets_are_those_the_contract_asks_for_and_never_shown() {
     assert_eq!(told(&failure), invalid("secrets"));
     let failure = world.attempt(&set("token", "")).unwrap_err();
     assert_eq!(told(&failure), invalid("secrets.token"));
+    for never_read in ["{token}", "YOUR_TOKEN", "a\tb", " \n ", &"x".repeat(501)] {
+        let failure = world.attempt(&set("token", never_read)).unwrap_err();
+        assert_eq!(told(&failure), invalid("secrets.token"), "{never_read:.10}");
+    }
+    world.act(set("token", " padded "));
+    world.check("?click_id=@a&token=padded -> recorded approved 0/1.75 !amount_missing");
     let act = set("token", "hunter2");
     world.act(act.clone());
     assert!(!format!("{act:?}{:?}", world.setup).contains("hunter2"));
