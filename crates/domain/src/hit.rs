@@ -20,9 +20,9 @@ pub struct Hit {
     pub target: Vec<u8>,
     pub content_type: Option<String>,
     pub body: Vec<u8>,
-    /// The address that connected.
+    /// The client's address: the one that connected, or the one a trusted proxy names.
     pub peer: Option<IpAddr>,
-    /// `X-Forwarded-For` as it was sent, for whoever trusts the proxy.
+    /// `X-Forwarded-For` as it was sent.
     pub forwarded: Option<String>,
     /// Drawn for this hit: the ledger commits to a digest that cannot be guessed from the
     /// request, and that means nothing any more once the salt is removed with the request.

@@ -8,6 +8,7 @@ use crate::command::Command;
 use crate::hit::Hit;
 use crate::id::Position;
 use crate::time::Timestamp;
+use serde::Deserialize;
 
 /// The rules this build decides by, stamped on each record it journals.
 pub const RULES: u16 = 1;
@@ -87,19 +88,99 @@ pub fn write(record: &Record<'_>) -> Vec<u8> {
     }
 }
 
-/// Reads a payload that [`write()`] made. Clicks borrow from it.
+/// Reads a payload that [`write()`] made, all of it. A click borrows its text from it, but for its
+/// labels.
 pub fn read(kind: u8, format: u8, rules: u16, payload: &[u8]) -> Result<Record<'_>, Unreadable> {
     if format > FORMAT || rules > RULES || kind > Kind::Tick as u8 {
         return Err(Unreadable::Newer { kind, format, rules });
     }
     let damaged = |detail: String| Unreadable::Damaged { kind, detail };
+    if format != FORMAT {
+        return Err(damaged(format!("there is no format {format}")));
+    }
     match kind {
-        1 => postcard::from_bytes(payload).map(Record::Click).map_err(|e| damaged(e.to_string())),
-        2 => postcard::from_bytes(payload).map(Record::Hit).map_err(|e| damaged(e.to_string())),
+        1 => packed(payload).map(Record::Click).map_err(damaged),
+        2 => packed(payload).map(Record::Hit).map_err(damaged),
         3 => serde_json::from_slice(payload)
             .map(|command| Record::Command(Box::new(command)))
-            .map_err(|e| damaged(e.to_string())),
-        4 => Ok(Record::Tick),
+            .map_err(|error| damaged(error.to_string())),
+        4 if payload.is_empty() => Ok(Record::Tick),
+        4 => Err(damaged("a tick says nothing".to_owned())),
         _ => Err(damaged("no such kind".to_owned())),
+    }
+}
+
+fn packed<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(payload) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::click::{Label, Labels, Personal};
+    use crate::click_id::ClickId;
+    use crate::id::{CampaignId, PublisherId};
+    use crate::money::Micros;
+    use std::borrow::Cow;
+
+    fn click() -> Click<'static> {
+        let mut labels = Labels::default();
+        labels.set(Label::Sub(1), "us");
+        labels.set(Label::Source, "x");
+        Click {
+            id: ClickId::from_bytes([7; 16]),
+            campaign_id: CampaignId(300),
+            publisher_id: PublisherId(2),
+            is_live: true,
+            is_test: false,
+            cost: Some(Micros(-2)),
+            external_id: Cow::Borrowed(b"e"),
+            labels,
+            personal: Personal {
+                ip: Some("203.0.113.7".parse().unwrap()),
+                user_agent: "ua".into(),
+                referrer: "".into(),
+            },
+        }
+    }
+
+    fn hit() -> Hit {
+        Hit {
+            method: "GET".to_owned(),
+            target: b"/p".to_vec(),
+            peer: Some("2001:db8::7".parse().unwrap()),
+            salt: [9; 16],
+            ..Hit::default()
+        }
+    }
+
+    #[test]
+    fn payloads_are_laid_out_as_the_manual_says() {
+        let id = [7; 16];
+        let rest = b"\xAC\x02\x02\x01\x00\x01\x03\x01e\x02\x00\x02us\x0A\x01x\
+            \x01\x00\xCB\x00\x71\x07\x02ua\x00";
+        assert_eq!(write(&Record::Click(click())), [&id[..], &rest[..]].concat());
+        let address = b"\x20\x01\x0D\xB8\0\0\0\0\0\0\0\0\0\0\0\x07";
+        let wanted = [b"\x03GET\x02/p\x00\x00\x01\x01", &address[..], b"\x00", &[9; 16]].concat();
+        assert_eq!(write(&Record::Hit(hit())), wanted);
+        assert_eq!(write(&Record::Tick), b"");
+    }
+
+    #[test]
+    fn a_payload_is_read_whole_or_not_at_all() {
+        for record in [Record::Click(click()), Record::Hit(hit()), Record::Tick] {
+            let kind = record.kind() as u8;
+            let mut payload = write(&record);
+            assert_eq!(read(kind, FORMAT, RULES, &payload), Ok(record.clone()));
+            payload.push(0);
+            let read = |format| read(kind, format, RULES, &payload);
+            assert!(matches!(read(FORMAT), Err(Unreadable::Damaged { .. })), "{kind}");
+            assert!(matches!(read(0), Err(Unreadable::Damaged { .. })), "{kind}");
+            assert!(matches!(read(2), Err(Unreadable::Newer { .. })), "{kind}");
+        }
     }
 }
