@@ -166,7 +166,8 @@ pub struct Click<'a> {
     pub id: ClickId,
     pub campaign_id: CampaignId,
     pub publisher_id: PublisherId,
-    /// The campaign was approved and active when the click was made.
+    /// It may convert: the campaign was active when the click was made, or the click is a test
+    /// and the campaign was approved.
     pub is_live: bool,
     pub is_test: bool,
     /// What the click cost, in the campaign's currency.

@@ -162,7 +162,7 @@ pub enum Flag {
     AmountMissing,
     /// An amount had more than six decimals and was rounded half to even.
     AmountRounded,
-    /// The amount sent is not what the goal's term says; the term counts.
+    /// The amount sent is not the one that counts: the goal's term, or what was sent before.
     SentAmountDiffers,
     /// The click's own row is gone: link and time came from its id.
     ClickDetailMissing,

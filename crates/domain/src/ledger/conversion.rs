@@ -45,7 +45,8 @@ pub struct Conversion {
     pub sale_amount: Option<Micros>,
     pub missing: Missing,
     pub conversion_ref: Option<String>,
-    /// `param1` …, `event1` … as they were first sent.
+    /// Labels and events as they were first sent, under their canonical names. What is said of
+    /// the click (`sub1` …, `placement` …) is kept, and `labels` are what counts.
     pub values: Vec<(String, String)>,
     /// The click's.
     pub external_id: Vec<u8>,

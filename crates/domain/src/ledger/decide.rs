@@ -450,8 +450,9 @@ impl Case<'_> {
     }
 
     fn values(&self) -> Vec<(String, String)> {
-        let is_kept = |canonical| matches!(canonical, Canonical::Param(_) | Canonical::Event(_));
-        let labels = self.postback.labels.iter().filter(|value| is_kept(value.canonical));
+        // The sender's own reference has a place of its own.
+        let is_kept = |value: &&Value| value.canonical != Canonical::ConversionRef;
+        let labels = self.postback.labels.iter().filter(is_kept);
         labels.map(|value| (value.canonical.to_string(), value.text.clone())).collect()
     }
 

@@ -101,7 +101,7 @@ create table conversion (
     revenue_missing integer not null,
     payout_missing integer not null,
     conversion_ref text,
-    -- param1 …, event1 … as JSON pairs; null: none.
+    -- param1 …, event1 …, and what was said of the click, as JSON pairs; null: none.
     extra          text,
     external_id    blob,
     is_test        integer not null,

@@ -142,6 +142,15 @@ fn what_is_said_about_the_click_is_flagged_where_it_differs() {
         ?click_id=@a&revenue=1&txn_id=7&campaign=autumn       -> recorded approved 1/1.75 !sent_value_differs
         ",
     );
+    let said = |name: &str| {
+        let all = world.conversions.values().flat_map(|one| &one.values);
+        let mut said: Vec<_> = all.filter(|(own, _)| own == name).map(|(_, it)| &**it).collect();
+        said.sort_unstable();
+        said
+    };
+    assert_eq!(said("sub1"), ["ca", "us"], "what was sent is kept as it was sent");
+    assert_eq!((said("placement"), said("sub2")), (vec!["top"], vec!["x"]));
+    assert_eq!(said("campaign"), ["1", "autumn", "spring"]);
     for conversion in world.conversions.values() {
         let labels: Vec<_> = conversion.labels.iter().map(|(_, value)| value).collect();
         assert_eq!(labels, ["us", "top"], "reports use the click's");

@@ -142,7 +142,7 @@ fn the_table_of_flags_is_the_codes() {
         }
         Flag::AmountRounded => "an amount had more than six decimals: rounded half to even",
         Flag::SentAmountDiffers => {
-            "the amount that was sent is not the one that counts: the goal's term, or the first"
+            "the amount that was sent is not the one that counts: the goal's term, or what was sent before"
         }
         Flag::ClickDetailMissing => {
             "the click's own row is gone: link, campaign and time came from its id"

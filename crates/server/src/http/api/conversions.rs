@@ -57,6 +57,9 @@ pub(super) struct Shown<'a> {
     external_id: ExternalId<'a>,
     #[serde(flatten)]
     labels: ShownLabels<'a>,
+    /// What its postback said of the click; the click's own stand beside it.
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    said: Values<'a>,
     is_test: bool,
     flags: Vec<&'static str>,
     contract: String,
@@ -65,13 +68,25 @@ pub(super) struct Shown<'a> {
     changed_at: Timestamp,
 }
 
-/// `param1` …, `event1` …, where they were sent.
-struct Values<'a>(&'a [(String, String)]);
+/// Names and values, where they were sent.
+struct Values<'a>(Vec<&'a (String, String)>);
+
+impl<'a> Values<'a> {
+    /// `param1` …, `event1` …, or what is said of the click.
+    fn of(one: &'a Conversion, of_the_click: bool) -> Self {
+        let is_of_it = |name: &str| !name.starts_with("param") && !name.starts_with("event");
+        Self(one.values.iter().filter(|(name, _)| is_of_it(name) == of_the_click).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl Serialize for Values<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
+        for (name, value) in &self.0 {
             map.serialize_entry(name, value)?;
         }
         map.end()
@@ -96,9 +111,10 @@ impl<'a> Shown<'a> {
             sent_amount: one.sent_amount.map(Amount),
             sale_amount: one.sale_amount.map(Amount),
             conversion_ref: one.conversion_ref.as_deref(),
-            values: Values(&one.values),
+            values: Values::of(one, false),
             external_id: ExternalId(&one.external_id),
             labels: ShownLabels(&one.labels),
+            said: Values::of(one, true),
             is_test: one.is_test,
             flags: one.flags.names(),
             contract: one.contract.to_string(),
