@@ -4,6 +4,7 @@ use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::money::{Currency, Micros, Percent};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// The longest a name or a goal's key may be, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
@@ -222,7 +223,17 @@ impl<'de> Deserialize<'de> for Term {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         const SHAPE: &str = "an amount such as \"2.50\", {\"percent\":\"10\"}, or \
              {\"from\":\"postback\"} with an optional \"default\"";
-        let value = serde_json::Value::deserialize(deserializer)?;
+        // A number is its digits: handed on as it is, it could come as a float.
+        let digits = |value: Value| match value {
+            Value::Number(number) => Value::String(number.to_string()),
+            other => other,
+        };
+        let value = match Value::deserialize(deserializer)? {
+            Value::Object(object) => {
+                object.into_iter().map(|(name, value)| (name, digits(value))).collect()
+            }
+            other => digits(other),
+        };
         if !value.is_object() {
             return Micros::deserialize(value).map(Self::Fixed).map_err(D::Error::custom);
         }
@@ -253,4 +264,34 @@ pub struct Link {
     /// Its clicks and conversions are marked test and kept out of money.
     pub test: bool,
     pub archived: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_is_read_by_its_digits_however_they_are_written() {
+        let percent: Percent = "12.5".parse().unwrap();
+        let default = Some(Micros(1_250_000));
+        let cases = [
+            (r#""2.50""#, "2.50", Term::Fixed(Micros(2_500_000))),
+            (r#"{"percent":"12.5"}"#, r#"{"percent":12.5}"#, Term::Percent(percent)),
+            (
+                r#"{"from":"postback","default":"1.25"}"#,
+                r#"{"from":"postback","default":1.25}"#,
+                Term::FromPostback { default },
+            ),
+        ];
+        for (text, number, term) in cases {
+            for json in [text, number] {
+                assert_eq!(serde_json::from_str::<Term>(json).unwrap(), term, "{json}");
+                let value: Value = serde_json::from_str(json).unwrap();
+                assert_eq!(serde_json::from_value::<Term>(value).unwrap(), term, "{json}");
+            }
+        }
+        for wrong in ["true", "null", "2.1234567", r#"{"percent":true}"#, r#"{"percent":1e400}"#] {
+            assert!(serde_json::from_str::<Term>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ impl Amount {
         match self.unit {
             Unit::Decimal => self.micros,
             // Whole units were read as if they were units of the currency.
-            Unit::Minor => Micros(self.micros.0 / 10_i64.pow(u32::from(currency.exponent()))),
+            Unit::Minor => currency.from_minor(self.micros),
         }
     }
 }

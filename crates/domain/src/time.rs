@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 /// The most days one range may have: ten years.
-pub const DAYS_MAX: usize = 3_660;
+pub const RANGE_DAYS_MAX: usize = 3_660;
 
 const US_PER_MS: i64 = 1_000;
 const US_PER_S: i64 = 1_000_000;
@@ -178,7 +178,7 @@ pub fn zone(name: &str) -> Option<TimeZone> {
 pub enum RangeError {
     /// The last day is before the first.
     Reversed,
-    /// There are more than [`DAYS_MAX`].
+    /// There are more than [`RANGE_DAYS_MAX`].
     TooLong,
     /// A day lies outside the years 0000 to 9999.
     OutOfRange,
@@ -188,7 +188,7 @@ impl fmt::Display for RangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reversed => f.write_str("the last day is before the first"),
-            Self::TooLong => write!(f, "a range has at most {DAYS_MAX} days"),
+            Self::TooLong => write!(f, "a range has at most {RANGE_DAYS_MAX} days"),
             Self::OutOfRange => f.write_str("a day is within the years 0000 to 9999"),
         }
     }
@@ -207,7 +207,7 @@ pub fn day_bounds(zone: &TimeZone, first: Date, last: Date) -> Result<Vec<Timest
     }
     let end = last.tomorrow().map_err(|_| RangeError::OutOfRange)?;
     let days = first.duration_until(end).as_hours() / 24;
-    if usize::try_from(days).map_or(true, |days| days > DAYS_MAX) {
+    if usize::try_from(days).map_or(true, |days| days > RANGE_DAYS_MAX) {
         return Err(RangeError::TooLong);
     }
     let days = first.series(jiff::Span::new().days(1)).take_while(|day| *day <= end);
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(refused(date(-1, 1, 1), date(-1, 1, 1)), RangeError::OutOfRange);
         assert_eq!(refused(date(9999, 12, 30), date(9999, 12, 30)), RangeError::OutOfRange);
         let longest = day_bounds(&utc, date(2000, 1, 1), date(2010, 1, 7)).unwrap();
-        assert_eq!(longest.len(), DAYS_MAX + 1);
+        assert_eq!(longest.len(), RANGE_DAYS_MAX + 1);
         assert_eq!(refused(date(2000, 1, 1), date(2010, 1, 8)), RangeError::TooLong);
     }
 

@@ -19,9 +19,6 @@ const PPM_PER_WHOLE: i128 = 1_000_000;
 pub struct Percent(u32);
 
 impl Percent {
-    /// All of it.
-    pub const HUNDRED: Self = Self(1_000_000);
-
     /// `None` above 1,000 %.
     pub const fn from_ppm(ppm: u32) -> Option<Self> {
         if ppm <= PPM_MAX { Some(Self(ppm)) } else { None }
