@@ -197,7 +197,8 @@ impl Setup {
         self.latest().integrations_for(campaign)
     }
 
-    /// The landing parameters of the integration the campaign uses.
+    /// The landing parameters of the integration that reads the campaign's postbacks on `/postback`:
+    /// its own, else its advertiser's, else the global one.
     pub fn landing_params<'a>(&'a self, campaign: &Campaign) -> Option<&'a str> {
         self.integrations_for(campaign).next()?.landing_params.as_deref()
     }

@@ -8,6 +8,7 @@ use crate::campaign::{Campaign, Link};
 use crate::contract::{Integration, Partner, Scope};
 use crate::id::{CampaignId, IntegrationId, LinkId};
 use crate::time::Timestamp;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// See [`Setup::as_of`].
@@ -22,7 +23,11 @@ impl<'a> AsOf<'a> {
         Self { setup, at }
     }
 
-    fn get<K: Ord, T>(self, all: &'a BTreeMap<K, History<T>>, id: &K) -> Option<&'a T> {
+    fn get<K, Q, T>(self, all: &'a BTreeMap<K, History<T>>, id: &Q) -> Option<&'a T>
+    where
+        K: Ord + Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
         let history = all.get(id).filter(|history| history.created_at() <= self.at);
         history.map(|history| history.at(self.at))
     }
@@ -49,7 +54,7 @@ impl<'a> AsOf<'a> {
     }
 
     pub fn partner(self, name: &str) -> Option<&'a Partner> {
-        self.setup.partners.get(name).map(|history| history.at(self.at))
+        self.get(&self.setup.partners, name)
     }
 
     /// The partner whose senders call on that path.
