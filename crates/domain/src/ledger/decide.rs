@@ -304,11 +304,9 @@ impl Case<'_> {
     }
 
     fn unknown_goal(&self) -> Problem {
-        let is_sent = |one: &Value| one.canonical == Canonical::Goal;
-        let canonical = match self.read.reading.values.iter().any(is_sent) {
-            true => Canonical::Goal,
-            false => Canonical::EventType,
-        };
+        let values = &self.read.reading.values;
+        let is_goal_sent = values.iter().any(|value| value.canonical == Canonical::Goal);
+        let canonical = if is_goal_sent { Canonical::Goal } else { Canonical::EventType };
         let name = self.name(canonical);
         let goals: Vec<&str> = self.campaign.goals.iter().map(|goal| goal.key.as_str()).collect();
         let detail = format!("`{name}` is none of the campaign's goals: {}", goals.join(", "));

@@ -1,0 +1,60 @@
+//! A secret that a sender proves itself with: it is compared, and never shown.
+
+use crate::macros;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What must not be shown. Its `Debug` and `Display` print `***`; it is written out only into the
+/// journal and the ledger.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As values are compared: without blanks around it.
+    #[must_use]
+    pub(crate) fn trimmed(&self) -> Self {
+        Self(self.0.trim().to_owned())
+    }
+
+    /// Why no value that is read could ever be it; `None`: one could.
+    pub(crate) fn fault(&self, length_max: usize, unreplaced: &[String]) -> Option<String> {
+        if self.0.is_empty() {
+            return Some("an empty token verifies nothing".to_owned());
+        }
+        if self.0.len() > length_max {
+            return Some(format!("a token has at most {length_max} bytes"));
+        }
+        if self.0.contains(char::is_control) {
+            return Some("a token has no control characters".to_owned());
+        }
+        let is_macro = macros::is_unreplaced(&self.0, unreplaced);
+        is_macro.then(|| "a token that looks like a macro would be taken for one".to_owned())
+    }
+
+    /// Compares in constant time; an empty secret never verifies.
+    pub fn verifies(&self, value: &str) -> bool {
+        use subtle::ConstantTimeEq;
+        !self.0.is_empty() && bool::from(self.0.as_bytes().ct_eq(value.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
