@@ -154,6 +154,7 @@ fn revenue_sale_amount_txn_id_sub1_to_sub10_and_status_are_read() {
     ] {
         assert_eq!(conversion[name], value, "{name} of {conversion}");
     }
+    assert_eq!(conversion["said"]["sub10"], "said-10", "{conversion}");
     let flags = conversion["flags"].to_string();
     assert!(flags.contains("sent_amount_differs"), "{flags}");
     assert!(conversion["trace"].to_string().contains("said-10"), "{}", conversion["trace"]);
