@@ -39,6 +39,10 @@ impl<T> History<T> {
         self.versions[0].0
     }
 
+    pub fn changed_at(&self) -> Timestamp {
+        self.versions[self.versions.len() - 1].0
+    }
+
     pub fn versions(&self) -> impl Iterator<Item = (Timestamp, &T)> {
         self.versions.iter().map(|(since, value)| (*since, value))
     }

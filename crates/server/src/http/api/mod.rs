@@ -167,6 +167,9 @@ fn requested(headers: &HeaderMap) -> Option<String> {
 /// acknowledged finds it. A stale answer would look like any other, so there is none after
 /// [`CAUGHT_UP_WITHIN`].
 async fn caught_up(app: &App) -> Result<(), Error> {
+    if !app.ledger.is_open() {
+        return Err(Unavailable::Closed.into());
+    }
     let asked_at = app.journal.next();
     let reached = tokio::time::timeout(CAUGHT_UP_WITHIN, app.progress.reaches(asked_at)).await;
     reached.map_err(|_| Error::Behind)

@@ -124,7 +124,8 @@ mod tests {
         let keyring = Keyring::new([(0, [1; 32])]).unwrap();
         let target = b"/postback/k3y?token=other&click_id=s3cret".to_vec();
         let hit = Hit { target, ..Hit::default() };
-        let trace = serde_json::to_string(&Trace::of(&setup, &keyring, &hit, Timestamp::MAX, None)).unwrap();
+        let trace = serde_json::to_string(&Trace::of(&setup, &keyring, &hit, Timestamp::MAX, None))
+            .unwrap();
         assert!(!trace.contains("s3cret") && !trace.contains("other"), "{trace}");
     }
 

@@ -15,7 +15,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use store::disk::{Disk, File, Lock, RealDisk};
 use store::list::{
     ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredVerdict,
@@ -204,7 +204,6 @@ fn api(rig: &Rig, method: &str, path: &str, body: &str) -> Reply {
 
 /// Asks again until it is answered so.
 fn until(ask: impl Fn() -> Reply, is_it: impl Fn(&Reply) -> bool) -> Reply {
-    const LOOK_EVERY: Duration = Duration::from_millis(20);
     let since = Instant::now();
     loop {
         let reply = ask();
@@ -212,7 +211,7 @@ fn until(ask: impl Fn() -> Reply, is_it: impl Fn(&Reply) -> bool) -> Reply {
             return reply;
         }
         assert!(since.elapsed() < PATIENCE, "{}", reply.text);
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::yield_now();
     }
 }
 
