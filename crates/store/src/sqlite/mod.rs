@@ -47,7 +47,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// the ledger: this many clicks are looked at once more after a restart.
 const POSITION_LAG_MAX: u64 = 100_000;
 /// SQLite's page cache of the writing connection, in KiB.
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The same of each reading connection.
 const READER_CACHE_KIB: i64 = 8 * 1024;
 /// How long a batch waits for the facts to be sealed; then it goes on as long as memory allows.
