@@ -4,33 +4,28 @@
 //! A ledger that does not open keeps nobody from being redirected: the server then comes up with
 //! the setup as it was last written, journals what it is sent, and opens the ledger when it can.
 
-use crate::catalogue;
 use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
+use crate::engine::Engine;
 use crate::http::ring::Ring;
-use crate::ingest::{Applier, Handle, Progress, SYSTEM};
-use crate::keeper::{Keeper, SaysEnded};
+use crate::ingest::{Handle, Progress};
 use crate::keys::{Keys, Missing};
 use crate::ledger::Ledger;
 use crate::live::Live;
 use crate::open::{self, FIRST, Failure, LEDGER, Parts, RESTORED};
 use crate::snapshot;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use domain::click_id::Minter;
-use domain::command::{Act, Command, Outcome};
-use domain::id::NodeId;
+use domain::id::{NodeId, Position};
+use domain::setup::Setup;
 use domain::time::Timestamp;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::JoinHandle;
-use std::time::Duration;
 use store::Store;
 use store::disk::{Disk, RealDisk};
 use store::journal::Journal;
 use tokio::sync::watch;
-
-/// How often it is tried again to open a ledger that did not open.
-const OPEN_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that requests need.
 pub(crate) struct App {
@@ -66,24 +61,13 @@ pub(crate) type Seen = dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync;
 pub(crate) struct Running {
     pub(crate) app: Arc<App>,
     engine: Arc<Engine>,
-    /// Writes the setup's snapshot; opens the ledger where it was not opened.
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Opens the ledger, or finishes the start, where that has to wait.
+    task: Option<tokio::task::JoinHandle<()>>,
+    /// Writes the setup's snapshot.
+    writer: tokio::task::JoinHandle<()>,
+    write_last: watch::Sender<bool>,
     /// Becomes true when applying or keeping has ended, for whatever reason.
     pub(crate) ended: watch::Receiver<bool>,
-}
-
-/// The threads that carry records from the journal into facts and ledger.
-struct Engine {
-    app: Arc<App>,
-    ground: Ground,
-    stop: watch::Sender<bool>,
-    ended: watch::Sender<bool>,
-    threads: Mutex<Option<Threads>>,
-}
-
-struct Threads {
-    applier: JoinHandle<anyhow::Result<()>>,
-    keepers: Vec<JoinHandle<()>>,
 }
 
 impl App {
@@ -121,9 +105,10 @@ impl App {
         let is_new = journal.next() <= FIRST && !data.join(LEDGER).exists();
         let missing = if is_new { Missing::MakeAll } else { Missing::MakeAdmin };
         let keys = Keys::open(&data, config.admin_key.as_ref().map(Secret::expose), missing)?;
-        let opened = open::parts(disk, &data, &journal, &keys).await;
+        let next = journal.next();
+        let opened = open::parts(disk, &data, &journal, next, &keys).await;
         let (setup, parts) = match opened {
-            Ok(parts) => (parts.store.setup().await?, Some(parts)),
+            Ok(parts) => (newest(&parts, next, &data, journal.id()), Some(parts)),
             Err(Failure::Closed(error)) if config.when_disk_fails == WhenDiskFails::Redirect => {
                 let error = format!("{error:#}");
                 tracing::error!(error, "the ledger is closed: visitors are redirected only");
@@ -152,200 +137,61 @@ impl App {
             config,
             address: OnceLock::new(),
         });
-        Running::begin(app, ground, parts).await
+        Running::begin(app, ground, parts, next).await
     }
 }
 
+/// What visitors are redirected by until the ledger has applied everything before `next`: its own
+/// setup, or the one that was last written, where that is newer.
+fn newest(parts: &Parts, next: Position, data: &Path, journal_id: [u8; 16]) -> Setup {
+    let changed_at = |setup: &Setup| setup.in_force().map(|(since, _)| since).max();
+    let written = if parts.applied < next { snapshot::read(data, journal_id).ok() } else { None };
+    let newer = written.filter(|written| changed_at(written) > changed_at(&parts.setup));
+    newer.unwrap_or_else(|| parts.setup.clone())
+}
+
 impl Running {
-    async fn begin(app: Arc<App>, ground: Ground, parts: Option<Parts>) -> anyhow::Result<Self> {
-        let (stop, stopped) = watch::channel(false);
+    async fn begin(
+        app: Arc<App>,
+        ground: Ground,
+        parts: Option<Parts>,
+        next: Position,
+    ) -> anyhow::Result<Self> {
         let (ended, has_ended) = watch::channel(false);
-        let engine = Engine { app: app.clone(), ground, stop, ended, threads: Mutex::default() };
-        let engine = Arc::new(engine);
-        let writer = snapshot::Writer {
-            data: app.config.data.clone(),
-            journal_id: app.journal.id(),
-            live: app.live.clone(),
-            ledger: app.ledger.clone(),
-        };
-        let mut tasks = vec![tokio::spawn(writer.run(stopped))];
-        match parts {
+        let engine = Arc::new(Engine::new(app.clone(), ground, ended, next));
+        engine.skip_ids().await?;
+        let task = match parts {
             Some(parts) => {
                 engine.launch(parts)?;
                 if engine.catch_up().await? {
                     engine.settle().await?;
+                    None
                 } else {
-                    tasks.push(tokio::spawn(engine.clone().settle_later()));
+                    Some(tokio::spawn(engine.clone().settle_later()))
                 }
             }
-            None => tasks.push(tokio::spawn(engine.clone().open_later())),
-        }
-        Ok(Self { app, engine, tasks, ended: has_ended })
+            None => Some(tokio::spawn(engine.clone().open_later())),
+        };
+        let writer = snapshot::Writer {
+            data: app.config.data.clone(),
+            journal_id: app.journal.id(),
+            live: app.live.clone(),
+        };
+        let (write_last, is_last) = watch::channel(false);
+        let writer = tokio::spawn(writer.run(is_last));
+        Ok(Self { app, engine, task, writer, write_last, ended: has_ended })
     }
 
     /// Stops applying, after all that is on disk has been applied, and closes the store.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        _ = self.engine.stop.send(true);
-        for task in self.tasks {
+        self.engine.stop();
+        if let Some(task) = self.task {
             _ = task.await;
         }
-        let threads = self.engine.threads().take();
-        let Some(Threads { applier, keepers }) = threads else { return Ok(()) };
-        let join = move || {
-            let applied = applier.join();
-            for keeper in keepers {
-                _ = keeper.join();
-            }
-            applied.unwrap_or_else(|_| bail!("applying has panicked"))
-        };
-        tokio::task::spawn_blocking(join).await?
+        let engine = self.engine;
+        let applied = tokio::task::spawn_blocking(move || engine.join()).await?;
+        _ = self.write_last.send(true);
+        _ = self.writer.await;
+        applied
     }
-}
-
-impl Engine {
-    fn threads(&self) -> std::sync::MutexGuard<'_, Option<Threads>> {
-        self.threads.lock().expect("no panic happens under this lock")
-    }
-
-    /// Opens the ledger to requests and begins to apply what is journaled.
-    fn launch(&self, parts: Parts) -> anyhow::Result<()> {
-        let Parts { facts, store, from } = parts;
-        let app = &self.app;
-        let seen = (self.ground.seen)(store.clone());
-        let applier = Applier {
-            journal: app.journal.clone(),
-            store: seen.clone(),
-            live: app.live.clone(),
-            clock: app.clock.clone(),
-            handle: app.ingest.clone(),
-            progress: app.progress.clone(),
-            receipt: app.keys.receipt.clone(),
-            node: app.node,
-            quarantined: Vec::new(),
-            from,
-        };
-        let stopped = self.stop.subscribe();
-        let keeper = Keeper {
-            facts,
-            store,
-            journal: app.journal.clone(),
-            clock: app.clock.clone(),
-            config: app.config.clone(),
-        };
-        let keepers = keeper.spawn(&stopped, &self.ended)?;
-        app.progress.begin(from);
-        let applier = spawn_applier(applier, stopped, self.ended.clone())?;
-        *self.threads() = Some(Threads { applier, keepers });
-        app.ledger.open(seen);
-        Ok(())
-    }
-
-    /// Waits until everything that was journaled before is applied; `false` where it has to wait
-    /// for the ledger.
-    async fn catch_up(&self) -> anyhow::Result<bool> {
-        let position = self.app.journal.next();
-        let mut ended = self.ended.subscribe();
-        tokio::select! {
-            () = self.app.progress.reaches(position) => Ok(true),
-            () = self.app.progress.waits() => Ok(false),
-            _ = ended.wait_for(|ended| *ended) => {
-                bail!("the journal could not be applied: the log says why")
-            }
-        }
-    }
-
-    /// What every start does: after a restore the skipped ids, and this release's catalogue.
-    async fn settle(&self) -> anyhow::Result<()> {
-        let restored = self.app.config.data.join(RESTORED);
-        if restored.exists() {
-            self.command(Act::SkipIds).await?;
-            std::fs::remove_file(restored).context("cannot note that the restore is done")?;
-        }
-        let partners = catalogue::partners();
-        let is_known = {
-            let setup = self.app.live.setup();
-            partners.iter().all(|partner| setup.partner(&partner.name) == Some(partner))
-                && setup.integrations_of(domain::contract::Scope::Global).next().is_some()
-        };
-        if !is_known {
-            let key = crate::http::api::draw::key();
-            self.command(Act::LoadCatalogue { partners, key }).await?;
-        }
-        Ok(())
-    }
-
-    /// The same, once the ledger takes what it is given.
-    async fn settle_later(self: Arc<Self>) {
-        let mut stopped = self.stop.subscribe();
-        tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => {}
-            settled = self.settle_once_applied() => if let Err(error) = settled {
-                tracing::error!(error = format!("{error:#}"), "the start could not be finished");
-            },
-        }
-    }
-
-    async fn settle_once_applied(&self) -> anyhow::Result<()> {
-        self.app.progress.reaches(self.app.journal.next()).await;
-        self.settle().await
-    }
-
-    /// Tries to open the ledger until it opens.
-    async fn open_later(self: Arc<Self>) {
-        let mut stopped = self.stop.subscribe();
-        let mut said = String::new();
-        while tokio::time::timeout(OPEN_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_err()
-        {
-            let error = match self.open().await {
-                Ok(()) => {
-                    tracing::info!("the ledger is open: what was journaled meanwhile is applied");
-                    return self.settle_later().await;
-                }
-                Err(error) => format!("{error:#}"),
-            };
-            if error != said {
-                tracing::error!(error, "the ledger is still closed");
-                said = error;
-            }
-        }
-    }
-
-    async fn open(&self) -> anyhow::Result<()> {
-        let app = &self.app;
-        let parts =
-            open::parts(self.ground.disk.clone(), &app.config.data, &app.journal, &app.keys);
-        let parts = parts.await.map_err(Failure::into_error)?;
-        app.live.replace(parts.store.setup().await?);
-        self.launch(parts)
-    }
-
-    async fn command(&self, act: Act) -> anyhow::Result<()> {
-        let name = act.name();
-        let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act };
-        match self.app.ingest.command(command).await {
-            Ok(Outcome::Done(_)) => Ok(()),
-            Ok(Outcome::Failed(failure)) => bail!("{name}: {}", failure.detail),
-            Err(unavailable) => bail!("{name}: the journal does not take it: {unavailable:?}"),
-        }
-    }
-}
-
-fn spawn_applier(
-    applier: Applier,
-    stopped: watch::Receiver<bool>,
-    ended: watch::Sender<bool>,
-) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
-    let run = move || {
-        let _ended = SaysEnded(ended);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let result = runtime.block_on(applier.run(stopped));
-        if let Err(error) = &result {
-            tracing::error!(error = format!("{error:#}"), "applying has ended");
-        }
-        result
-    };
-    std::thread::Builder::new()
-        .name("applier".to_owned())
-        .spawn(run)
-        .context("no thread to apply records")
 }

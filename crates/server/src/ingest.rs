@@ -150,6 +150,13 @@ impl Handle {
         Ok(self.note(ticket.wait().await)?)
     }
 
+    /// Journals a command whose outcome nobody waits for; it is on disk when this returns.
+    pub(crate) async fn journal(&self, command: Command) -> Result<Position, Unavailable> {
+        let payload = record::write(&Record::Command(Box::new(command)));
+        let ticket = self.queue(Kind::Command, &payload)?;
+        Ok(self.note(ticket.wait().await)?)
+    }
+
     /// Journals a command and waits until it is applied and its changes are in force, or for
     /// [`COMMAND_WITHIN`].
     pub(crate) async fn command(&self, command: Command) -> Result<Outcome, Unavailable> {

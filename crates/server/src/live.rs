@@ -2,17 +2,18 @@
 //!
 //! It follows the store's own copy change by change, right after each commit and before the
 //! command's caller is answered. Nothing on the click path reads a database, and no click waits
-//! while targets are worked out: that is done before they are put in force.
+//! while targets are worked out: that is done before they are put in force. A ledger that has to
+//! catch up is not followed before it has: an older setup does not take the place of a newer one.
 
 use domain::campaign::Campaign;
 use domain::contract::{Integration, Scope};
-use domain::id::{CampaignId, LinkId};
+use domain::id::{CampaignId, LinkId, Position};
 use domain::landing::Target;
 use domain::setup::{Change, History, Setup};
 use domain::time::Timestamp;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 /// By the links' tokens.
 type Targets = HashMap<String, Arc<Target>>;
@@ -25,6 +26,16 @@ pub(crate) struct Live {
     links: RwLock<HashMap<CampaignId, Vec<LinkId>>>,
     /// Goes up with every change.
     version: AtomicU64,
+    /// The ledger's setup, while that catches up.
+    behind: Mutex<Option<Behind>>,
+    /// It is the ledger's.
+    is_current: AtomicBool,
+}
+
+struct Behind {
+    setup: Setup,
+    /// It is put in force once everything before is applied.
+    until: Position,
 }
 
 /// The setup, for as long as it is held. Never across an await.
@@ -33,15 +44,39 @@ pub(crate) type SetupGuard<'a> = RwLockReadGuard<'a, Setup>;
 const PANICKED: &str = "a panic while changing the setup ends the process";
 
 impl Live {
+    /// What is in force until a ledger is followed.
     pub(crate) fn new(setup: Setup) -> Self {
         let live = Self {
             setup: RwLock::default(),
             targets: RwLock::default(),
             links: RwLock::default(),
             version: AtomicU64::new(0),
+            behind: Mutex::default(),
+            is_current: AtomicBool::new(false),
         };
         live.replace(setup);
         live
+    }
+
+    /// From now on changes are the ledger's, whose setup this is. It has applied what is before
+    /// `applied`, and is shown once it has applied what is before `until`.
+    pub(crate) fn follow(&self, setup: Setup, applied: Position, until: Position) {
+        *self.behind.lock().expect(PANICKED) = Some(Behind { setup, until });
+        self.reached(applied);
+    }
+
+    /// Everything before `next` is applied.
+    pub(crate) fn reached(&self, next: Position) {
+        let mut behind = self.behind.lock().expect(PANICKED);
+        if let Some(Behind { setup, .. }) = behind.take_if(|behind| behind.until <= next) {
+            self.replace(setup);
+            self.is_current.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether it is what the ledger says.
+    pub(crate) fn is_current(&self) -> bool {
+        self.is_current.load(Ordering::Acquire)
     }
 
     pub(crate) fn setup(&self) -> SetupGuard<'_> {
@@ -59,7 +94,7 @@ impl Live {
     }
 
     /// Puts a whole setup in the place of the one that is in force.
-    pub(crate) fn replace(&self, setup: Setup) {
+    fn replace(&self, setup: Setup) {
         let mut links: HashMap<CampaignId, Vec<LinkId>> = HashMap::new();
         for id in setup.links.keys() {
             if let Some(link) = setup.link(*id) {
@@ -75,6 +110,12 @@ impl Live {
 
     /// Brings changes into force.
     pub(crate) fn put(&self, since: Timestamp, changes: &[Change]) {
+        if let Some(behind) = &mut *self.behind.lock().expect(PANICKED) {
+            for change in changes {
+                behind.setup.put(since, change.clone());
+            }
+            return;
+        }
         for change in changes {
             self.setup.write().expect(PANICKED).put(since, change.clone());
             let touched = self.touched(change);

@@ -8,6 +8,7 @@ mod client;
 mod clock;
 mod config;
 mod demo;
+mod engine;
 mod http;
 mod ingest;
 mod keeper;

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::keys::{self, Keys};
 use anyhow::{Context, anyhow};
 use domain::id::Position;
+use domain::setup::Setup;
 use std::path::Path;
 use std::sync::Arc;
 use store::Store;
@@ -32,6 +33,10 @@ const BALLAST: &str = "ballast";
 pub(crate) struct Parts {
     pub(crate) facts: Arc<Facts>,
     pub(crate) store: Arc<SqliteStore>,
+    /// As the ledger has it.
+    pub(crate) setup: Setup,
+    /// The first record that the ledger has not applied.
+    pub(crate) applied: Position,
     /// Where applying goes on: what is before is applied and sealed.
     pub(crate) from: Position,
 }
@@ -87,11 +92,13 @@ fn reached(disk: &dyn Disk, data: &Path) -> Position {
     applied.max(sealed).unwrap_or(Position(0))
 }
 
-/// Facts and ledger, as far as they fit the journal.
+/// Facts and ledger, as far as they fit the journal, whose next record was `next` when it was
+/// opened: what has come since tells nothing about what is missing before.
 pub(crate) async fn parts(
     disk: Arc<dyn Disk>,
     data: &Path,
     journal: &Arc<Journal>,
+    next: Position,
     keys: &Keys,
 ) -> Result<Parts, Failure> {
     let records = Arc::new(JournalRecords(journal.clone()));
@@ -109,10 +116,11 @@ pub(crate) async fn parts(
         if is_newer { Failure::Refused(error) } else { Failure::Closed(error) }
     };
     let store = SqliteStore::open(&data.join(LEDGER), facts.clone(), options).map_err(closed)?;
-    let position = store.position().await.map_err(closed)?;
-    let from = meet(position, facts.sealed(), journal.oldest(), journal.next())
+    let applied = store.position().await.map_err(closed)?;
+    let setup = store.setup().await.map_err(closed)?;
+    let from = meet(applied, facts.sealed(), journal.oldest(), next)
         .map_err(|detail| Failure::Refused(anyhow!(detail)))?;
-    Ok(Parts { facts, store: Arc::new(store), from })
+    Ok(Parts { facts, store: Arc::new(store), setup, applied, from })
 }
 
 /// Where applying goes on, if journal, facts and ledger meet: nothing between them is missing.

@@ -15,7 +15,11 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         let served = Served::start(config).await?;
         served.greet()?;
         let result = served.until_stopped().await;
-        served.stop().await.and(result)
+        let mut again = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            stopped = served.stop() => stopped.and(result),
+            _ = again.recv() => bail!("interrupted while stopping: the next start goes on from here"),
+        }
     })
 }
 
@@ -79,7 +83,7 @@ impl Served {
         tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            _ = ended.wait_for(|ended| *ended) => bail!("records cannot be applied any more"),
+            _ = ended.wait_for(|ended| *ended) => bail!("the server cannot go on: the log says why"),
         }
     }
 

@@ -5,7 +5,6 @@
 //! Nothing is ever decided by it.
 
 use crate::keys;
-use crate::ledger::Ledger;
 use crate::live::Live;
 use anyhow::{Context, bail};
 use domain::setup::{Change, Setup};
@@ -56,18 +55,16 @@ pub(crate) fn read(data: &Path, journal_id: [u8; 16]) -> anyhow::Result<Setup> {
     Ok(setup)
 }
 
-fn text(journal_id: [u8; 16], setup: &Setup) -> String {
-    let setup = setup
-        .in_force()
-        .map(|(since, change)| Version { since_us: since.as_us(), change })
-        .collect();
-    let snapshot = Snapshot { format: FORMAT, journal: keys::hex(&journal_id), setup };
-    serde_json::to_string(&snapshot).expect("a setup is plain data")
+fn versions(setup: &Setup) -> Vec<Version> {
+    let version = |(since, change): (Timestamp, _)| Version { since_us: since.as_us(), change };
+    setup.in_force().map(version).collect()
 }
 
 /// Replaces the file in `data`, readable by its owner alone: contracts hold secrets.
-fn write(data: &Path, text: &str) -> anyhow::Result<()> {
-    keys::write_secret(data, FILE, text)
+fn write(data: &Path, journal_id: [u8; 16], setup: Vec<Version>) -> anyhow::Result<()> {
+    let snapshot = Snapshot { format: FORMAT, journal: keys::hex(&journal_id), setup };
+    let text = serde_json::to_string(&snapshot).expect("a setup is plain data");
+    keys::write_secret(data, FILE, &text)
 }
 
 /// Keeps the file up to date.
@@ -76,28 +73,27 @@ pub(crate) struct Writer {
     pub(crate) data: PathBuf,
     pub(crate) journal_id: [u8; 16],
     pub(crate) live: Arc<Live>,
-    /// While it is closed, what is in force came from the file.
-    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl Writer {
     /// Runs until `stopped` says so, and writes once more then.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
         let mut written = None;
+        let mut said = String::new();
         loop {
             let is_last = *stopped.borrow();
             let version = self.live.version();
-            if self.ledger.is_open() && written != Some(version) {
-                let Self { data, journal_id, live, .. } = self.clone();
-                let work = move || {
-                    // Nobody waits for the disk to look at the setup.
-                    let text = text(journal_id, &live.setup());
-                    write(&data, &text)
-                };
-                match tokio::task::spawn_blocking(work).await {
+            // What did not come from a ledger came from the file.
+            if self.live.is_current() && written != Some(version) {
+                let writer = self.clone();
+                match tokio::task::spawn_blocking(move || writer.write()).await {
                     Ok(Ok(())) => written = Some(version),
                     Ok(Err(error)) => {
-                        tracing::warn!(error = format!("{error:#}"), "the setup was not written");
+                        let error = format!("{error:#}");
+                        if error != said {
+                            tracing::warn!(error, "the setup was not written: it is tried again");
+                            said = error;
+                        }
                     }
                     Err(_) => return,
                 }
@@ -107,6 +103,12 @@ impl Writer {
             }
             _ = tokio::time::timeout(WRITE_EVERY, stopped.wait_for(|stopped| *stopped)).await;
         }
+    }
+
+    fn write(self) -> anyhow::Result<()> {
+        // Whoever wants to look at the setup waits for neither text nor disk.
+        let versions = versions(&self.live.setup());
+        write(&self.data, self.journal_id, versions)
     }
 }
 
@@ -129,7 +131,7 @@ mod tests {
     fn what_was_written_is_read() {
         let data = tempfile::tempdir().unwrap();
         let setup = setup();
-        write(data.path(), &text([7; 16], &setup)).unwrap();
+        write(data.path(), [7; 16], versions(&setup)).unwrap();
         assert_eq!(read(data.path(), [7; 16]).unwrap(), setup);
         let mode = std::fs::metadata(data.path().join(FILE)).unwrap().permissions();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
@@ -139,7 +141,7 @@ mod tests {
     fn what_was_written_for_another_journal_is_refused() {
         let data = tempfile::tempdir().unwrap();
         assert!(read(data.path(), [7; 16]).is_err());
-        write(data.path(), &text([7; 16], &setup())).unwrap();
+        write(data.path(), [7; 16], versions(&setup())).unwrap();
         assert!(read(data.path(), [8; 16]).is_err());
         let path = data.path().join(FILE);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -104,6 +104,7 @@ impl Applier {
                 continue;
             }
             // What was skipped after a restore has no records to be applied.
+            self.live.reached(end);
             self.progress.advance(end);
             if *stop.borrow() {
                 return Ok(());
@@ -151,6 +152,7 @@ impl Applier {
                 Ok(applied) => {
                     // Nobody sees how far it has come before what was set up until there.
                     self.put_in_force(&applied);
+                    self.live.reached(next);
                     self.progress.advance(next);
                     self.progress.waits.send_replace(false);
                     self.answer(applied);

@@ -86,6 +86,62 @@ fn visitors_are_redirected_and_postbacks_kept_while_the_ledger_is_closed() {
 }
 
 #[test]
+fn an_older_ledger_that_is_put_back_takes_no_link_away() {
+    let mut network = Network::start();
+    let old = network.campaign("counterfoil");
+    assert!(network.server.stop().success());
+    let path = network.server.data().join("ledger.db");
+    let older = fs::read(&path).unwrap();
+    network.server.restart();
+    network.client = network.server.client();
+    let new = network.campaign("pushground");
+    for _ in 0..200 {
+        network.click(&new);
+    }
+    assert!(network.server.stop().success());
+    let _mend = ruin(&network.server);
+    network.server.restart();
+    network.client = network.server.client();
+    let click = network.click(&new);
+    let beside = path.with_extension("older");
+    fs::write(&beside, older).unwrap();
+    fs::rename(beside, &path).unwrap();
+    let since = Instant::now();
+    while network.client.get("/readyz").status != 200 {
+        network.click(&new);
+        network.click(&old);
+        assert!(since.elapsed() < OPEN_WITHIN, "{}", network.server.log());
+    }
+    let reply = network.client.get(format!("{}?click_id={click}", new.postback));
+    assert_eq!(network.verdict(&reply)["verdict"], "recorded");
+    assert!(network.server.stop().success());
+    assert!(network.server.run(&["verify"]).status.success());
+}
+
+#[test]
+fn a_ledger_that_is_on_its_way_is_waited_for() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    assert!(network.server.stop().success());
+    let path = network.server.data().join("ledger.db");
+    let away = path.with_extension("away");
+    let mend = ruin(&network.server);
+    network.server.restart();
+    network.client = network.server.client();
+    fs::rename(&path, &away).unwrap();
+    let since = Instant::now();
+    while !network.server.log().contains("ledger.db is not there") {
+        assert!(since.elapsed() < OPEN_WITHIN, "{}", network.server.log());
+        std::thread::yield_now();
+    }
+    assert!(!path.exists(), "nothing is made in its place");
+    mend();
+    wait_until_ready(&mut network);
+    network.sends(&format!("{}?click_id={click}", campaign.postback), "recorded");
+}
+
+#[test]
 fn what_was_changed_last_holds_while_the_ledger_is_closed() {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");

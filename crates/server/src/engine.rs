@@ -1,0 +1,226 @@
+//! What carries records from the journal into facts and ledger: its threads, from a ledger that
+//! opens, sooner or later, to the end.
+
+use crate::app::{App, Ground};
+use crate::catalogue;
+use crate::ingest::{Applier, SYSTEM, Unavailable};
+use crate::keeper::{Keeper, SaysEnded};
+use crate::open::{self, Failure, LEDGER, Parts, RESTORED};
+use anyhow::{Context, anyhow, bail};
+use domain::command::{Act, Command, Outcome};
+use domain::contract::Scope;
+use domain::id::Position;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often it is tried again to open a ledger that did not open, or to finish a start.
+const TRY_EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) struct Engine {
+    app: Arc<App>,
+    ground: Ground,
+    /// The journal's next record when it was opened.
+    next: Position,
+    stop: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    applier: JoinHandle<anyhow::Result<()>>,
+    keepers: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// `ended` hears of it when records cannot be applied any more.
+    pub(crate) fn new(
+        app: Arc<App>,
+        ground: Ground,
+        ended: watch::Sender<bool>,
+        next: Position,
+    ) -> Self {
+        let (stop, _) = watch::channel(false);
+        Self { app, ground, next, stop, ended, threads: Mutex::default() }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Option<Threads>> {
+        self.threads.lock().expect("no panic happens under this lock")
+    }
+
+    /// After a restore ids are skipped before anything else is journaled.
+    pub(crate) async fn skip_ids(&self) -> anyhow::Result<()> {
+        let restored = self.app.config.data.join(RESTORED);
+        if !restored.exists() {
+            return Ok(());
+        }
+        let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act: Act::SkipIds };
+        let journaled = self.app.ingest.journal(command).await;
+        journaled.map_err(|why| anyhow!("the restore cannot be journaled: {why:?}"))?;
+        std::fs::remove_file(restored).context("cannot note that the restore is done")
+    }
+
+    /// Begins to apply what is journaled, and opens the ledger to requests.
+    pub(crate) fn launch(&self, parts: Parts) -> anyhow::Result<()> {
+        let Parts { facts, store, setup, applied, from } = parts;
+        let app = &self.app;
+        let seen = (self.ground.seen)(store.clone());
+        app.live.follow(setup, applied, app.journal.next());
+        app.progress.begin(from);
+        let applier = Applier {
+            journal: app.journal.clone(),
+            store: seen.clone(),
+            live: app.live.clone(),
+            clock: app.clock.clone(),
+            handle: app.ingest.clone(),
+            progress: app.progress.clone(),
+            receipt: app.keys.receipt.clone(),
+            node: app.node,
+            quarantined: Vec::new(),
+            from,
+        };
+        let keeper = Keeper {
+            facts,
+            store,
+            journal: app.journal.clone(),
+            clock: app.clock.clone(),
+            config: app.config.clone(),
+        };
+        let stopped = self.stop.subscribe();
+        let keepers = keeper.spawn(&stopped, &self.ended)?;
+        let applier = spawn_applier(applier, stopped, self.ended.clone())?;
+        *self.threads() = Some(Threads { applier, keepers });
+        app.ledger.open(seen);
+        Ok(())
+    }
+
+    /// Waits until everything that was journaled before is applied; `false` where it has to wait
+    /// for the ledger.
+    pub(crate) async fn catch_up(&self) -> anyhow::Result<bool> {
+        let position = self.app.journal.next();
+        let mut ended = self.ended.subscribe();
+        tokio::select! {
+            () = self.app.progress.reaches(position) => Ok(true),
+            () = self.app.progress.waits() => Ok(false),
+            _ = ended.wait_for(|ended| *ended) => {
+                bail!("the journal could not be applied: the log says why")
+            }
+        }
+    }
+
+    /// What every start does last: this release's catalogue is loaded.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        let partners = catalogue::partners();
+        let is_known = {
+            let setup = self.app.live.setup();
+            partners.iter().all(|partner| setup.partner(&partner.name) == Some(partner))
+                && setup.integrations_of(Scope::Global).next().is_some()
+        };
+        if is_known {
+            return Ok(());
+        }
+        let key = crate::http::api::draw::key();
+        let act = Act::LoadCatalogue { partners, key };
+        let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act };
+        match self.app.ingest.command(command).await {
+            // What is late is journaled.
+            Ok(Outcome::Done(_)) | Err(Unavailable::Late) => Ok(()),
+            Ok(Outcome::Failed(failure)) => bail!("the catalogue: {}", failure.detail),
+            Err(why) => bail!("the catalogue cannot be journaled: {why:?}"),
+        }
+    }
+
+    /// The same, once the ledger takes what it is given.
+    pub(crate) async fn settle_later(self: Arc<Self>) {
+        let settled = async {
+            self.app.progress.reaches(self.app.journal.next()).await;
+            while let Err(error) = self.settle().await {
+                tracing::error!(error = format!("{error:#}"), "the start is not finished yet");
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+        };
+        let mut stopped = self.stop.subscribe();
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+            () = settled => {}
+        }
+    }
+
+    /// Tries to open the ledger until it opens.
+    pub(crate) async fn open_later(self: Arc<Self>) {
+        let mut stopped = self.stop.subscribe();
+        let mut said = String::new();
+        while tokio::time::timeout(TRY_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_err() {
+            let engine = self.clone();
+            let runtime = tokio::runtime::Handle::current();
+            // Opening reads files, which requests do not wait for.
+            let open = tokio::task::spawn_blocking(move || runtime.block_on(engine.open()));
+            let Ok(opened) = open.await else { return };
+            let error = match opened {
+                Ok(()) => {
+                    tracing::info!("the ledger is open: what was journaled meanwhile is applied");
+                    return self.settle_later().await;
+                }
+                Err(Failure::Refused(error)) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "the ledger must not be opened");
+                    _ = self.ended.send(true);
+                    return;
+                }
+                Err(Failure::Closed(error)) => format!("{error:#}"),
+            };
+            if error != said {
+                tracing::error!(error, "the ledger is still closed");
+                said = error;
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<(), Failure> {
+        let app = &self.app;
+        let data = &app.config.data;
+        if !data.join(LEDGER).exists() {
+            // It may be on its way; who wants a new one starts anew.
+            return Err(Failure::Closed(anyhow!("{LEDGER} is not there")));
+        }
+        let disk = self.ground.disk.clone();
+        let parts = open::parts(disk, data, &app.journal, self.next, &app.keys).await?;
+        self.launch(parts).map_err(Failure::Refused)
+    }
+
+    /// Applying ends once all that is on disk has been applied.
+    pub(crate) fn stop(&self) {
+        _ = self.stop.send(true);
+    }
+
+    /// Waits until it has.
+    pub(crate) fn join(&self) -> anyhow::Result<()> {
+        let Some(Threads { applier, keepers }) = self.threads().take() else { return Ok(()) };
+        let applied = applier.join();
+        for keeper in keepers {
+            _ = keeper.join();
+        }
+        applied.unwrap_or_else(|_| bail!("applying has panicked"))
+    }
+}
+
+fn spawn_applier(
+    applier: Applier,
+    stopped: watch::Receiver<bool>,
+    ended: watch::Sender<bool>,
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    let run = move || {
+        let _ended = SaysEnded(ended);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let result = runtime.block_on(applier.run(stopped));
+        if let Err(error) = &result {
+            tracing::error!(error = format!("{error:#}"), "applying has ended");
+        }
+        result
+    };
+    std::thread::Builder::new()
+        .name("applier".to_owned())
+        .spawn(run)
+        .context("no thread to apply records")
+}
