@@ -4,8 +4,9 @@ use super::*;
 use crate::keys;
 use domain::click::{Click, Personal};
 use domain::click_id::{Keyring, Minter};
+use domain::command::{Act, Command};
 use domain::id::{CampaignId, LinkId, NodeId, PublisherId};
-use domain::record::{self, Record};
+use domain::record::{self, Record, Stamped};
 use std::path::Path;
 use store::disk::RealDisk;
 use store::journal;
@@ -18,8 +19,10 @@ fn keeper(dir: &Path, clicks: u32) -> Keeper {
     let node = NodeId::new(0).unwrap();
     let clock = Arc::new(Clock::default());
     let began_at = clock.now();
-    let options = journal::Options::new(node, record::RULES, keys::random());
-    let now = Arc::new(move || began_at.as_us());
+    let mut options = journal::Options::new(node, record::RULES, keys::random());
+    options.segment_bytes = journal::SEGMENT_BYTES_MIN;
+    let journal_clock = clock.clone();
+    let now = Arc::new(move || journal_clock.now().as_us());
     let journal = Journal::open(Arc::new(RealDisk), &dir.join("journal"), options, now).unwrap();
     let journal = Arc::new(journal);
     let records = Arc::new(JournalRecords(journal.clone()));
@@ -76,6 +79,32 @@ async fn a_damaged_file_does_not_keep_old_personal_data() {
     assert!(names(dir.path()).iter().all(|name| !name.contains("personal")));
     keeper.tidy(&mut tasks, &stopped).await;
     assert_eq!(tasks.merges.failures, 0, "it is left out");
+}
+
+#[tokio::test]
+async fn a_last_command_does_not_keep_the_journal_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = keeper(dir.path(), 1);
+    let append = |bytes: usize| {
+        let act = Act::CreateAdvertiser { name: "x".repeat(bytes) };
+        let command = Command { actor: "key:1".to_owned(), idempotency: None, act };
+        let record = Record::Command(Box::new(command));
+        let payload = record::write(&record);
+        let ticket = keeper.journal.append(record.kind(), record::FORMAT, &payload).unwrap();
+        let (position, at) = (ticket.wait_blocking().unwrap(), keeper.clock.now());
+        Stamped { position, at, rules: record::RULES, record }
+    };
+    let last = append(2_000);
+    keeper.store.apply(std::slice::from_ref(&last), &[], last.at).await.unwrap();
+    keeper.clock.not_before(last.at.plus_days(1));
+    keeper.facts.seal(keeper.clock.now()).unwrap().unwrap();
+    // No segment has room for both.
+    append(3_000);
+    assert_eq!(keeper.journal.oldest(), Position(1));
+    let days = i64::from(keeper.config.journal_keep_days);
+    keeper.clock.not_before(last.at.plus_days(1 + days));
+    keeper.remove_journal().await.unwrap();
+    assert_eq!(keeper.journal.oldest(), Position(last.position.0 + 1));
 }
 
 #[tokio::test]

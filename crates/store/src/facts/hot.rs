@@ -50,7 +50,7 @@ pub(super) struct Rows {
     hasher: DefaultHashBuilder,
     hits: usize,
     hit_bytes: usize,
-    /// When its first and newest record, click or hit, were journaled.
+    /// When the first and newest record of its stretch were journaled.
     at: Option<(Timestamp, Timestamp)>,
 }
 
@@ -91,6 +91,11 @@ impl Generation {
         rows.hits += 1;
         rows.hit_bytes += bytes;
         rows.stamp(at);
+    }
+
+    /// A record without a row.
+    pub(super) fn pass(&self, at: Timestamp) {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).stamp(at);
     }
 }
 
@@ -144,7 +149,7 @@ impl Rows {
         self.hits
     }
 
-    /// When its first and newest record were journaled; `None` where it has none.
+    /// When the first and newest record were journaled; `None` where there is none.
     pub(super) fn at(&self) -> Option<(Timestamp, Timestamp)> {
         self.at
     }

@@ -2,8 +2,8 @@
 //!
 //! **Everything here can be made again from the journal**, up to [`Facts::sealed`]; what is
 //! before that lies in sealed files, written, synced and only then named, and never changed. A
-//! caller hands each click and hit over once, in journal order ([`Facts::add_click`],
-//! [`Facts::add_hit`]), and after a restart again from `sealed` on. So a failed sync harms
+//! caller hands each record over once, in journal order ([`Facts::add_click`],
+//! [`Facts::add_hit`], [`Facts::pass`]), and after a restart again from `sealed` on. So a failed sync harms
 //! nothing: the file is thrown away and written anew, for the journal still has its records, and
 //! keeps them until `sealed` has passed them.
 //!
@@ -248,6 +248,17 @@ impl Facts {
             adding.hits_next = Position(position.0 + 1);
         }
         adding.handed = adding.handed.max(Position(position.0 + 1));
+    }
+
+    /// Notes a record that is neither click nor hit. It is in no file, but one ends behind it: else
+    /// the journal would keep all beside it for as long as no click or hit follows.
+    pub fn pass(&self, position: Position, at: Timestamp) {
+        let mut adding = lock(&self.adding);
+        if position >= adding.handed {
+            self.freeze_if_due(&mut adding, at);
+            adding.growing.pass(at);
+            adding.handed = Position(position.0 + 1);
+        }
     }
 
     /// Whether whoever adds should wait: the growing generation is full, and the one before it is

@@ -108,7 +108,7 @@ impl Writer {
                         hits.push((one, hit));
                     }
                 }
-                Record::Tick => {}
+                Record::Tick => self.facts.pass(one.position, one.at),
                 Record::Command(_) => unreachable!("a run ends before a command"),
             }
         }
@@ -260,6 +260,7 @@ impl Writer {
         let Record::Command(command) = &one.record else {
             unreachable!("only commands are handed here")
         };
+        self.facts.pass(one.position, one.at);
         if one.position < self.state.position {
             return Ok(());
         }

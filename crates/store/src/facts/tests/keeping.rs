@@ -3,8 +3,8 @@
 use super::model::{check, check_files, merge_all};
 use super::{Bench, START, record};
 use crate::disk::Disk;
-use crate::facts::Error;
 use crate::facts::hits::SIDECARS_KEPT;
+use crate::facts::{Error, SEAL_AFTER_S};
 use domain::id::Position;
 use domain::record::{Record, Stamped};
 
@@ -133,6 +133,28 @@ fn what_was_handed_over_before_changes_nothing() {
     bench.facts.seal_all().unwrap();
     check(&bench, START, START);
     check_files(&bench, START);
+}
+
+#[test]
+fn records_that_are_neither_clicks_nor_hits_are_sealed_too() {
+    let mut bench = Bench::new();
+    for day in 0..3 {
+        let at = START.plus_days(day);
+        bench.add(at, Record::Click(super::click(1, at)));
+        bench.facts.seal_all().unwrap();
+        let last = bench.add(at.plus_s(1), Record::Tick);
+        let due_at = at.plus_s(1 + SEAL_AFTER_S);
+        assert_eq!(bench.facts.seal(due_at.plus_us(-1)).unwrap(), None);
+        let sealed = bench.facts.seal(due_at).unwrap().unwrap();
+        assert_eq!((sealed.clicks, sealed.hits, sealed.to), (0, 0, Position(last.0 + 1)));
+        assert_eq!(bench.facts.seal_all().unwrap(), None);
+        bench = bench.reopen();
+        assert_eq!(bench.facts.sealed(), Position(last.0 + 1));
+    }
+    assert!(merge_all(&bench.facts).unwrap() > 0);
+    check(&bench, START, START);
+    check_files(&bench, START);
+    assert_eq!(bench.facts.remove_personal_before(START.plus_days(3)).unwrap(), 3);
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl Bench {
         match &stamped.record {
             Record::Click(click) => self.facts.add_click(stamped.position, stamped.at, click),
             Record::Hit(hit) => self.facts.add_hit(stamped.position, stamped.at, hit),
-            _ => {}
+            _ => self.facts.pass(stamped.position, stamped.at),
         }
     }
 

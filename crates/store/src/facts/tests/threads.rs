@@ -100,7 +100,7 @@ fn a_generation_is_due_when_it_is_old() {
     assert!(!bench.facts.is_seal_due(now(9 + SEAL_AFTER_S)));
     assert!(bench.facts.is_seal_due(now(10 + SEAL_AFTER_S)));
     let sealed = bench.facts.seal(now(10 + SEAL_AFTER_S)).unwrap().unwrap();
-    assert_eq!((sealed.clicks, sealed.hits, sealed.to), (0, 1, Position(1)));
+    assert_eq!((sealed.clicks, sealed.hits, sealed.to), (0, 1, Position(2)));
     assert!(!bench.facts.is_seal_due(Timestamp::MAX));
 }
 
