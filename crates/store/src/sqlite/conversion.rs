@@ -71,11 +71,12 @@ pub(super) fn list(
     let mut walk = Walk::new("conversion", "id", "created_at desc, id desc");
     walk.within("home = ?", filter.click_id.map(|id| Home::of(id).0));
     walk.within("created_at >= ?", filter.from.map(Timestamp::as_us));
-    walk.within("created_at < ?", filter.to.map(Timestamp::as_us));
+    // Of two upper bounds SQLite begins at the first: a later page where the one before ended.
     walk.within(
         "created_at <= (select created_at from conversion where id = ?)",
         filter.before.map(integer),
     );
+    walk.within("created_at < ?", filter.to.map(Timestamp::as_us));
     walk.within(
         "(id < ? or created_at < (select created_at from conversion where id = ?))",
         filter.before.map(integer),
@@ -306,5 +307,54 @@ fn contract_ref(text: &str) -> ContractRef {
     match numbers {
         Some((id, version)) => ContractRef::Integration { id, version },
         None => ContractRef::Partner(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{READER_CACHE_KIB, connect, migrate};
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    const CONVERSIONS: u64 = 3_000;
+    const MANY: &str = "insert into conversion (id, home, identity, campaign_id, publisher_id,
+            link_id, goal, click_id, status, revenue, payout, paid_revenue, paid_payout, currency,
+            revenue_missing, payout_missing, is_test, flags, contract, created_by, created_at,
+            changed_at, sequence, seen)
+        with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)
+        select i, 1, cast(i as blob), 1, 1, 1, 'install', zeroblob(16), 'approved', 0, 0, 0, 0,
+            'USD', 0, 0, 0, 0, '1.1', i, i / 3, i, 1, x'' from n";
+
+    #[test]
+    fn where_a_list_ends_makes_its_later_pages_no_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = connect(&dir.path().join("ledger.db"), READER_CACHE_KIB).unwrap();
+        migrate::migrate(&mut connection).unwrap();
+        connection.execute_batch(MANY).unwrap();
+        let mut steps_until = |to: Option<i64>| {
+            let counted = Arc::new(AtomicU64::new(0));
+            let counter = Arc::clone(&counted);
+            let count = move || {
+                counter.fetch_add(1, Ordering::Relaxed);
+                false
+            };
+            connection.progress_handler(1, Some(count)).unwrap();
+            let to = to.map(Timestamp::from_us);
+            let mut filter = ConversionFilter { to, limit: 100, ..ConversionFilter::default() };
+            let mut listed = 0;
+            loop {
+                let page = list(&mut connection, &filter).unwrap();
+                listed += page.items.len() as u64;
+                filter.before = page.next;
+                if page.next.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(listed, CONVERSIONS);
+            counted.load(Ordering::Relaxed)
+        };
+        let (all, until) = (steps_until(None), steps_until(Some(1_001)));
+        assert!(until < 2 * all, "{until} steps, but {all} without an end");
     }
 }
