@@ -241,3 +241,34 @@ async fn lists_are_newest_first_within_their_times_and_go_on_where_a_page_ended(
         assert_eq!(conversions_at, expected, "{from:?} {to:?}");
     }
 }
+
+/// What is journaled together has one time.
+#[tokio::test]
+async fn pages_of_one_moment_have_each_conversion_once() {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    let query = |txn: u64| format!("click_id={{click}}&txn_id={txn}");
+    let mut hits: Vec<_> = (0..7).map(|txn| world.hit_record(click, &query(txn))).collect();
+    let (at, parked) = (hits[0].at, hits[3].position);
+    for hit in &mut hits {
+        hit.at = at;
+    }
+    for record in &mut *world.memory.0.lock().unwrap() {
+        record.at = record.at.min(at);
+    }
+    world.store.apply(&hits, &[parked], world.now).await.unwrap();
+    world.hit(click, &query(7)).await;
+    world.done(Act::Redecide { position: parked }).await;
+    for limit in 1..=3 {
+        let mut filter = ConversionFilter { limit, ..Default::default() };
+        let mut ids = Vec::new();
+        loop {
+            let page = world.store.conversions(&filter).await.unwrap();
+            ids.extend(page.items.into_iter().map(|one| one.id.0));
+            let Some(next) = page.next else { break };
+            filter.before = Some(next);
+        }
+        // The parked hit's is the youngest, of the earlier moment.
+        assert_eq!(ids, [7, 8, 6, 5, 4, 3, 2, 1], "{limit} a page");
+    }
+}
