@@ -112,9 +112,9 @@ impl SqliteStore {
         let state = State::load(&connection, options.journal_id)?;
         let setup = setup::load(&connection)?;
         let saved = state.position;
-        let readers = Readers::start(path, "reader", READERS)?;
-        let finders = Readers::start(path, "finder", 1)?;
-        let checkpoints = Readers::start(path, "checkpoint", 1)?;
+        let readers = Readers::start(path, "reader", READERS, BUSY_TIMEOUT)?;
+        let finders = Readers::start(path, "finder", 1, BUSY_TIMEOUT)?;
+        let checkpoints = Readers::start(path, "checkpoint", 1, checkpoint::RESTART_WITHIN)?;
         let writer = Writer {
             connection,
             facts: facts.clone(),

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How many may wait; one more is told that the store is busy.
@@ -33,14 +34,20 @@ impl Drop for Readers {
 }
 
 impl Readers {
-    /// Some threads with a connection each, called `name`.
-    pub(super) fn start(path: &Path, name: &str, count: usize) -> Result<Self, Error> {
+    /// Some threads with a connection each, called `name`, which wait so long for a lock.
+    pub(super) fn start(
+        path: &Path,
+        name: &str,
+        count: usize,
+        busy_timeout: Duration,
+    ) -> Result<Self, Error> {
         let (questions, inbox) = mpsc::sync_channel::<Question>(WAITING_MAX);
         let inbox = Arc::new(Mutex::new(inbox));
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let mut connection = connect(path, READER_CACHE_KIB)?;
             connection.pragma_update(None, "query_only", true)?;
+            connection.busy_timeout(busy_timeout)?;
             let inbox = inbox.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("{name}-{number}"))
@@ -102,7 +109,8 @@ mod tests {
     #[tokio::test]
     async fn a_question_whose_asker_has_gone_is_given_up() {
         let dir = tempfile::tempdir().unwrap();
-        let readers = Readers::start(&dir.path().join("ledger.db"), "reader", 1).unwrap();
+        let readers =
+            Readers::start(&dir.path().join("ledger.db"), "reader", 1, Duration::ZERO).unwrap();
         let (begun, has_begun) = oneshot::channel();
         let long = readers.read(move |connection| {
             _ = begun.send(());
