@@ -89,6 +89,17 @@ impl Preparer {
         }
     }
 
+    /// Whether [`Preparer::take`] would answer with a segment at once. Where making it has failed, it
+    /// is asked for again, but not within `retry_full_after` of the last failure.
+    pub(super) fn is_ready(&self, number: u32) -> bool {
+        let mut slot = self.slot();
+        if matches!(&*slot, Slot::Failed { at, .. } if at.elapsed() >= self.retry_full_after) {
+            *slot = Slot::Wanted(number);
+            self.changed.notify_all();
+        }
+        matches!(*slot, Slot::Ready(_))
+    }
+
     /// Takes back a segment that could not be begun after all; the next [`Preparer::take`] gets it.
     pub(super) fn put_back(&self, prepared: Prepared) {
         let mut slot = self.slot();

@@ -136,11 +136,12 @@ impl Writer {
         Ok(Written { first: header.first, at_us })
     }
 
-    /// Goes over to the next segment where this one has held records for long enough. Where there
-    /// is no room for that it goes on with this one; an error is fatal.
+    /// Goes over to the next segment where this one has held records for long enough. Until that is
+    /// made it goes on with this one, which has room: nobody waits. An error is fatal.
     fn leave_old(&mut self, at_us: i64) -> Result<(), String> {
         let is_old = |first_at_us| at_us.saturating_sub(first_at_us) >= SEGMENT_AGE_MAX_US;
-        if !self.segment.first_at_us.is_some_and(is_old) {
+        let is_due = self.segment.first_at_us.is_some_and(is_old);
+        if !is_due || !self.preparer.is_ready(self.segment.number + 1) {
             return Ok(());
         }
         match self.roll_over() {

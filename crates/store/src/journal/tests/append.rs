@@ -267,6 +267,7 @@ fn a_segment_is_left_a_day_after_its_first_record_so_that_it_can_be_removed() {
         desk.at(1_000 + SEGMENT_AGE_MAX_US - 1);
         put(&journal, b"the same day").unwrap();
         assert_eq!(journal.segments().len(), 1);
+        await_ready(&journal, 2);
         desk.at(1_000 + SEGMENT_AGE_MAX_US);
         put(&journal, b"today").unwrap();
         assert_eq!(journal.segments().len(), 2);
@@ -299,7 +300,7 @@ fn an_old_segment_takes_records_while_there_is_no_room_for_another() {
     let desk = Desk::new();
     let journal = desk.open();
     put(&journal, b"yesterday").unwrap();
-    desk.await_segment(2);
+    await_ready(&journal, 2);
     desk.disk.set_capacity(Some(desk.disk.used()));
     desk.at(1_000 + SEGMENT_AGE_MAX_US);
     put(&journal, b"there is a second segment").unwrap();
@@ -307,6 +308,27 @@ fn an_old_segment_takes_records_while_there_is_no_room_for_another() {
     desk.at(1_000 + 2 * SEGMENT_AGE_MAX_US);
     put(&journal, b"and no third").unwrap();
     assert_eq!((journal.segments().len(), journal.next()), (2, Position(4)));
+}
+
+#[test]
+fn an_old_segment_takes_records_while_the_next_is_being_made() {
+    let desk = Desk::new();
+    put(&desk.open(), b"yesterday").unwrap();
+    let held = desk.disk.hold_syncs("00000002.log.new");
+    let journal = desk.open();
+    held.reached();
+    desk.at(1_000 + SEGMENT_AGE_MAX_US);
+    let ticket = journal.append(Kind::Hit, 1, b"nobody waits").unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while ticket.result().is_none() {
+        assert!(std::time::Instant::now() < deadline, "it waits for the next segment");
+        std::thread::yield_now();
+    }
+    assert_eq!((ticket.result(), journal.segments().len()), (Some(Ok(Position(2))), 1));
+    drop(held);
+    await_ready(&journal, 2);
+    put(&journal, b"today").unwrap();
+    assert_eq!(journal.segments().len(), 2);
 }
 
 #[test]

@@ -74,6 +74,15 @@ fn segment(number: u32) -> PathBuf {
     path_of(Path::new(DIR), number)
 }
 
+/// Waits until a segment can be gone over to.
+fn await_ready(journal: &Journal, number: u32) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !journal.preparer.is_ready(number) {
+        assert!(std::time::Instant::now() < deadline, "it was not prepared");
+        std::thread::yield_now();
+    }
+}
+
 /// Appends one record and waits for it.
 fn put(journal: &Journal, payload: &[u8]) -> Result<u64, AppendError> {
     journal.append(Kind::Hit, 1, payload)?.wait_blocking().map(|position| position.0)
