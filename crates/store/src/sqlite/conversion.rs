@@ -42,12 +42,14 @@ pub(super) fn by_id(
         .transpose()
 }
 
+/// Both as they were at one moment.
 pub(super) fn with_entries(
-    connection: &Connection,
+    connection: &mut Connection,
     id: ConversionId,
 ) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error> {
-    let Some(conversion) = by_id(connection, id)? else { return Ok(None) };
-    let mut statement = connection.prepare_cached(
+    let tx = connection.transaction()?;
+    let Some(conversion) = by_id(&tx, id)? else { return Ok(None) };
+    let mut statement = tx.prepare_cached(
         "-- conversion::with_entries
         select * from entry where home = :home and conversion_id = :id order by sequence",
     )?;
