@@ -73,7 +73,7 @@ pub struct SqliteStore {
     writer: Arc<Mutex<Writer>>,
     /// For lists, reports and checks, which may take long.
     readers: Readers,
-    /// For one row by its key, which nobody else's question holds up.
+    /// For one record by its key, which nobody else's question holds up.
     finders: Readers,
     checkpoints: Readers,
     facts: Arc<Facts>,
@@ -339,7 +339,7 @@ impl Store for SqliteStore {
 
     async fn click(&self, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {
         let facts = self.facts.clone();
-        self.readers.read(move |_| kept_click(&facts, id)).await
+        self.finders.read(move |_| kept_click(&facts, id)).await
     }
 
     async fn conversion(
@@ -365,7 +365,7 @@ impl Store for SqliteStore {
 
     async fn hit(&self, position: Position) -> Result<Option<KeptHit>, Error> {
         let facts = self.facts.clone();
-        self.readers.read(move |_| kept_hit(&facts, position)).await
+        self.finders.read(move |_| kept_hit(&facts, position)).await
     }
 
     async fn command(&self, position: Position) -> Result<Option<StoredCommand>, Error> {
@@ -390,5 +390,62 @@ impl Store for SqliteStore {
 
     async fn verify(&self) -> Result<Vec<Fault>, Error> {
         self.readers.read(verify::verify).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::fault::FaultDisk;
+    use crate::journal::{self, Journal};
+    use crate::records::JournalRecords;
+    use domain::id::NodeId;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    fn store(dir: &Path) -> SqliteStore {
+        let disk = Arc::new(FaultDisk::new());
+        let node = NodeId::new(0).unwrap();
+        let mut options = journal::Options::new(node, domain::record::RULES, [7; 16]);
+        options.segment_bytes = journal::SEGMENT_BYTES_MIN;
+        let clock = Arc::new(|| 1);
+        let journal = Journal::open(disk.clone(), Path::new("journal"), options, clock).unwrap();
+        let options = Options {
+            journal_id: journal.id(),
+            keyring: Keyring::new([(0, [3; 32])]).unwrap(),
+            decide: ledger::decide,
+        };
+        let records = Arc::new(JournalRecords(Arc::new(journal)));
+        let facts = Facts::open(disk, Path::new("facts"), records).unwrap();
+        SqliteStore::open(&dir.join("ledger.db"), Arc::new(facts), options).unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_click_or_hit_is_found_while_all_readers_are_at_long_questions() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let (doors, gates): (Vec<_>, Vec<_>) = (0..READERS).map(|_| mpsc::channel::<()>()).unzip();
+        let ask = |gate: mpsc::Receiver<()>| store.readers.read(move |_| Ok(gate.recv().is_err()));
+        let mut questions = gates.into_iter().map(ask);
+        let (first, second) = (questions.next().unwrap(), questions.next().unwrap());
+        assert!(questions.next().is_none());
+        let find = async {
+            let click = store.click(ClickId::from_bytes([0; 16])).await.unwrap();
+            (click, store.hit(Position(1)).await.unwrap())
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let wait = async {
+            while Instant::now() < deadline {
+                tokio::task::yield_now().await;
+            }
+        };
+        let found = tokio::select! {
+            biased;
+            _ = async { tokio::join!(first, second) } => None,
+            found = find => Some(found),
+            () = wait => None,
+        };
+        drop(doors);
+        assert_eq!(found, Some((None, None)));
     }
 }
