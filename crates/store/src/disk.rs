@@ -33,7 +33,8 @@ pub trait Disk: Send + Sync + 'static {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// How much may be written on the disk that holds `dir`. Quotas may allow less.
+    /// How much may be written on the disk that holds `dir`. Quotas may allow less. An error where the
+    /// file system does not know.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 }
 
@@ -124,6 +125,9 @@ impl Disk for RealDisk {
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         let disk = rustix::fs::statvfs(dir)?;
+        if disk.f_blocks == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
@@ -187,6 +191,14 @@ mod tests {
         RealDisk.remove(&dir.join("file")).unwrap();
         let gone = RealDisk.open(&dir.join("file")).err().unwrap();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_system_that_does_not_say_its_size_is_not_full() {
+        // The kernel's own has no blocks.
+        let error = RealDisk.free_bytes(Path::new("/proc")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(RealDisk.free_bytes(Path::new(".")).is_ok());
     }
 
     #[test]
