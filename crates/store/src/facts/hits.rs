@@ -108,12 +108,19 @@ impl Facts {
                 digest: fixed(cells, main::DIGEST)?,
                 request: None,
             })
+        });
+        let main = main.map_err(|error| match error {
+            Error::Io { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                Error::Corrupt { path, detail: "the file is missing".to_owned() }
+            }
+            error => error,
         })?;
         let Some(mut stored) = main else { return Ok(None) };
         if let Some(sidecar) = self.sidecar(segment, self.hits.personal)? {
             let method = stored.method.clone();
-            stored.request =
-                self.read_row(segment, &sidecar, position, |cells| read_request(cells, method))?;
+            let request =
+                self.read_row(segment, &sidecar, position, |cells| read_request(cells, method));
+            stored.request = unless_removed(request)?;
         }
         Ok(Some(stored))
     }
@@ -129,14 +136,14 @@ impl Facts {
             });
         };
         let Some(sidecar) = self.sidecar(segment, self.clicks.personal)? else { return Ok(None) };
-        self.read_row(segment, &sidecar, position, |cells| {
+        unless_removed(self.read_row(segment, &sidecar, position, |cells| {
             let text = |text: Option<String>| Cow::Owned(text.unwrap_or_default());
             Ok(Personal {
                 ip: address(cells, visitor::IP)?,
                 user_agent: text(cells.text(visitor::USER_AGENT)?),
                 referrer: text(cells.text(visitor::REFERRER)?),
             })
-        })
+        }))
     }
 
     /// The index of a sidecar; `None` where it was removed, be it just now.
@@ -167,12 +174,7 @@ impl Facts {
         position: Position,
         read: impl FnOnce(&mut Cells<'_, '_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let mut reading = match table.read(&*self.disk) {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Ok(None);
-            }
-            reading => reading?,
-        };
+        let mut reading = table.read(&*self.disk)?;
         let (row, is_it) = reading.find(u128::from(position.0))?;
         if !is_it {
             return Ok(None);
@@ -219,6 +221,14 @@ impl Sidecars {
 fn segment_at(segments: &[Arc<Segment>], position: Position) -> Option<&Arc<Segment>> {
     let place = segments.partition_point(|segment| segment.span().to <= position);
     segments.get(place).filter(|segment| segment.span().from <= position)
+}
+
+/// What a sidecar has; `None` where it has been removed meanwhile.
+fn unless_removed<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read,
+    }
 }
 
 fn read_request(cells: &mut Cells<'_, '_>, method: String) -> Result<Hit, Error> {

@@ -106,6 +106,16 @@ fn hits_go_when_they_are_old_and_the_newest_file_stays() {
 }
 
 #[test]
+fn a_missing_file_of_hits_is_damage_and_not_a_removal() {
+    let bench = filled(1);
+    let (position, ..) = bench.journal.hits()[0];
+    let path = bench.facts.snapshot().hits[0].table.path.clone();
+    bench.disk.remove(&path).unwrap();
+    let error = bench.facts.read_hit(position).unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { path: of, .. } if *of == path), "{error}");
+}
+
+#[test]
 fn what_was_merged_loses_its_personal_data_together() {
     let bench = Bench::new();
     for seal in 0..8 {
