@@ -32,8 +32,7 @@ mod platter;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::platter::Random;
-pub use self::platter::SECTOR_BYTES;
+pub use self::platter::{Random, SECTOR_BYTES};
 
 /// How long [`Held::reached`] waits before it calls the test failed.
 const HELD_DEADLINE: Duration = Duration::from_secs(30);

@@ -18,7 +18,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use store::disk::fault::Crash;
+use store::disk::fault::{Crash, Random};
 use store::list::ConversionFilter;
 use store::{Applied, Effect, Store};
 
@@ -162,7 +162,7 @@ impl Network {
 
     async fn visit(&mut self) {
         let now_ms = self.machine.clock.load(Ordering::Relaxed) / 1_000;
-        let random = self.random.next();
+        let random = self.random.draw();
         let id = self.minter.next(u64::try_from(now_ms).unwrap(), LinkId(1), random);
         let mut labels = Labels::default();
         labels.set(Label::Sub(1), ["us", "de", "in"][self.random.below(3)].to_owned());
@@ -196,10 +196,10 @@ impl Network {
         let statuses = ["pending", "approved", "rejected", "reversed", "perhaps"];
         let said = Said {
             click,
-            goal: self.random.pick(&["install", "sale", "sale", "nothing"]),
-            txn: self.random.pick(&["a", "b", "{txn}"]),
-            status: self.random.pick(&statuses),
-            revenue: self.random.pick(&["1", "2.5", "1,50"]),
+            goal: pick(&mut self.random, &["install", "sale", "sale", "nothing"]),
+            txn: pick(&mut self.random, &["a", "b", "{txn}"]),
+            status: pick(&mut self.random, &statuses),
+            revenue: pick(&mut self.random, &["1", "2.5", "1,50"]),
         };
         let id =
             click.map_or("no-id-of-ours".to_owned(), |id| keyring().format(id).as_str().to_owned());
@@ -250,7 +250,7 @@ impl Network {
     async fn lose_power(&mut self) {
         let crash = [Crash::Dropped, Crash::Torn, Crash::Kept][self.random.below(3)];
         let ledger = if self.random.below(2) == 0 { self.older.take() } else { None };
-        self.machine.crash(self.random.next(), crash, ledger.as_deref());
+        self.machine.crash(self.random.draw(), crash, ledger.as_deref());
         self.next = self.machine.from().await;
         let end = self.machine.on().journal.next();
         assert_eq!(end, Position(self.acknowledged.0 + 1), "what was acknowledged is there");
@@ -429,27 +429,10 @@ fn partner() -> domain::contract::Partner {
     .unwrap()
 }
 
-/// A generator named `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    /// One of these, the last more seldom; or none.
-    fn pick(&mut self, values: &[&'static str]) -> Option<&'static str> {
-        match self.below(3 * values.len()) {
-            place if place < values.len() => None,
-            place => values.get(place % values.len()).copied(),
-        }
+/// One of these, the last more seldom; or none.
+fn pick(random: &mut Random, values: &[&'static str]) -> Option<&'static str> {
+    match random.below(3 * values.len()) {
+        place if place < values.len() => None,
+        place => values.get(place % values.len()).copied(),
     }
 }

@@ -165,10 +165,11 @@ impl DirChange {
 }
 
 /// Splitmix64: what is torn, and what else a test draws, depends on the seed alone.
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub u64);
 
 impl Random {
-    pub(crate) fn draw(&mut self) -> u64 {
+    /// Any 64 bits.
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -176,7 +177,8 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    /// A number below `end`, which is not 0.
+    pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.draw() % end as u64).expect("it is below a usize")
     }
 }
