@@ -5,7 +5,7 @@
 
 use super::row::integer;
 use crate::Error;
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use domain::conversion::Status;
 use domain::id::{CampaignId, PublisherId};
 use domain::money::Micros;
@@ -45,10 +45,7 @@ fn sums<'a>(
 ) -> Result<&'a mut Sums, Error> {
     let group = group(query, day, row)?;
     if answer.len() == GROUPS_MAX && !answer.contains_key(&group) {
-        return Err(Error::TooLarge(format!(
-            "the report has more than {GROUPS_MAX} rows: group by fewer dimensions or ask for \
-             fewer days"
-        )));
+        return Err(facts::Error::TooManyGroups.into());
     }
     Ok(answer.entry(group).or_default())
 }
