@@ -86,7 +86,7 @@ pub(super) fn insert(connection: &Connection, new: &StoredVerdict) -> Result<(),
 /// Writes what became of a hit that was parked.
 pub(super) fn replace(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
     let written = write(connection, &REPLACE, new)?;
-    debug_assert_eq!(written, 1, "only what is parked is decided again");
+    assert_eq!(written, 1, "only what is parked is decided again");
     Ok(())
 }
 
