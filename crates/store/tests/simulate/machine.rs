@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use store::Store;
 use store::disk::fault::{Crash, FaultDisk};
 use store::facts::Facts;
-use store::journal::{self, Journal};
+use store::journal::{self, Header, Journal};
 use store::records::JournalRecords;
 use store::sqlite::{Options, SqliteStore};
 
@@ -29,8 +29,13 @@ pub(crate) struct Machine {
     pub(crate) clock: Arc<AtomicI64>,
     disk: FaultDisk,
     dir: tempfile::TempDir,
+    /// What the journal held in segments that were removed.
+    removed: Vec<Kept>,
     on: Option<On>,
 }
+
+/// A record as it is in the journal.
+type Kept = (Position, Header, Vec<u8>);
 
 /// What is there while the power is.
 pub(crate) struct On {
@@ -45,6 +50,7 @@ impl Machine {
             clock: Arc::new(AtomicI64::new(now_us)),
             disk: FaultDisk::new(),
             dir: tempfile::tempdir().unwrap(),
+            removed: Vec::new(),
             on: None,
         };
         machine.start();
@@ -105,6 +111,27 @@ impl Machine {
         position.min(facts.sealed()).max(journal.oldest())
     }
 
+    /// All that the journal still has.
+    fn kept(&self) -> Vec<Kept> {
+        let journal = &self.on().journal;
+        let mut reader = journal.reader(journal.oldest()).unwrap();
+        let mut kept = Vec::new();
+        while let Some(chunk) = reader.next(usize::MAX, usize::MAX).unwrap() {
+            let records = chunk.iter();
+            kept.extend(records.map(|(at, header, payload)| (at, header, payload.to_vec())));
+        }
+        kept
+    }
+
+    /// Removes the journal's segments before `needed`.
+    pub(crate) fn remove_journal(&mut self, needed: Position) {
+        let mut kept = self.kept();
+        self.on().journal.remove_before(needed).unwrap();
+        let oldest = self.on().journal.oldest();
+        kept.retain(|(position, ..)| *position < oldest);
+        self.removed.extend(kept);
+    }
+
     /// The digest of another ledger that is given the same records, cut by `cut`.
     pub(crate) async fn replayed(&self, cut: usize) -> [u8; 32] {
         let dir = tempfile::tempdir().unwrap();
@@ -113,10 +140,9 @@ impl Machine {
         let disk = Arc::new(FaultDisk::new());
         let facts = Arc::new(Facts::open(disk, Path::new("facts"), records).unwrap());
         let store = open_ledger(dir.path(), journal, facts);
-        let mut reader = journal.reader(journal.oldest()).unwrap();
-        while let Some(chunk) = reader.next(cut, usize::MAX).unwrap() {
-            let records = chunk.iter().map(|(position, header, payload)| {
-                store::records::decode(position, header, payload).unwrap()
+        for batch in [&self.removed[..], &self.kept()].concat().chunks(cut) {
+            let records = batch.iter().map(|(position, header, payload)| {
+                store::records::decode(*position, *header, payload).unwrap()
             });
             let records: Vec<_> = records.collect();
             let now = records[0].at.plus_days(900);

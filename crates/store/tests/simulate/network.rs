@@ -1,7 +1,7 @@
 //! What happens in a network: everybody's next move is drawn, journaled and, sooner or later,
 //! applied and held against the model.
 
-use crate::machine::{Machine, keyring};
+use crate::machine::{Machine, On, keyring};
 use crate::model::{Model, Said, WINDOW_DAYS};
 use domain::campaign::Status as CampaignStatus;
 use domain::click::{Click, Label, Labels, Personal};
@@ -114,10 +114,12 @@ impl Network {
             60..68 => self.repeat().await,
             68..72 => self.change_status().await,
             72..75 => self.pause_or_go_on().await,
-            75..90 => {
+            75..87 => {
                 let records = 1 + self.random.below(40);
                 self.apply(records).await;
             }
+            87..89 => self.machine.on().store.checkpoint().await.unwrap(),
+            89..90 => self.remove_old().await,
             90..92 => drop(self.machine.on().facts.seal_all().unwrap()),
             92..93 => while self.machine.on().facts.merge().unwrap().is_some() {},
             93..95 => self.older = Some(self.machine.remember_ledger(self.steps)),
@@ -247,6 +249,19 @@ impl Network {
         self.command(Act::SetCampaignStatus { id: CAMPAIGN, to, key: KEY.to_owned() }).await;
     }
 
+    /// What the journal's removed segments held comes from the ledger and the facts alone.
+    async fn remove_old(&mut self) {
+        let now = Timestamp::from_us(self.machine.clock.load(Ordering::Relaxed));
+        let On { facts, store, .. } = self.machine.on();
+        facts.remove_personal_before(now.plus_days(-9)).unwrap();
+        facts.remove_hits_before(now.plus_days(-20)).unwrap();
+        let needed = store.position().await.unwrap().min(facts.sealed());
+        store.checkpoint_fully().await.unwrap();
+        self.machine.remove_journal(needed);
+        // What is synced no power cut takes back.
+        self.older = None;
+    }
+
     async fn lose_power(&mut self) {
         let crash = [Crash::Dropped, Crash::Torn, Crash::Kept][self.random.below(3)];
         let ledger = if self.random.below(2) == 0 { self.older.take() } else { None };
@@ -315,8 +330,9 @@ impl Network {
         while self.next <= self.acknowledged {
             self.apply(usize::MAX).await;
         }
+        let limit = 1 + u32::try_from(self.random.below(9)).unwrap();
         let store = &self.machine.on().store;
-        let mut filter = ConversionFilter { limit: 1_000, ..ConversionFilter::default() };
+        let mut filter = ConversionFilter { limit, ..ConversionFilter::default() };
         let mut found = 0;
         loop {
             let page = store.conversions(&filter).await.unwrap();
