@@ -30,13 +30,13 @@ pub(crate) const SYSTEM: &str = "system";
 pub(crate) struct Progress {
     /// The first position that is not applied.
     position: watch::Sender<Position>,
-    /// The ledger did not take what was last given to it.
-    waits: watch::Sender<bool>,
+    /// Why the records that are next are not applied; `None` where they are.
+    waits: watch::Sender<Option<String>>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { position: watch::Sender::new(Position(0)), waits: watch::Sender::new(false) }
+        Self { position: watch::Sender::new(Position(0)), waits: watch::Sender::new(None) }
     }
 }
 
@@ -60,11 +60,34 @@ impl Progress {
         });
     }
 
-    /// Waits until records wait for a ledger that does not take them.
+    /// Waits until records wait for what does not take them.
     pub(crate) async fn waits(&self) {
         let mut seen = self.waits.subscribe();
-        let waits = seen.wait_for(|waits| *waits).await;
+        let waits = seen.wait_for(Option::is_some).await;
         debug_assert!(waits.is_ok(), "its sender is borrowed here");
+    }
+
+    /// Records wait, and `reason` says why. Each reason is logged once and not at each try, so
+    /// that a full disk is not filled with that; answers whether it was.
+    fn hold(&self, reason: &str) -> bool {
+        let is_new = self.waits.send_if_modified(|waits| {
+            let is_new = waits.as_deref() != Some(reason);
+            *waits = Some(reason.to_owned());
+            is_new
+        });
+        if is_new {
+            tracing::error!(error = reason, "records wait: they cannot be applied");
+        }
+        is_new
+    }
+
+    /// Records are applied; answers whether they had waited.
+    fn go_on(&self) -> bool {
+        let had_waited = self.waits.send_if_modified(|waits| waits.take().is_some());
+        if had_waited {
+            tracing::info!("records are applied again");
+        }
+        had_waited
     }
 
     /// Applying goes on from there.
@@ -154,7 +177,7 @@ impl Applier {
                     self.put_in_force(&applied);
                     self.live.reached(next);
                     self.progress.advance(next);
-                    self.progress.waits.send_replace(false);
+                    self.progress.go_on();
                     self.answer(applied);
                     return Ok(());
                 }
@@ -162,9 +185,8 @@ impl Applier {
                     self.quarantine(position, &detail, stop).await?;
                 }
                 Err(error @ Error::Unavailable(_)) => {
-                    tracing::error!(%error, "records wait: the ledger cannot be written");
                     metrics::counter!("counterfoil_apply_failures_total").increment(1);
-                    self.progress.waits.send_replace(true);
+                    self.progress.hold(&error.to_string());
                     tokio::time::sleep(RETRY_AFTER).await;
                     if *stop.borrow() {
                         bail!("stopped while the ledger could not be written: {error}");
@@ -198,6 +220,7 @@ impl Applier {
             if *stop.borrow() || error == AppendError::Stopped {
                 return Err(error).context("a quarantine cannot be journaled");
             }
+            self.progress.hold(&format!("a quarantine cannot be journaled: {error}"));
             tokio::time::sleep(RETRY_AFTER).await;
         }
         self.quarantined.push(position);
@@ -248,5 +271,22 @@ fn count(applied: &Applied) {
             "reason" => reason
         )
         .increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_records_wait_is_said_once_for_each_reason() {
+        let progress = Progress::default();
+        assert!(!progress.go_on(), "nothing has waited");
+        for (reason, is_said) in [("full", true), ("full", false), ("busy", true), ("full", true)] {
+            assert_eq!(progress.hold(reason), is_said, "{reason}");
+        }
+        assert!(progress.go_on());
+        assert!(!progress.go_on());
+        assert!(progress.hold("full"), "it waits anew");
     }
 }

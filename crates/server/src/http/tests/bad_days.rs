@@ -287,7 +287,10 @@ fn a_quarantine_waits_for_the_disk_like_everything_else() {
     assert_eq!(received.status(), 202);
     disk.set_full(true);
     stall.send_replace(false);
-    until(|| rig.get("/readyz"), |reply| reply.status() == 503);
+    let waits = async { tokio::time::timeout(PATIENCE, rig.app.progress.waits()).await };
+    let waits = rig.runtime.block_on(waits);
+    assert!(waits.is_ok(), "a start would wait for it and answer nobody");
+    assert_eq!(rig.get("/readyz").status(), 503);
     disk.set_full(false);
     let receipt = format!("/receipts/{}", receipt(&received));
     let parked = until(|| rig.get(&receipt), |reply| !reply.json()["verdict"].is_null());
