@@ -61,12 +61,21 @@ fn visitors_are_redirected_and_postbacks_kept_while_the_ledger_is_closed() {
     for (method, path, body) in [
         ("GET", "/reports", None),
         ("GET", "/conversions", None),
+        ("GET", "/hits?journaled=false", None),
+        ("GET", "/advertisers", None),
+        ("GET", "/campaigns", None),
+        ("GET", "/postback-url", None),
+        ("GET", "/partners", None),
         ("POST", "/publishers", Some(json!({ "name": "Later" }))),
+        ("POST", "/publishers", None),
+        ("GET", "/nowhere", None),
     ] {
         let reply = network.client.api(method, path, body.as_ref());
         assert_eq!((reply.status, text(&reply.json()["code"])), (503, "unavailable"), "{path}");
         assert!(reply.header("retry-after").is_some(), "{path}");
     }
+    let stranger = network.client.get("/api/v1/advertisers");
+    assert_eq!(stranger.status, 401, "what there is a stranger is not told now either");
     assert_eq!(network.client.get("/healthz").status, 200);
     let ready = network.client.get("/readyz");
     assert_eq!(ready.status, 503);

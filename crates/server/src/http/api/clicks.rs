@@ -6,7 +6,7 @@
 use super::conversions;
 use super::query;
 use super::show::{Amount, ExternalId, ShownLabels};
-use super::{Id, caught_up, not_found};
+use super::{Id, not_found};
 use crate::app::App;
 use crate::http::Error;
 use axum::Json;
@@ -58,7 +58,6 @@ pub(super) async fn one(
 ) -> Result<Response, Error> {
     query.none()?;
     let id = app.keys.click.parse(text.trim()).ok_or_else(|| not_found(NOUN, &text))?;
-    caught_up(&app).await?;
     let found = app.store.click(id).await?.map(|(_, click)| click);
     let filter = ConversionFilter {
         click_id: Some(id),

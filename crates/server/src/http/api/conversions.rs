@@ -8,7 +8,7 @@ use super::paging::{List, Slice};
 use super::query::{self, PAGING, Query};
 use super::show::{Amount, ExternalId, ShownLabels};
 use super::trace::Trace;
-use super::{Id, caught_up, command, not_found, odd};
+use super::{Id, command, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
 use crate::keys::hex;
@@ -150,7 +150,6 @@ pub(super) async fn list(
     query: query::Sent,
 ) -> Result<Response, Error> {
     let filter = filter(&query.read(&[&PAGING[..], FILTERS].concat())?, &app)?;
-    caught_up(&app).await?;
     let page = app.store.conversions(&filter).await?;
     let next = page.next.map(|next| next.to_string());
     let items = page.items.iter().map(|one| Shown::of(&app.keys.click, one)).collect();
@@ -263,7 +262,6 @@ pub(super) async fn one(
 ) -> Result<Response, Error> {
     query.none()?;
     let id = id.of(NOUN)?;
-    caught_up(&app).await?;
     whole(&app, id).await
 }
 

@@ -7,7 +7,7 @@ use super::body::Sent;
 use super::mask::Mask;
 use super::paging::{List, Slice};
 use super::query::{self, PAGING, Query};
-use super::{Id, caught_up, command, not_found, odd};
+use super::{Id, command, not_found, odd};
 use crate::app::App;
 use crate::http::receipt::received_at;
 use crate::http::ring::Kept;
@@ -188,7 +188,6 @@ pub(super) async fn list(
         }
         let place = place_of(&app, text)
             .ok_or_else(|| Error::parameter("receipt", "it is a receipt that we gave"))?;
-        caught_up(&app).await?;
         let found = by_place(&app, place).await?;
         return Ok(Json(List::whole(found.into_iter().collect())).into_response());
     }
@@ -199,7 +198,6 @@ pub(super) async fn list(
         }
         return Ok(Json(remembered(&app, &filter)).into_response());
     }
-    caught_up(&app).await?;
     Ok(Json(decided(&app, &filter).await?).into_response())
 }
 
@@ -231,7 +229,6 @@ pub(super) async fn one(
 ) -> Result<Response, Error> {
     query.none()?;
     let place = place_of(&app, &receipt).ok_or_else(|| not_found(NOUN, &receipt))?;
-    caught_up(&app).await?;
     let found = by_place(&app, place).await?.ok_or_else(|| not_found(NOUN, &receipt))?;
     Ok(Json(found).into_response())
 }

@@ -29,10 +29,11 @@ use crate::app::App;
 use crate::http::Error;
 use crate::ingest::Unavailable;
 use axum::Router;
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use body::Sent;
@@ -50,6 +51,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     setup_routes()
         .merge(ledger_routes())
         .fallback(async || Error::NotFound("such path in the API".to_owned()))
+        .layer(middleware::from_fn_with_state(app.clone(), admit))
         .with_state(app)
 }
 
@@ -163,13 +165,26 @@ fn requested(headers: &HeaderMap) -> Option<String> {
     (!host.is_empty() && host.bytes().all(is_kept)).then(|| format!("http://{host}"))
 }
 
+/// Lets no request in while the ledger is closed: the setup that is in force then has lost its
+/// history. A question is answered once everything before it is applied.
+async fn admit(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    if !app.ledger.is_open() {
+        return Err(Unavailable::Closed.into());
+    }
+    if request.method().is_safe() {
+        caught_up(&app).await?;
+    }
+    Ok(next.run(request).await)
+}
+
 /// Waits until what was on disk when this was called is applied: whoever had something
 /// acknowledged finds it. A stale answer would look like any other, so there is none after
 /// [`CAUGHT_UP_WITHIN`].
 async fn caught_up(app: &App) -> Result<(), Error> {
-    if !app.ledger.is_open() {
-        return Err(Unavailable::Closed.into());
-    }
     let asked_at = app.journal.next();
     let reached = tokio::time::timeout(CAUGHT_UP_WITHIN, app.progress.reaches(asked_at)).await;
     reached.map_err(|_| Error::Behind)
@@ -178,9 +193,6 @@ async fn caught_up(app: &App) -> Result<(), Error> {
 /// Has a command carried out. Its caller is answered from what came of it, whatever it is now,
 /// so a request that is sent again is answered as before.
 async fn command(app: &App, sent: Sent, act: Act) -> Result<Answer, Error> {
-    if !app.ledger.is_open() {
-        return Err(Unavailable::Closed.into());
-    }
     let actor = auth::ACTOR.to_owned();
     let command = Command { actor, idempotency: sent.idempotency, act };
     match app.ingest.command(command).await? {

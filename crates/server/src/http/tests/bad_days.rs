@@ -263,9 +263,11 @@ fn a_ledger_that_does_not_get_on_loses_nothing() {
     assert_eq!(received.json()["verdict"], serde_json::Value::Null);
     let receipt = format!("/receipts/{}", receipt(&received));
     assert_eq!(rig.get(&receipt).json(), received.json());
-    let behind = api(&rig, "GET", "/hits", "");
-    assert_eq!((behind.status(), behind.header("retry-after")), (503, Some("5")));
-    assert_eq!(behind.json()["code"], "not_applied_yet", "and no answer without that hit");
+    for question in ["/hits", "/campaigns"] {
+        let behind = api(&rig, "GET", question, "");
+        assert_eq!((behind.status(), behind.header("retry-after")), (503, Some("5")), "{question}");
+        assert_eq!(behind.json()["code"], "not_applied_yet", "no answer without what came before");
+    }
     stall.send_replace(false);
     let decided = until(|| rig.get(&receipt), |reply| !reply.json()["verdict"].is_null());
     assert_eq!(decided.json()["verdict"], "recorded");

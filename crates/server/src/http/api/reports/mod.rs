@@ -6,7 +6,6 @@
 mod csv;
 mod table;
 
-use super::caught_up;
 use super::query::{self, Query};
 use crate::app::App;
 use crate::http::Error;
@@ -65,7 +64,6 @@ pub(super) async fn report(
     query: query::Sent,
 ) -> Result<Response, Error> {
     let question = Question::read(&query.read(&KNOWN)?, app.clock.now())?;
-    caught_up(&app).await?;
     let answer = app.store.report(&question.query).await?;
     let names = Names::of(&answer, &app.live.setup());
     let table = Table::of(&question, answer, &names)?;
