@@ -215,13 +215,13 @@ struct Repeat {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
-        match &self {
-            // The journal's state is logged when it changes: a full disk is not filled with that.
-            Self::Unavailable(_) | Self::NotReceived { .. } | Self::Late | Self::Behind => {
-                metrics::counter!("counterfoil_requests_unavailable_total").increment(1);
-            }
-            _ if status.is_server_error() => tracing::error!(error = %self, "a request failed"),
-            _ => {}
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            // That journal or ledger cannot be written is logged when it begins and ends: a full
+            // disk is not filled with that.
+            metrics::counter!("counterfoil_requests_unavailable_total").increment(1);
+            tracing::debug!(error = %self, "a request has to wait");
+        } else if status.is_server_error() {
+            tracing::error!(error = %self, "a request failed");
         }
         let retry_after_s = self.retry_after_s();
         let repeat = match self {
@@ -320,6 +320,20 @@ mod tests {
         assert_eq!((status, body["code"].as_str()), (503, Some("not_applied_yet")));
         let detail = body["detail"].as_str().unwrap();
         assert!(detail.contains("on disk") && detail.contains("Idempotency-Key"), "{detail}");
+    }
+
+    #[test]
+    fn whatever_is_unavailable_is_counted() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let shown = recorder.handle();
+        let closed = || store::Error::Unavailable("the ledger is not open".to_owned());
+        metrics::with_local_recorder(&recorder, || {
+            for error in [closed().into(), Unavailable::Disk.into(), Error::Late, Error::Behind] {
+                assert_eq!(error.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+            }
+        });
+        let text = shown.render();
+        assert!(text.contains("counterfoil_requests_unavailable_total 4\n"), "{text}");
     }
 
     #[test]
