@@ -113,7 +113,7 @@ impl Keys {
             }
             let digest: [u8; 32] = Sha256::digest(given).into();
             if may_make {
-                write_secret(dir, ADMIN, &hex(&digest))?;
+                keep_admin(dir, &hex(&digest));
             }
             return Ok((digest, None));
         }
@@ -166,6 +166,18 @@ fn unhex(text: &str) -> anyhow::Result<[u8; 32]> {
     Ok(bytes)
 }
 
+/// Stores the hash of an admin key that was given, where it is another one than before. It is in
+/// force all the same where that fails: a full disk must not keep the server from starting.
+fn keep_admin(dir: &Path, digest: &str) {
+    if std::fs::read_to_string(dir.join(ADMIN)).is_ok_and(|stored| stored.trim() == digest) {
+        return;
+    }
+    if let Err(error) = write_secret(dir, ADMIN, digest) {
+        let error = format!("{error:#}");
+        tracing::warn!(error, "the admin key that was given holds, and is not stored");
+    }
+}
+
 fn make_dir(dir: &Path) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -186,4 +198,36 @@ pub(crate) fn write_secret(dir: &Path, name: &str, text: &str) -> anyhow::Result
         std::fs::File::open(dir)?.sync_all()
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_open_to(data: &Path, given: Option<&str>, key: &str) -> bool {
+        Keys::open(data, given, Missing::MakeAll).unwrap().is_admin(key)
+    }
+
+    #[test]
+    fn an_admin_key_that_is_given_is_stored_where_it_is_another() {
+        let data = tempfile::tempdir().unwrap();
+        assert!(is_open_to(data.path(), Some("one"), "one"));
+        let stored = data.path().join(DIR).join(ADMIN);
+        let written = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&stored).unwrap());
+        let first = written();
+        assert!(is_open_to(data.path(), Some("one"), "one"));
+        assert_eq!(written(), first, "what is there already is not written again");
+        assert!(is_open_to(data.path(), Some("two"), "two"));
+        assert!(is_open_to(data.path(), None, "two"));
+    }
+
+    #[test]
+    fn an_admin_key_that_cannot_be_stored_holds() {
+        let data = tempfile::tempdir().unwrap();
+        assert!(is_open_to(data.path(), Some("one"), "one"));
+        let in_the_way = data.path().join(DIR).join(format!("{ADMIN}.new"));
+        std::fs::create_dir(in_the_way).unwrap();
+        assert!(is_open_to(data.path(), Some("two"), "two"));
+        assert!(is_open_to(data.path(), None, "one"), "and no longer than it is given");
+    }
 }
