@@ -6,6 +6,7 @@ use super::{caught_up, command, created, odd};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use domain::click::{Click, Labels, Personal};
 use domain::click_id::ClickId;
@@ -16,7 +17,11 @@ use domain::setup::Setup;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// How long a test click waits for others that are being looked for and journaled.
+const ALONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Held while a test click is looked for and journaled where it is missing: two requests under one
 /// key would make two records of it.
@@ -55,12 +60,20 @@ pub(super) async fn create(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
 }
 
 /// The command names the click, and the click is a record of its own: whatever became of that at
-/// an earlier try, it is on disk when this returns.
+/// an earlier try, it is on disk when this returns. Where that fails the command stands all the
+/// same, so it is answered as late: sent again under its key, it makes the click.
 async fn make_sure(app: &App, click: &Click<'_>) -> Result<(), Error> {
-    let _alone = JOURNALING.lock().await;
-    caught_up(app).await?;
-    if app.store.click(click.id).await?.is_none() {
-        app.ingest.click(click).await?;
+    let Ok(_alone) = tokio::time::timeout(ALONE_WITHIN, JOURNALING.lock()).await else {
+        return Err(Error::Late);
+    };
+    let is_late = |error: Error| match error.status() {
+        StatusCode::SERVICE_UNAVAILABLE => Error::Late,
+        _ => error,
+    };
+    caught_up(app).await.map_err(is_late)?;
+    let found = app.store.click(click.id).await.map_err(|error| is_late(error.into()))?;
+    if found.is_none() {
+        app.ingest.click(click).await.map_err(|unavailable| is_late(unavailable.into()))?;
     }
     Ok(())
 }

@@ -117,6 +117,8 @@ struct Stalling {
     store: Arc<dyn Store>,
     stalls: watch::Receiver<bool>,
     panics: bool,
+    /// It does not find clicks.
+    is_blind: bool,
 }
 
 #[async_trait]
@@ -146,6 +148,9 @@ impl Store for Stalling {
     }
 
     async fn click(&self, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {
+        if self.is_blind {
+            return Err(Error::Unavailable("it was told to".to_owned()));
+        }
         self.store.click(id).await
     }
 
@@ -250,7 +255,9 @@ fn a_ledger_that_does_not_get_on_loses_nothing() {
     let (stall, stalls) = watch::channel(false);
     let rig = Rig::start_on(
         Arc::new(RealDisk),
-        move |store| Arc::new(Stalling { store, stalls: stalls.clone(), panics: false }),
+        move |store| {
+            Arc::new(Stalling { store, stalls: stalls.clone(), panics: false, is_blind: false })
+        },
         |config| {
             config.answer_within_ms = 50;
             config.admin_key = Some(serde_json::from_value(ADMIN_KEY.into()).unwrap());
@@ -275,12 +282,29 @@ fn a_ledger_that_does_not_get_on_loses_nothing() {
 }
 
 #[test]
+fn a_test_click_whose_command_is_applied_is_not_called_unchanged() {
+    let (_stall, stalls) = watch::channel(false);
+    let rig = Rig::start_on(
+        Arc::new(RealDisk),
+        move |store| {
+            Arc::new(Stalling { store, stalls: stalls.clone(), panics: false, is_blind: true })
+        },
+        |config| config.admin_key = Some(serde_json::from_value(ADMIN_KEY.into()).unwrap()),
+    );
+    let late = api(&rig, "POST", "/test-clicks", r#"{"link_id":1}"#);
+    assert_eq!((late.status(), late.header("retry-after")), (503, Some("5")));
+    assert_eq!(late.json()["code"], "not_applied_yet", "{}", late.text);
+}
+
+#[test]
 fn a_quarantine_waits_for_the_disk_like_everything_else() {
     let disk = Filling::default();
     let (stall, stalls) = watch::channel(false);
     let rig = Rig::start_on(
         Arc::new(disk.clone()),
-        move |store| Arc::new(Stalling { store, stalls: stalls.clone(), panics: true }),
+        move |store| {
+            Arc::new(Stalling { store, stalls: stalls.clone(), panics: true, is_blind: false })
+        },
         |config| config.answer_within_ms = 50,
     );
     let target = format!("/postback/{}?click_id={}&txn_id=a", key(&rig), click(&rig));
