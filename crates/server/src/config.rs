@@ -3,7 +3,7 @@
 //! Things that change while the server runs (campaigns, links, integrations) are data, not
 //! configuration. Secrets come from the environment or a file of their own, and show as `***`.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use domain::contract::Network;
 use domain::id::NodeId;
 use serde::{Deserialize, Serialize};
@@ -151,11 +151,19 @@ impl Config {
                 _ => (key.clone(), parse(&key, value)),
             };
             if is_key(&key) {
+                let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+                Self::deserialize(alone)
+                    .map_err(|error| anyhow!("{name} does not read: {}", error.message()))?;
                 table.insert(key, value);
             } else {
                 warnings.push(format!("{name} is no setting of this release"));
             }
         }
+        if table.get("admin_key").is_some_and(|key| !key.is_str()) {
+            // Told in the words of the parser, it would show.
+            bail!("admin_key is no text: {}", name_of(file));
+        }
+        // Each variable has been read alone: what does not read now stands in the file.
         let config = Self::deserialize(table)
             .with_context(|| format!("the settings do not read: {}", name_of(file)))?;
         config.check()?;
@@ -218,7 +226,13 @@ fn read(file: Option<&Path>) -> anyhow::Result<toml::Table> {
         Err(error) if error.kind() == ErrorKind::NotFound && file.is_none() => String::new(),
         text => text.with_context(|| format!("cannot read {}", name_of(file)))?,
     };
-    text.parse().with_context(|| format!("{} is not TOML", name_of(file)))
+    text.parse().map_err(|error: toml::de::Error| {
+        // The error itself shows the line, which may hold a secret.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|one| *one != '\n').count() + 1;
+        anyhow!("{} is not TOML: line {line}, column {column}", name_of(file))
+    })
 }
 
 fn name_of(file: Option<&Path>) -> String {
@@ -364,6 +378,33 @@ mod tests {
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!toml::to_string(&config).unwrap().contains("s3cret"));
         assert_eq!(config.admin_key.unwrap().expose(), "s3cret");
+    }
+
+    #[test]
+    fn a_line_that_is_no_toml_is_named_and_not_shown() {
+        for (toml, place) in [
+            ("node = 1\nadmin_key = 53cret", "line 2, column 1"),
+            ("node = 1\nadmin_key = '53cret\n", "line 2, column 20"),
+            ("admin_key = ['53cret']", "c.toml"),
+            ("admin_key = 53", "c.toml"),
+        ] {
+            let error = format!("{:#}", load(toml, &[]).unwrap_err());
+            assert!(error.contains(place), "{error}");
+            let error = error.rsplit_once('/').unwrap().1;
+            assert!(!error.contains("53"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_does_not_read_is_named() {
+        for (name, value) in [
+            ("COUNTERFOIL_NODE", "many"),
+            ("COUNTERFOIL_LISTEN", "80"),
+            ("COUNTERFOIL_LOG_FORMAT", "x"),
+        ] {
+            let error = format!("{:#}", load("", &[(name, value)]).unwrap_err());
+            assert!(error.contains(name) && !error.contains("c.toml"), "{error}");
+        }
     }
 
     #[test]
