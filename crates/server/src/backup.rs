@@ -10,7 +10,7 @@ mod copy;
 mod manifest;
 
 use crate::config::Config;
-use crate::keys;
+use crate::keys::{self, make_dir};
 use crate::open::{FACTS, JOURNAL, LEDGER, RESTORED};
 use crate::scratch::Scratch;
 use crate::terminal::{bytes, number};
@@ -189,14 +189,6 @@ fn check_empty(dir: &Path) -> anyhow::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot look into {}", dir.display())),
     }
-}
-
-fn make_dir(dir: &Path) -> anyhow::Result<()> {
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    RealDisk
-        .create_dir_all(dir)
-        .and_then(|()| std::fs::set_permissions(dir, mode))
-        .with_context(|| format!("cannot make {}", dir.display()))
 }
 
 fn parent_of(dir: &Path) -> anyhow::Result<PathBuf> {

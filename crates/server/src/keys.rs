@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use store::disk::{Disk, RealDisk};
 use subtle::ConstantTimeEq;
 
 /// The folder's name in the data directory.
@@ -178,10 +179,13 @@ fn keep_admin(dir: &Path, digest: &str) {
     }
 }
 
-fn make_dir(dir: &Path) -> anyhow::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir).with_context(|| format!("cannot make {}", dir.display()))
+/// Makes a directory that is its owner's alone, or makes it so.
+pub(crate) fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    RealDisk
+        .create_dir_all(dir)
+        .and_then(|()| std::fs::set_permissions(dir, mode))
+        .with_context(|| format!("cannot make {}", dir.display()))
 }
 
 /// Under a temporary name first: a crash leaves the whole secret or none.
