@@ -71,6 +71,7 @@ pub(super) fn checkpoint_fully(connection: &Connection) -> Result<(), Error> {
         if pass.copied >= first.length || pass.length < first.length {
             return Ok(());
         }
+        // SQLite tells nobody when a question lets go of the log. This is a thread of its own.
         std::thread::sleep(SETTLE_EVERY);
         pass = copy(connection)?;
     }
