@@ -34,15 +34,11 @@ impl Served {
     pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = figures::install()?;
         let running = App::start(config, metrics).await?;
-        let listen = running.app.config.listen;
         let front = match Front::start(&running.app) {
             Ok(front) => front,
             Err(error) => {
-                let metrics = running.app.config.metrics_listen;
                 running.stop().await?;
-                return Err(error).with_context(|| {
-                    format!("cannot listen on {listen} and {metrics} (the latter for metrics)")
-                });
+                return Err(error).context("cannot listen");
             }
         };
         _ = running.app.address.set(front.address);

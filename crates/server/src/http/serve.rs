@@ -67,9 +67,18 @@ impl Front {
         };
         // On a thread of its own: a long list that the API reads must not keep visitors out.
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (public, metrics) = {
+        let bound = {
             let _entered = runtime.enter();
-            (listen(app.config.listen)?, listen(app.config.metrics_listen)?)
+            listen(app.config.listen)
+                .and_then(|public| Ok((public, listen(app.config.metrics_listen)?)))
+        };
+        let (public, metrics) = match bound {
+            Ok(bound) => bound,
+            Err(error) => {
+                // A runtime that is dropped within another one panics.
+                runtime.shutdown_background();
+                return Err(error);
+            }
         };
         let (address, metrics_address) = (public.local_addr()?, metrics.local_addr()?);
         threads.push(essential("accept", move || {
@@ -146,8 +155,8 @@ async fn upkeep(metrics: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let bound = socket.bind(address).and_then(|()| socket.listen(BACKLOG));
+    bound.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
 }
 
 /// A connection on its way to a worker.

@@ -5,7 +5,7 @@
 
 use crate::load::{Load, check, convert_clicks};
 use crate::network::{Campaign, Network, text};
-use crate::server::Server;
+use crate::server::{PROGRAM, Server};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -227,6 +227,23 @@ fn a_data_directory_that_is_served_is_not_served_twice() {
     let said = failed(&network.server.run(&["verify"]));
     assert!(said.contains("a server is running on"), "{said}");
     assert_eq!(told(&mut network), before, "the first one goes on undisturbed");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let first = Server::start();
+    for (setting, taken) in [
+        ("COUNTERFOIL_LISTEN", first.address()),
+        ("COUNTERFOIL_METRICS_LISTEN", first.metrics_address()),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = std::process::Command::new(PROGRAM);
+        command.arg("serve").current_dir(data.path());
+        command.env("COUNTERFOIL_LISTEN", "127.0.0.1:0");
+        command.env("COUNTERFOIL_METRICS_LISTEN", "127.0.0.1:0");
+        let said = failed(&command.env(setting, taken.to_string()).output().unwrap());
+        assert!(said.contains(&format!("cannot listen: {taken}")), "{said}");
+    }
 }
 
 #[test]
