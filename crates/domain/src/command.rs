@@ -10,11 +10,12 @@ pub use execute::{Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
-use crate::contract::{Integration, Partner, Scope, Secret};
+use crate::contract::{Partner, Secret};
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
 };
+use crate::integration::{Integration, Scope};
 use crate::money::Currency;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -266,7 +267,7 @@ pub enum Answer {
     Publisher(Publisher),
     Campaign(Campaign),
     Link(Link),
-    Integration(Integration),
+    Integration(Box<Integration>),
     TestClick { click_id: ClickId, link_id: LinkId },
     Conversion(ConversionId),
     Hit(Position),

@@ -3,25 +3,37 @@
 //! It is immutable once in use. Aliases belong to a contract, never to the server: `tid` is a
 //! transaction id to one platform and a click id to another.
 
+mod answers;
+mod canonical;
 mod network;
+mod repeats;
 mod secret;
+mod statuses;
+mod times;
+mod verification;
 
 #[cfg(test)]
 mod tests;
 
+pub use answers::{Answers, ContentType, Profile, REPLY_BYTES_MAX, Reply};
+pub use canonical::Canonical;
 pub use network::Network;
+pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition, TxnIdAbsent};
 pub use secret::Secret;
+pub use statuses::{Meaning, Statuses};
+pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
+pub use verification::Verification;
 
-use crate::conversion::Status;
-use crate::id::{AdvertiserId, CampaignId, IntegrationId};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 /// How many parameters a contract may have.
 pub const PARAMETERS_MAX: usize = 100;
 /// How many names a parameter may be accepted under.
 pub const NAMES_MAX: usize = 20;
+/// How many values a transaction id may be made of.
+pub const TXN_ID_PARTS_MAX: usize = 5;
 /// How many words that stand for no value a contract may have.
 pub const UNREPLACED_MAX: usize = 50;
 /// The longest a transaction id may be where its contract does not say, in bytes.
@@ -31,132 +43,6 @@ pub const VALUE_BYTES: usize = 500;
 /// The longest length a contract may allow, in bytes.
 pub const VALUE_BYTES_MAX: usize = 4096;
 
-/// What a value means, whatever its sender calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Canonical {
-    ClickId,
-    CampaignId,
-    TxnId,
-    Status,
-    Goal,
-    /// The sender's word for the kind of event; read as the goal where there is no `goal`.
-    EventType,
-    Revenue,
-    SaleAmount,
-    Payout,
-    Currency,
-    /// `sub1` … `sub10`.
-    Sub(u8),
-    /// `param1` … `param20`.
-    Param(u8),
-    /// `event1` … `event30`: numbers.
-    Event(u8),
-    /// The sender's own id of the conversion.
-    ConversionRef,
-    Geo,
-    Device,
-    Placement,
-    /// The sender's word for the campaign: our id of it, or its name. It only describes.
-    Campaign,
-    Timestamp,
-    Signature,
-    Token,
-}
-
-/// Makes one of a numbered kind.
-type Numbered = fn(u8) -> Canonical;
-
-impl Canonical {
-    const PLAIN: [(Self, &'static str); 18] = [
-        (Self::ClickId, "click_id"),
-        (Self::CampaignId, "campaign_id"),
-        (Self::TxnId, "txn_id"),
-        (Self::Status, "status"),
-        (Self::Goal, "goal"),
-        (Self::EventType, "event_type"),
-        (Self::Revenue, "revenue"),
-        (Self::SaleAmount, "sale_amount"),
-        (Self::Payout, "payout"),
-        (Self::Currency, "currency"),
-        (Self::ConversionRef, "conversion_ref"),
-        (Self::Geo, "geo"),
-        (Self::Device, "device"),
-        (Self::Placement, "placement"),
-        (Self::Campaign, "campaign"),
-        (Self::Timestamp, "timestamp"),
-        (Self::Signature, "signature"),
-        (Self::Token, "token"),
-    ];
-    const NUMBERED: [(Numbered, &'static str, u8); 3] =
-        [(Self::Sub, "sub", 10), (Self::Param, "param", 20), (Self::Event, "event", 30)];
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        if let Some((canonical, _)) = Self::PLAIN.iter().find(|(_, plain)| *plain == name) {
-            return Some(*canonical);
-        }
-        Self::NUMBERED.iter().find_map(|(make, stem, max)| {
-            let number: u8 = name.strip_prefix(stem)?.parse().ok()?;
-            // Parsing would also take `sub01` and `sub+1`.
-            let canonical = make(number);
-            ((1..=*max).contains(&number) && canonical.to_string() == name).then_some(canonical)
-        })
-    }
-
-    /// Where it is an amount of money.
-    pub fn is_money(self) -> bool {
-        matches!(self, Self::Revenue | Self::SaleAmount | Self::Payout)
-    }
-
-    /// What a sender says must not be shown.
-    pub fn is_secret(self) -> bool {
-        matches!(self, Self::Signature | Self::Token)
-    }
-
-    /// It only describes: too long or still a macro, it is dropped and flagged, because it must
-    /// not cost a paid conversion.
-    pub fn is_label(self) -> bool {
-        matches!(
-            self,
-            Self::Sub(_)
-                | Self::Param(_)
-                | Self::Event(_)
-                | Self::ConversionRef
-                | Self::Geo
-                | Self::Device
-                | Self::Placement
-                | Self::Campaign
-        )
-    }
-}
-
-impl fmt::Display for Canonical {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sub(number) => write!(f, "sub{number}"),
-            Self::Param(number) => write!(f, "param{number}"),
-            Self::Event(number) => write!(f, "event{number}"),
-            plain => {
-                let name = Self::PLAIN.iter().find(|(canonical, _)| canonical == plain);
-                f.write_str(name.expect("every plain canonical is in the table").1)
-            }
-        }
-    }
-}
-
-impl From<Canonical> for String {
-    fn from(canonical: Canonical) -> Self {
-        canonical.to_string()
-    }
-}
-
-impl TryFrom<String> for Canonical {
-    type Error = String;
-    fn try_from(name: String) -> Result<Self, String> {
-        Self::from_name(&name).ok_or_else(|| format!("no canonical parameter is called `{name}`"))
-    }
-}
-
 /// One thing a sender may or must say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,6 +50,9 @@ pub struct Parameter {
     pub canonical: Canonical,
     /// The names it is accepted under, case-sensitive; the first is the one we ask for.
     pub names: Vec<String>,
+    /// They are names of headers, which have no case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_header: bool,
     #[serde(default)]
     pub required: bool,
     /// It is part of the postback URL we hand out.
@@ -207,134 +96,8 @@ pub enum Unit {
     Minor,
 }
 
-/// What raw values of the status parameter mean.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Statuses {
-    /// What an absent status means; `None`: it must be there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub absent: Option<Status>,
-    /// What a blank one means; `None`: the same as an absent one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blank: Option<Status>,
-    /// The raw values of each status, compared without case.
-    #[serde(default)]
-    pub values: BTreeMap<Status, Vec<String>>,
-    /// Raw values that ask for nothing, as pings.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignore: Vec<String>,
-}
-
-/// What a raw status means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    Status(Status),
-    Ignore,
-    Unknown,
-}
-
-impl Statuses {
-    fn fault(&self) -> Option<String> {
-        let mut raws = BTreeSet::new();
-        for raw in self.values.values().flatten().chain(&self.ignore) {
-            if raw.trim() != raw || raw.is_empty() {
-                return Some(format!("statuses: `{raw}` is blank, or has blanks around it"));
-            }
-            if !raws.insert(raw.to_ascii_lowercase()) {
-                return Some(format!("statuses: `{raw}` has two meanings"));
-            }
-        }
-        None
-    }
-
-    pub fn meaning(&self, raw: &str) -> Meaning {
-        let is_raw = |value: &String| value.eq_ignore_ascii_case(raw);
-        if self.ignore.iter().any(is_raw) {
-            return Meaning::Ignore;
-        }
-        let mapped = self.values.iter().find(|(_, raws)| raws.iter().any(is_raw));
-        mapped.map_or(Meaning::Unknown, |(status, _)| Meaning::Status(*status))
-    }
-}
-
-/// What makes two postbacks the same conversion.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Identity {
-    #[default]
-    ClickGoalTxn,
-    ClickGoal,
-    Click,
-}
-
-/// What a second postback of one conversion may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Repeats {
-    /// It may change the status, as far as transitions allow.
-    pub status: bool,
-    pub amount: RepeatedAmount,
-}
-
-impl Default for Repeats {
-    fn default() -> Self {
-        Self { status: true, amount: RepeatedAmount::Keep }
-    }
-}
-
-/// What becomes of the amount of a second postback.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RepeatedAmount {
-    /// The first one stays.
-    #[default]
-    Keep,
-    /// The last one counts.
-    Replace,
-    /// They add up; one that changes the status says the whole again.
-    Add,
-}
-
-/// How a sender proves who it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Verification {
-    /// The parameter that carries the shared token, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<Canonical>,
-    /// Nothing is accepted before the integration has a token.
-    pub token_required: bool,
-    /// The networks the sender's address is in; empty: any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub networks: Vec<Network>,
-    /// How far the `timestamp` may be from our time, in seconds; `None`: it is not looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timestamp_tolerance_s: Option<u32>,
-}
-
-/// What the sender is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Answers {
-    pub profile: Profile,
-    /// After how many seconds, and how often, a sender may repeat what may succeed later.
-    pub retry_after_s: Option<u32>,
-    pub max_retries: Option<u32>,
-}
-
-/// A way of answering.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// JSON with the verdict, and the reason's own HTTP status.
-    #[default]
-    Receipt,
-    /// 200 as soon as the hit is on disk, whatever the verdict will be.
-    Acknowledge,
-}
-
 /// The agreement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
     /// In the order of the postback URL.
@@ -350,6 +113,15 @@ pub struct Contract {
     /// `txn_id` is compared without case.
     #[serde(default)]
     pub txn_id_folded: bool,
+    /// The transaction id is these values, joined by `_`; empty: `txn_id` alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub txn_id_parts: Vec<Canonical>,
+    #[serde(default, skip_serializing_if = "repeats::is_default")]
+    pub txn_id_absent: TxnIdAbsent,
+    /// Until then a postback without the transaction id that it should have is recorded, pending
+    /// and unpaid, for somebody to find the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triage_until: Option<Timestamp>,
     /// A `payout` without a `revenue` is our revenue; beside one, it is the publisher's payout.
     #[serde(default)]
     pub payout_may_be_revenue: bool,
@@ -357,6 +129,8 @@ pub struct Contract {
     /// for a macro, such as `xxc1xx`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreplaced: Vec<String>,
+    #[serde(default, skip_serializing_if = "repeats::is_default")]
+    pub times: Times,
     #[serde(default)]
     pub verification: Verification,
     #[serde(default)]
@@ -373,6 +147,12 @@ impl Contract {
         self.parameter(Canonical::ClickId).map_or(&[], |parameter| &parameter.names)
     }
 
+    /// The headers it reads, in lower case.
+    pub fn header_names(&self) -> impl Iterator<Item = String> {
+        let in_headers = self.parameters.iter().filter(|parameter| parameter.in_header);
+        in_headers.flat_map(|parameter| &parameter.names).map(|name| name.to_ascii_lowercase())
+    }
+
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
     pub fn fault(&self) -> Option<String> {
         if self.parameters.len() > PARAMETERS_MAX {
@@ -383,6 +163,9 @@ impl Contract {
             .or_else(|| self.statuses.fault())
             .or_else(|| self.goals_fault())
             .or_else(|| self.unreplaced_fault())
+            .or_else(|| self.txn_id_fault())
+            .or_else(|| self.times.fault())
+            .or_else(|| self.answers.fault())
             .or_else(|| self.missing_part())
     }
 
@@ -410,12 +193,43 @@ impl Contract {
                 if !is_name(name) {
                     return fault(format!("`{canonical}` has a name that is empty or too long"));
                 }
+                if parameter.in_header && !is_header_name(name) {
+                    return fault(format!("`{canonical}`: `{name}` is no header that is kept"));
+                }
                 if let Some(other) = names.insert(name, canonical) {
                     return fault(format!("`{name}` names both `{other}` and `{canonical}`"));
                 }
             }
         }
         None
+    }
+
+    fn txn_id_fault(&self) -> Option<String> {
+        if self.txn_id_parts.len() > TXN_ID_PARTS_MAX {
+            return Some(format!("txn_id_parts: at most {TXN_ID_PARTS_MAX}"));
+        }
+        let may_be = |canonical: Canonical| {
+            !canonical.is_money() && !canonical.is_secret() && canonical != Canonical::ClickId
+        };
+        if let Some(part) = self.txn_id_parts.iter().find(|part| !may_be(**part)) {
+            return Some(format!("txn_id_parts: `{part}` cannot be a part of a transaction id"));
+        }
+        let without = self.txn_id_parts.iter().find(|part| self.parameter(**part).is_none());
+        if let Some(part) = without {
+            return Some(format!("txn_id_parts: no parameter is `{part}`"));
+        }
+        let parameter = self.parameter(Canonical::TxnId);
+        let is_required = parameter.is_some_and(|parameter| parameter.required);
+        match (self.identity, self.triage_until) {
+            (Identity::Txn, None) if !is_required => {
+                Some("identity `txn` needs a required `txn_id` parameter".to_owned())
+            }
+            (Identity::ClickGoalTxn, _) | (_, None) => {
+                let is_idle = self.triage_until.is_some() && !is_required;
+                is_idle.then(|| "triage_until needs a required `txn_id` parameter".to_owned())
+            }
+            (_, Some(_)) => Some("triage_until needs the identity `click_goal_txn`".to_owned()),
+        }
     }
 
     fn goals_fault(&self) -> Option<String> {
@@ -466,6 +280,13 @@ impl Contract {
     }
 }
 
+/// What a header may be called; what logs its sender in is never kept.
+fn is_header_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_secret = |secret: &str| name.eq_ignore_ascii_case(secret);
+    name.bytes().all(is_plain) && !["authorization", "cookie"].into_iter().any(is_secret)
+}
+
 fn is_name(name: &str) -> bool {
     (1..=crate::campaign::NAME_BYTES_MAX).contains(&name.len())
 }
@@ -487,51 +308,4 @@ pub struct Partner {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     pub contract: Contract,
-}
-
-/// A contract in use, with its own key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Integration {
-    pub id: IntegrationId,
-    /// In its postback URL; unguessable.
-    pub key: String,
-    pub scope: Scope,
-    pub partner: String,
-    /// Added to the landing URLs of campaigns that use it, such as `aff_sub={clickid}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub landing_params: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secrets: BTreeMap<String, Secret>,
-    /// The number of its contract.
-    pub version: u32,
-    pub contract: Contract,
-    pub archived: bool,
-}
-
-/// The clicks an integration's key counts for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "level", rename_all = "snake_case")]
-pub enum Scope {
-    Global,
-    Advertiser { advertiser_id: AdvertiserId },
-    Campaign { campaign_id: CampaignId },
-}
-
-impl Scope {
-    pub fn level(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::Advertiser { .. } => "advertiser",
-            Self::Campaign { .. } => "campaign",
-        }
-    }
-
-    /// Whether a click of that advertiser and campaign is in it.
-    pub fn covers(self, advertiser_id: AdvertiserId, campaign_id: CampaignId) -> bool {
-        match self {
-            Self::Global => true,
-            Self::Advertiser { advertiser_id: own } => own == advertiser_id,
-            Self::Campaign { campaign_id: own } => own == campaign_id,
-        }
-    }
 }

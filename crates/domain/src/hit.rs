@@ -24,6 +24,10 @@ pub struct Hit {
     pub peer: Option<IpAddr>,
     /// `X-Forwarded-For` as it was sent.
     pub forwarded: Option<String>,
+    /// The headers that a contract names, in lower case, in the order they were sent.
+    pub headers: Vec<(String, String)>,
+    /// Scheme and host that the sender called, where a contract signs the whole URL; else empty.
+    pub base: String,
     /// Drawn for this hit: the ledger commits to a digest that cannot be guessed from the
     /// request, and that means nothing any more once the salt is removed with the request.
     pub salt: [u8; 16],
@@ -34,10 +38,11 @@ impl Hit {
     /// each preceded by its length. `docs/chain.md` has the encoding.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(b"counterfoil hit 1");
+        let has_more = !self.headers.is_empty() || !self.base.is_empty();
+        hash.update(if has_more { b"counterfoil hit 2" } else { b"counterfoil hit 1" });
         hash.update(self.salt);
         let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
-        let parts: [&[u8]; 6] = [
+        let own: [&[u8]; 6] = [
             self.method.as_bytes(),
             &self.target,
             self.content_type.as_deref().unwrap_or_default().as_bytes(),
@@ -45,7 +50,10 @@ impl Hit {
             peer.as_bytes(),
             self.forwarded.as_deref().unwrap_or_default().as_bytes(),
         ];
-        for part in parts {
+        let headers = self.headers.iter();
+        let headers = headers.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let more = has_more.then_some(self.base.as_bytes()).into_iter().chain(headers);
+        for part in own.into_iter().chain(more) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

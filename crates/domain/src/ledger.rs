@@ -21,7 +21,9 @@ pub use route::{ContractRef, Read, Route, is_ours, read, route};
 
 use crate::click_id::ClickId;
 use crate::contract::Identity;
+use crate::id::AdvertiserId;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Where a conversion lives: its click's millisecond, then a part of the click's counter. Every
 /// unique key of the ledger leads with it, so that it can be spread over machines; and what comes
@@ -50,21 +52,44 @@ pub struct Key {
 impl Key {
     /// One byte for the rule, the click id, then each part as length and bytes. No transaction
     /// id is a value of its own: there is one conversion per click and goal without it.
-    pub fn new(rule: Identity, click_id: ClickId, goal: &str, txn_id: Option<&str>) -> Self {
-        let mut identity = Vec::with_capacity(48);
+    pub fn new(
+        rule: Identity,
+        advertiser_id: AdvertiserId,
+        click_id: ClickId,
+        goal: &str,
+        txn_id: Option<&str>,
+    ) -> Self {
         let goal = goal.to_ascii_lowercase();
         let (code, parts): (u8, &[Option<&str>]) = match rule {
+            Identity::Txn => return Self::of_txn(advertiser_id, txn_id),
             Identity::ClickGoalTxn => (1, &[Some(&goal), txn_id]),
             Identity::ClickGoal => (2, &[Some(&goal)]),
             Identity::Click => (3, &[]),
         };
+        let mut identity = Vec::with_capacity(48);
         identity.push(code);
         identity.extend_from_slice(&click_id.to_bytes());
         for part in parts {
-            let length = part.map_or(u32::MAX, |text| u32::try_from(text.len()).expect("limited"));
-            identity.extend_from_slice(&length.to_be_bytes());
-            identity.extend_from_slice(part.unwrap_or_default().as_bytes());
+            add_part(&mut identity, *part);
         }
         Self { home: Home::of(click_id), identity }
     }
+
+    /// Whichever click it is told of: it lives where advertiser and transaction id say.
+    fn of_txn(advertiser_id: AdvertiserId, txn_id: Option<&str>) -> Self {
+        let mut identity = vec![4];
+        identity.extend_from_slice(&advertiser_id.0.to_be_bytes());
+        add_part(&mut identity, txn_id);
+        let hash = Sha256::new_with_prefix(b"counterfoil home 1").chain_update(&identity);
+        let hash: [u8; 32] = hash.finalize().into();
+        let home = i64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"));
+        Self { home: Home(home & i64::MAX), identity }
+    }
+}
+
+/// A part of an identity: its length, then its bytes; none has a length that no text has.
+fn add_part(identity: &mut Vec<u8>, part: Option<&str>) {
+    let length = part.map_or(u32::MAX, |text| u32::try_from(text.len()).expect("limited"));
+    identity.extend_from_slice(&length.to_be_bytes());
+    identity.extend_from_slice(part.unwrap_or_default().as_bytes());
 }

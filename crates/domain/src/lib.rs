@@ -30,6 +30,7 @@ pub mod contract;
 pub mod conversion;
 pub mod hit;
 pub mod id;
+pub mod integration;
 pub mod landing;
 pub mod ledger;
 pub mod macros;

@@ -172,10 +172,18 @@ pub enum Flag {
     LabelDropped,
     /// Nothing but the click id vouches for the sender.
     Unverified,
+    /// The contract's verification would have refused it, were it in force already.
+    ShadowRefused,
+    /// The transaction id that it should have is missing: it is not paid before it is found.
+    TxnIdMissing,
+    /// The click had a conversion of the goal before it.
+    Repeated,
+    /// It speaks as a contract agreed that another one has taken the place of.
+    ContractInSunset,
 }
 
 impl Flag {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::AmountMissing,
         Self::AmountRounded,
         Self::SentAmountDiffers,
@@ -183,6 +191,10 @@ impl Flag {
         Self::SentValueDiffers,
         Self::LabelDropped,
         Self::Unverified,
+        Self::ShadowRefused,
+        Self::TxnIdMissing,
+        Self::Repeated,
+        Self::ContractInSunset,
     ];
 
     pub fn name(self) -> &'static str {
@@ -194,6 +206,10 @@ impl Flag {
             Self::SentValueDiffers => "sent_value_differs",
             Self::LabelDropped => "label_dropped",
             Self::Unverified => "unverified",
+            Self::ShadowRefused => "shadow_refused",
+            Self::TxnIdMissing => "txn_id_missing",
+            Self::Repeated => "repeated",
+            Self::ContractInSunset => "contract_in_sunset",
         }
     }
 }

@@ -9,11 +9,10 @@ use crate::hit::Hit;
 use crate::id::Position;
 use crate::time::Timestamp;
 use serde::Deserialize;
+use std::net::IpAddr;
 
 /// The rules this build decides by, stamped on each record it journals.
 pub const RULES: u16 = 1;
-/// The format this build writes, for every kind of record.
-pub const FORMAT: u8 = 1;
 
 /// The kind of a record, by its stable number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +22,41 @@ pub enum Kind {
     Hit = 2,
     Command = 3,
     Tick = 4,
+}
+
+impl Kind {
+    /// The format this build writes.
+    pub fn format(self) -> u8 {
+        match self {
+            Self::Hit => 2,
+            Self::Click | Self::Command | Self::Tick => 1,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        let all = [Self::Click, Self::Hit, Self::Command, Self::Tick];
+        all.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// A hit as format 1 has it.
+#[derive(Deserialize)]
+struct Hit1 {
+    method: String,
+    target: Vec<u8>,
+    content_type: Option<String>,
+    body: Vec<u8>,
+    peer: Option<IpAddr>,
+    forwarded: Option<String>,
+    salt: [u8; 16],
+}
+
+impl From<Hit1> for Hit {
+    fn from(hit: Hit1) -> Self {
+        let Hit1 { method, target, content_type, body, peer, forwarded, salt } = hit;
+        let (headers, base) = (Vec::new(), String::new());
+        Self { method, target, content_type, body, peer, forwarded, headers, base, salt }
+    }
 }
 
 /// Everything that changes what counts.
@@ -91,22 +125,23 @@ pub fn write(record: &Record<'_>) -> Vec<u8> {
 /// Reads a payload that [`write()`] made, all of it. A click borrows its text from it, but for its
 /// labels.
 pub fn read(kind: u8, format: u8, rules: u16, payload: &[u8]) -> Result<Record<'_>, Unreadable> {
-    if format > FORMAT || rules > RULES || kind > Kind::Tick as u8 {
-        return Err(Unreadable::Newer { kind, format, rules });
-    }
     let damaged = |detail: String| Unreadable::Damaged { kind, detail };
-    if format != FORMAT {
-        return Err(damaged(format!("there is no format {format}")));
+    if kind == 0 || format == 0 {
+        return Err(damaged(format!("there is no kind {kind} in format {format}")));
     }
-    match kind {
-        1 => packed(payload).map(Record::Click).map_err(damaged),
-        2 => packed(payload).map(Record::Hit).map_err(damaged),
-        3 => serde_json::from_slice(payload)
+    let known = Kind::from_number(kind);
+    let Some(known) = known.filter(|known| format <= known.format() && rules <= RULES) else {
+        return Err(Unreadable::Newer { kind, format, rules });
+    };
+    match (known, format) {
+        (Kind::Click, _) => packed(payload).map(Record::Click).map_err(damaged),
+        (Kind::Hit, 1) => packed(payload).map(|hit: Hit1| Record::Hit(hit.into())).map_err(damaged),
+        (Kind::Hit, _) => packed(payload).map(Record::Hit).map_err(damaged),
+        (Kind::Command, _) => serde_json::from_slice(payload)
             .map(|command| Record::Command(Box::new(command)))
             .map_err(|error| damaged(error.to_string())),
-        4 if payload.is_empty() => Ok(Record::Tick),
-        4 => Err(damaged("a tick says nothing".to_owned())),
-        _ => Err(damaged("no such kind".to_owned())),
+        (Kind::Tick, _) if payload.is_empty() => Ok(Record::Tick),
+        (Kind::Tick, _) => Err(damaged("a tick says nothing".to_owned())),
     }
 }
 
@@ -153,6 +188,8 @@ mod tests {
             method: "GET".to_owned(),
             target: b"/p".to_vec(),
             peer: Some("2001:db8::7".parse().unwrap()),
+            headers: vec![("webhook-id".to_owned(), "m".to_owned())],
+            base: "https://t".to_owned(),
             salt: [9; 16],
             ..Hit::default()
         }
@@ -165,8 +202,13 @@ mod tests {
             \x01\x00\xCB\x00\x71\x07\x02ua\x00";
         assert_eq!(write(&Record::Click(click())), [&id[..], &rest[..]].concat());
         let address = b"\x20\x01\x0D\xB8\0\0\0\0\0\0\0\0\0\0\0\x07";
-        let wanted = [b"\x03GET\x02/p\x00\x00\x01\x01", &address[..], b"\x00", &[9; 16]].concat();
+        let own = [b"\x03GET\x02/p\x00\x00\x01\x01", &address[..], b"\x00"].concat();
+        let more = b"\x01\x0Awebhook-id\x01m\x09https://t";
+        let wanted = [&own[..], more, &[9; 16]].concat();
         assert_eq!(write(&Record::Hit(hit())), wanted);
+        let first = Hit { headers: Vec::new(), base: String::new(), ..hit() };
+        let payload = [&own[..], &[9; 16]].concat();
+        assert_eq!(read(Kind::Hit as u8, 1, RULES, &payload), Ok(Record::Hit(first)));
         assert_eq!(write(&Record::Tick), b"");
     }
 
@@ -174,13 +216,14 @@ mod tests {
     fn a_payload_is_read_whole_or_not_at_all() {
         for record in [Record::Click(click()), Record::Hit(hit()), Record::Tick] {
             let kind = record.kind() as u8;
+            let format = record.kind().format();
             let mut payload = write(&record);
-            assert_eq!(read(kind, FORMAT, RULES, &payload), Ok(record.clone()));
+            assert_eq!(read(kind, format, RULES, &payload), Ok(record.clone()));
             payload.push(0);
             let read = |format| read(kind, format, RULES, &payload);
-            assert!(matches!(read(FORMAT), Err(Unreadable::Damaged { .. })), "{kind}");
+            assert!(matches!(read(format), Err(Unreadable::Damaged { .. })), "{kind}");
             assert!(matches!(read(0), Err(Unreadable::Damaged { .. })), "{kind}");
-            assert!(matches!(read(2), Err(Unreadable::Newer { .. })), "{kind}");
+            assert!(matches!(read(format + 1), Err(Unreadable::Newer { .. })), "{kind}");
         }
     }
 }

@@ -8,11 +8,12 @@ mod as_of;
 pub use as_of::AsOf;
 
 use crate::campaign::{Advertiser, Campaign, Link, Publisher};
-use crate::contract::{Integration, Partner, Scope};
+use crate::contract::Partner;
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
+use crate::integration::{Integration, Scope};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Every version of one noun, oldest first; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,8 @@ pub struct Setup {
     partners_by_path: HashMap<String, Vec<String>>,
     /// All that ever accepted our click id under the name.
     integrations_by_click_id: HashMap<String, Vec<IntegrationId>>,
+    /// All that any contract ever read, in lower case.
+    header_names: BTreeSet<String>,
 }
 
 impl Setup {
@@ -122,6 +125,7 @@ impl Setup {
                 put(&mut self.links, new.id, since, new);
             }
             Change::Integration(new) => {
+                self.header_names.extend(new.contract.header_names());
                 for name in new.contract.click_id_names() {
                     add(&mut self.integrations_by_click_id, name, new.id);
                 }
@@ -132,6 +136,7 @@ impl Setup {
                 put(&mut self.integrations, new.id, since, new);
             }
             Change::Partner(new) => {
+                self.header_names.extend(new.contract.header_names());
                 for path in &new.paths {
                     add(&mut self.partners_by_path, path, new.name.clone());
                 }
@@ -177,6 +182,11 @@ impl Setup {
 
     pub fn integration(&self, id: IntegrationId) -> Option<&Integration> {
         self.integrations.get(&id).map(History::latest)
+    }
+
+    /// The headers that a hit is kept with, in lower case.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.header_names.iter().map(String::as_str)
     }
 
     /// Archived ones included: a key that was handed out keeps its meaning.

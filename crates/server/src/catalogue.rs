@@ -152,6 +152,7 @@ fn read(file: &str, text: &str) -> Result<Partner, Fault> {
         unreplaced: written.unreplaced,
         verification: written.verification,
         answers: written.answers,
+        ..Contract::default()
     };
     if let Some((place, detail)) = contract.parameter_fault() {
         return Err(fault(spans[place].clone(), detail));
@@ -186,6 +187,7 @@ impl WrittenParameter {
             Parameter {
                 canonical,
                 names: names.iter().map(filled).collect(),
+                in_header: false,
                 required: self.required,
                 in_url: self.in_url,
                 placeholder: self.placeholder.as_ref().map(filled),

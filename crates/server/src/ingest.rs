@@ -120,7 +120,7 @@ impl Handle {
 
     /// Queues a record, and notes where that is refused.
     pub(crate) fn queue(&self, kind: Kind, payload: &[u8]) -> Result<Ticket, AppendError> {
-        let queued = self.journal.append(kind, record::FORMAT, payload);
+        let queued = self.journal.append(kind, kind.format(), payload);
         queued.inspect_err(|error| self.taking.refused(error))
     }
 

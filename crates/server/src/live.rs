@@ -6,8 +6,8 @@
 //! catch up is not followed before it has: an older setup does not take the place of a newer one.
 
 use domain::campaign::Campaign;
-use domain::contract::{Integration, Scope};
 use domain::id::{CampaignId, LinkId, Position};
+use domain::integration::{Integration, Scope};
 use domain::landing::Target;
 use domain::setup::{Change, History, Setup};
 use domain::time::Timestamp;

@@ -62,7 +62,7 @@ impl Recorder {
     fn put(&self, record: &Record<'_>) -> Result<Position, Failed> {
         self.now_us.fetch_add(SECOND_US, Ordering::SeqCst);
         let payload = record::write(record);
-        let ticket = self.journal.append(record.kind(), record::FORMAT, &payload)?;
+        let ticket = self.journal.append(record.kind(), record.kind().format(), &payload)?;
         Ok(ticket.wait_blocking()?)
     }
 
@@ -131,6 +131,7 @@ impl Recorder {
             peer: Some("2001:db8::7".parse()?),
             forwarded: Some("192.0.2.1, 192.0.2.2".to_owned()),
             salt: [7; 16],
+            ..Hit::default()
         }))
     }
 

@@ -116,10 +116,10 @@ mod tests {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let opened = Journal::open(shared, Path::new("journal"), options, Arc::new(|| 0));
         let journal = Arc::new(opened.unwrap());
-        let ticket = journal.append(Kind::Tick, record::FORMAT, &[]).unwrap();
+        let ticket = journal.append(Kind::Tick, Kind::Tick.format(), &[]).unwrap();
         let position = ticket.wait_blocking().unwrap();
         disk.fail_write("00000001.log", Fault::Crash);
-        let ticket = journal.append(Kind::Tick, record::FORMAT, &[]).unwrap();
+        let ticket = journal.append(Kind::Tick, Kind::Tick.format(), &[]).unwrap();
         ticket.wait_blocking().unwrap_err();
         let records = JournalRecords(journal);
         let read = records.read(position).unwrap_err();

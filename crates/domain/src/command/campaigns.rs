@@ -6,8 +6,8 @@ use crate::campaign::{
     Campaign, GOALS_MAX, Goal, Kind, NAME_BYTES_MAX, Status, Term, WINDOW_DAYS_DEFAULT,
     WINDOW_DAYS_MAX,
 };
-use crate::contract::Scope;
 use crate::id::CampaignId;
+use crate::integration::Scope;
 use crate::macros::{self, LandingUrl};
 use crate::money::AMOUNT_MAX;
 use crate::setup::{Change, Setup};

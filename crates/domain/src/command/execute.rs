@@ -5,8 +5,9 @@
 
 use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration};
 use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
-use crate::contract::{Integration, Partner, Scope, Secret};
+use crate::contract::{Partner, Secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
+use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
 use crate::setup::{Change, Setup};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ impl Effect {
             Change::Integration(new) => {
                 let mut shown = new.clone();
                 super::mask(&mut shown.secrets);
-                Answer::Integration(shown)
+                Answer::Integration(Box::new(shown))
             }
             Change::Partner(_) | Change::IdFloor(_) => Answer::Nothing,
         };
@@ -216,8 +217,11 @@ impl Setup {
             partner: known.name.clone(),
             landing_params: None,
             secrets: BTreeMap::new(),
+            retiring: Vec::new(),
+            macros: BTreeMap::new(),
             version: 1,
             contract: known.contract.clone(),
+            earlier: Vec::new(),
             archived: false,
         })
     }
@@ -321,8 +325,11 @@ impl Setup {
                 partner: own.name.clone(),
                 landing_params: None,
                 secrets: BTreeMap::new(),
+                retiring: Vec::new(),
+                macros: BTreeMap::new(),
                 version: 1,
                 contract: own.contract.clone(),
+                earlier: Vec::new(),
                 archived: false,
             }));
         }

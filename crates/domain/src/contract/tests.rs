@@ -1,6 +1,7 @@
 //! What must hold of a contract, whoever writes it.
 
 use super::*;
+use crate::conversion::Status;
 use crate::ledger::tests::world::{contract, plain};
 
 fn fault(change: impl FnOnce(&mut Contract)) -> String {
@@ -113,17 +114,6 @@ fn a_secret_is_compared_whole_and_never_shown() {
     }
     assert!(!Secret::new(String::new()).verifies(""));
     assert_eq!(format!("{secret:?} {secret}"), "*** ***");
-}
-
-#[test]
-fn a_scope_covers_what_is_in_it() {
-    let (advertiser_id, campaign_id) = (AdvertiserId(1), CampaignId(2));
-    let covers = |scope: Scope| {
-        [(1, 2), (1, 3), (4, 5)].map(|(a, c)| scope.covers(AdvertiserId(a), CampaignId(c)))
-    };
-    assert_eq!(covers(Scope::Global), [true, true, true]);
-    assert_eq!(covers(Scope::Advertiser { advertiser_id }), [true, true, false]);
-    assert_eq!(covers(Scope::Campaign { campaign_id }), [true, false, false]);
 }
 
 #[test]

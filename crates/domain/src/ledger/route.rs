@@ -3,9 +3,10 @@
 use super::Key;
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Integration, Partner, Scope, Secret};
+use crate::contract::{Canonical, Contract, Partner, Secret};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
+use crate::integration::{Integration, Scope};
 use crate::postback::{self, Pairs, Postback, Problem, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::setup::{AsOf, Setup};
@@ -153,7 +154,9 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             read.goal = goal_of(then, campaign, postback);
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
             let agreed = agreed_with(as_of, campaign).unwrap_or(contract);
-            read.key = makes_one.then(|| key_of(agreed, read.goal, click_id, postback)).flatten();
+            read.key = makes_one
+                .then(|| key_of(agreed, campaign, read.goal, click_id, postback))
+                .flatten();
         }
     } else if let Ok(postback) = &read.reading.result {
         let name = said.map_or("click_id", |value| value.name.as_str());
@@ -207,6 +210,7 @@ fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract>
 /// A goal that is not known any more still says which conversion is meant.
 fn key_of(
     agreed: &Contract,
+    campaign: &Campaign,
     goal: Option<&Goal>,
     click_id: ClickId,
     postback: &Postback,
@@ -220,7 +224,7 @@ fn key_of(
         }
         txn_id => txn_id.as_deref(),
     };
-    Some(Key::new(agreed.identity, click_id, goal, txn_id))
+    Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id))
 }
 
 /// Who reads a hit.

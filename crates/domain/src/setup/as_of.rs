@@ -5,8 +5,9 @@
 
 use super::{History, Setup};
 use crate::campaign::{Campaign, Link};
-use crate::contract::{Integration, Partner, Scope};
+use crate::contract::Partner;
 use crate::id::{CampaignId, IntegrationId, LinkId};
+use crate::integration::{Integration, Scope};
 use crate::time::Timestamp;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;

@@ -173,7 +173,8 @@ impl Filler {
     fn command(&mut self, act: Act) -> anyhow::Result<Answer> {
         let command = Command { actor: ACTOR.to_owned(), idempotency: None, act };
         let payload = record::write(&Record::Command(Box::new(command)));
-        let ticket = self.journal.append(RecordKind::Command, record::FORMAT, &payload)?;
+        let ticket =
+            self.journal.append(RecordKind::Command, RecordKind::Command.format(), &payload)?;
         ticket.wait_blocking()?;
         for applied in self.apply()? {
             if let Effect::Commanded { outcome, .. } = applied.effect {
@@ -229,7 +230,8 @@ impl Filler {
             let click = click(&mut self.random, id, self.campaign_id, publisher_id);
             payload.clear();
             record::write_click(&click, &mut payload);
-            let ticket = self.journal.append(RecordKind::Click, record::FORMAT, &payload)?;
+            let ticket =
+                self.journal.append(RecordKind::Click, RecordKind::Click.format(), &payload)?;
             last = Some(ticket);
             ids.push(self.keys.click.format(id));
         }
@@ -254,7 +256,8 @@ impl Filler {
                 ..Hit::default()
             };
             let payload = record::write(&Record::Hit(hit));
-            last = Some(self.journal.append(RecordKind::Hit, record::FORMAT, &payload)?);
+            last =
+                Some(self.journal.append(RecordKind::Hit, RecordKind::Hit.format(), &payload)?);
         }
         let Some(last) = last else { return Ok(()) };
         last.wait_blocking()?;

@@ -28,6 +28,10 @@ use std::time::{Duration, Instant};
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
 /// The longest `X-Forwarded-For` is kept, in bytes; the rest is cut.
 const FORWARDED_BYTES_MAX: usize = 1_024;
+/// How many headers that contracts name are kept of one request.
+const HEADERS_MAX: usize = 20;
+/// The longest of them is kept, in bytes; the rest is cut.
+const HEADER_BYTES_MAX: usize = 1_024;
 
 pub(super) async fn receive(worker: &Worker, peer: IpAddr, request: Request) -> Response {
     if !matches!(request.method, Method::GET | Method::POST) {
@@ -40,9 +44,11 @@ pub(super) async fn receive(worker: &Worker, peer: IpAddr, request: Request) -> 
     answer
 }
 
-/// The request as it is kept: no other header than these, whatever was sent.
+/// The request as it is kept: no other header than these and those that a contract names,
+/// whatever was sent.
 fn hit(app: &App, peer: IpAddr, request: Request) -> Hit {
     let Request { method, target, headers, body } = request;
+    let named = named(&app.live.setup(), &headers);
     let forwarded = headers.get_all(client::FORWARDED_FOR);
     let values: Vec<&[u8]> = forwarded.iter().map(HeaderValue::as_bytes).collect();
     let peer = client::address(peer, values.iter().copied(), &app.config.trusted_proxies);
@@ -60,8 +66,24 @@ fn hit(app: &App, peer: IpAddr, request: Request) -> Hit {
         body,
         peer: Some(peer),
         forwarded,
+        headers: named,
+        base: String::new(),
         salt: keys::random(),
     }
+}
+
+/// The headers that a contract names.
+fn named(setup: &Setup, headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut named = Vec::new();
+    for name in setup.header_names() {
+        for value in headers.get_all(name) {
+            if named.len() < HEADERS_MAX {
+                let value = head::text(value.as_bytes(), HEADER_BYTES_MAX).into_owned();
+                named.push((name.to_owned(), value));
+            }
+        }
+    }
+    named
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {
@@ -97,7 +119,7 @@ async fn take(worker: &Worker, hit: Hit, since: Instant) -> Result<Response, Err
 
 /// Whether a hit is worth the journal, and how its sender is answered.
 enum Judged {
-    Ours(Answers),
+    Ours(Box<Answers>),
     Nobodys(Box<Verdict>),
 }
 
@@ -112,7 +134,7 @@ fn judge(app: &App, hit: &Hit) -> Judged {
     let keyring = &app.keys.click;
     let is_ours = ledger::is_ours(&setup, keyring, hit);
     if is_ours && let Some(answers) = answers_by_key(&setup, hit) {
-        return Judged::Ours(answers);
+        return Judged::Ours(Box::new(answers));
     }
     let Read { contract, contract_ref, reading, .. } =
         ledger::read(&setup, keyring, hit, Timestamp::MAX);
@@ -122,7 +144,7 @@ fn judge(app: &App, hit: &Hit) -> Judged {
             let contract = contract_ref.map(|contract| contract.to_string());
             Judged::Nobodys(Box::new(Verdict { problem, profile: answers.profile, contract }))
         }
-        _ => Judged::Ours(answers),
+        _ => Judged::Ours(Box::new(answers)),
     }
 }
 

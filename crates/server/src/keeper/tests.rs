@@ -47,7 +47,8 @@ fn keeper(dir: &Path, clicks: u32) -> Keeper {
             personal: Personal { user_agent: "curl/8".into(), ..Personal::default() },
         };
         let payload = record::write(&Record::Click(click.clone()));
-        let ticket = journal.append(record::Kind::Click, record::FORMAT, &payload).unwrap();
+        let ticket =
+            journal.append(record::Kind::Click, record::Kind::Click.format(), &payload).unwrap();
         facts.add_click(ticket.wait_blocking().unwrap(), began_at, &click);
         facts.seal_all().unwrap().unwrap();
     }
@@ -90,7 +91,8 @@ async fn a_last_command_does_not_keep_the_journal_before_it() {
         let command = Command { actor: "key:1".to_owned(), idempotency: None, act };
         let record = Record::Command(Box::new(command));
         let payload = record::write(&record);
-        let ticket = keeper.journal.append(record.kind(), record::FORMAT, &payload).unwrap();
+        let ticket =
+            keeper.journal.append(record.kind(), record.kind().format(), &payload).unwrap();
         let (position, at) = (ticket.wait_blocking().unwrap(), keeper.clock.now());
         Stamped { position, at, rules: record::RULES, record }
     };

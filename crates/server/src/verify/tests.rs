@@ -146,7 +146,9 @@ fn a_ledger_that_lags_is_told_and_is_no_fault() {
     let disk = std::sync::Arc::new(RealDisk);
     let open = journal::Journal::open(disk, &data.join(JOURNAL), options, clock).unwrap();
     for _ in 0..3 {
-        let ticket = open.append(domain::record::Kind::Tick, domain::record::FORMAT, &[]).unwrap();
+        let ticket = open
+            .append(domain::record::Kind::Tick, domain::record::Kind::Tick.format(), &[])
+            .unwrap();
         ticket.wait_blocking().unwrap();
     }
     drop(open);

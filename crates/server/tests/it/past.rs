@@ -49,7 +49,7 @@ pub(crate) fn clicks(server: &Server, origin: &Origin, ages_h: &[u64]) -> Vec<St
         };
         let mut payload = Vec::new();
         record::write_click(&click, &mut payload);
-        let ticket = journal.append(Kind::Click, record::FORMAT, &payload);
+        let ticket = journal.append(Kind::Click, Kind::Click.format(), &payload);
         let ticket = ticket.expect("the journal takes a click");
         ticket.wait_blocking().expect("the click is on disk");
         keyring.format(id).to_string()

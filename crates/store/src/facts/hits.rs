@@ -239,6 +239,8 @@ fn read_request(cells: &mut Cells<'_, '_>, method: String) -> Result<Hit, Error>
         body: cells.word(request::BODY)?.unwrap_or_default(),
         peer: address(cells, request::PEER)?,
         forwarded: cells.text(request::FORWARDED)?,
+        headers: Vec::new(),
+        base: String::new(),
         salt: fixed(cells, request::SALT)?,
     })
 }

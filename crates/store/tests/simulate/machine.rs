@@ -100,7 +100,7 @@ impl Machine {
     pub(crate) async fn append(&self, record: &Record<'_>) -> Position {
         let payload = record::write(record);
         let journal = &self.on().journal;
-        let ticket = journal.append(record.kind(), record::FORMAT, &payload).unwrap();
+        let ticket = journal.append(record.kind(), record.kind().format(), &payload).unwrap();
         ticket.wait().await.unwrap()
     }
 

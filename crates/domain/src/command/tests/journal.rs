@@ -68,7 +68,8 @@ fn every_command_comes_back_from_the_journal() {
             let record = Record::Command(Box::new(command));
             let payload = record::write(&record);
             let kind = record.kind() as u8;
-            let read = record::read(kind, record::FORMAT, record::RULES, &payload).unwrap();
+            let read = record::read(kind, record::Kind::Command.format(), record::RULES, &payload)
+                .unwrap();
             assert_eq!(read, record);
         }
     }

@@ -9,11 +9,12 @@ use super::{
 };
 use crate::campaign::{Campaign, GOALS_MAX, Kind, NAME_BYTES_MAX, Status, Term, WINDOW_DAYS_MAX};
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Scope, Secret};
+use crate::contract::{Canonical, Secret};
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
 };
+use crate::integration::Scope;
 use crate::ledger::tests::world::{
     CAMPAIGN, LEAD, LINK, OWN_ID, World, campaign, contract, goals, partner, plain,
 };

@@ -3,6 +3,7 @@
 use super::world::{LEAD, World, plain};
 use crate::click_id::ClickId;
 use crate::contract::Identity;
+use crate::id::AdvertiserId;
 use crate::ledger::{Home, Key};
 
 fn world(identity: Identity) -> World {
@@ -159,12 +160,12 @@ fn parts_of_an_identity_cannot_run_into_each_other() {
     let world = &mut world(Identity::ClickGoalTxn);
     world.click("a", super::world::LINK);
     let id = super::world::keyring().parse(world.id("a").as_str()).unwrap();
-    let key = |goal, txn| Key::new(Identity::ClickGoalTxn, id, goal, txn);
+    let key = |goal, txn| Key::new(Identity::ClickGoalTxn, AdvertiserId(1), id, goal, txn);
     assert_ne!(key("ab", Some("c")), key("a", Some("bc")));
     assert_ne!(key("a", Some("")), key("a", None));
     assert_ne!(
-        Key::new(Identity::ClickGoal, id, "a", None),
-        Key::new(Identity::Click, id, "a", None)
+        Key::new(Identity::ClickGoal, AdvertiserId(1), id, "a", None),
+        Key::new(Identity::Click, AdvertiserId(1), id, "a", None)
     );
     assert_eq!(key("A", None), key("a", None));
     assert_eq!(key("a", None).home, Home::of(id));

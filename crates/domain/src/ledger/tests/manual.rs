@@ -6,7 +6,7 @@ use crate::command::{Act, Command};
 use crate::contract::Identity;
 use crate::conversion::{Status, may_change};
 use crate::hit::Hit;
-use crate::id::{ConversionId, Position};
+use crate::id::{AdvertiserId, ConversionId, Position};
 use crate::ledger::{Cause, ENCODED_BYTES, Entry, Home, Key};
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Flags, Reason, Verdict};
@@ -154,6 +154,14 @@ fn the_table_of_flags_is_the_codes() {
             "a label, or a value that is not used, could not be read or was still a macro"
         }
         Flag::Unverified => "no token and no network vouched for the sender: only the click id did",
+        Flag::ShadowRefused => {
+            "the contract's verification would have refused it, were it more than a shadow"
+        }
+        Flag::TxnIdMissing => {
+            "the transaction id that it must have is missing: it is not paid until it is found"
+        }
+        Flag::Repeated => "its click had a conversion of the goal before it",
+        Flag::ContractInSunset => "it speaks as a version of the contract that is being replaced",
     };
     let rows = Flag::ALL.into_iter().map(|flag| {
         let bits: Flags = [flag].into_iter().collect();
@@ -210,7 +218,8 @@ fn the_example_of_the_chain_can_be_recomputed() {
         revenue: Term::default(),
         payout: Term::default(),
     };
-    let key = Key::new(Identity::ClickGoalTxn, click_id, &goal.key, Some("t_7a8c1"));
+    let key =
+        Key::new(Identity::ClickGoalTxn, AdvertiserId(1), click_id, &goal.key, Some("t_7a8c1"));
     assert_eq!(figure("identity (goal `install`)", 0), hex(&key.identity));
     assert_eq!(figure("home", 0), hex(&Home::of(click_id).0.to_be_bytes()));
     let ascending = |first: u8| std::array::from_fn(|place| first + u8::try_from(place).unwrap());

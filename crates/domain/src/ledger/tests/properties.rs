@@ -55,7 +55,8 @@ fn rules() -> impl Strategy<Value = Rules> {
 impl Rules {
     fn contract(self) -> Contract {
         let mut contract = plain();
-        contract.repeats = Repeats { amount: self.amount, status: self.status };
+        contract.repeats =
+            Repeats { amount: self.amount, status: self.status, ..Repeats::default() };
         contract.identity = self.identity;
         contract
     }

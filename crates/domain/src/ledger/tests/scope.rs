@@ -5,9 +5,10 @@ use super::world::{
 };
 use crate::campaign::Status;
 use crate::command::Act;
-use crate::contract::{Canonical, Contract, Network, Scope};
+use crate::contract::{Canonical, Contract, Network};
 use crate::hit::Hit;
 use crate::id::{AdvertiserId, CampaignId, IntegrationId};
+use crate::integration::Scope;
 use crate::ledger::{ContractRef, Route, is_ours, read, route};
 use crate::reason::{Flag, Reason, Verdict};
 use crate::time::Timestamp;

@@ -134,7 +134,7 @@ fn an_absent_status_and_a_blank_one_mean_what_the_contract_says() {
 #[test]
 fn a_contract_may_let_repeats_change_no_status() {
     let mut contract = plain();
-    contract.repeats = Repeats { status: false, amount: RepeatedAmount::Keep };
+    contract.repeats = Repeats { status: false, ..Repeats::default() };
     World::new(contract, FIXED).check(
         "
         ?click_id=@a&status=pending  -> recorded pending 0/0

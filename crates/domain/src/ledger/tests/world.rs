@@ -9,12 +9,13 @@ use crate::campaign::{Goal, Status as CampaignStatus};
 use crate::click::{Click, Label, Labels, Personal};
 use crate::click_id::{ClickId, ClickIdText, Keyring, Minter};
 use crate::command::{Act, Answer, Failure, NewCampaign, NewIntegration, OWN_PARTNER};
-use crate::contract::{Canonical, Contract, Parameter, Partner, Scope, Secret, Statuses, Unit};
+use crate::contract::{Canonical, Contract, Parameter, Partner, Secret, Statuses, Unit};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, NodeId, Position, PublisherId,
 };
+use crate::integration::Scope;
 use crate::ledger::{
     Conversion, Decision, Entry, Facts, Key, Occasion, change_by_person, decide, read,
 };
@@ -49,6 +50,7 @@ pub(crate) fn contract(parameters: &str) -> Contract {
         Parameter {
             canonical: Canonical::from_name(bare).unwrap(),
             names: names.split(',').map(str::to_owned).collect(),
+            in_header: false,
             required: canonical != bare,
             in_url: false,
             placeholder: None,
@@ -68,14 +70,7 @@ pub(crate) fn contract(parameters: &str) -> Contract {
             values,
             ignore: vec!["ping".to_owned()],
         },
-        goals: BTreeMap::new(),
-        identity: crate::contract::Identity::default(),
-        repeats: crate::contract::Repeats::default(),
-        txn_id_folded: false,
-        payout_may_be_revenue: false,
-        unreplaced: Vec::new(),
-        verification: crate::contract::Verification::default(),
-        answers: crate::contract::Answers::default(),
+        ..Contract::default()
     };
     assert_eq!(contract.fault(), None);
     contract

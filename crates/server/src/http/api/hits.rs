@@ -284,7 +284,8 @@ pub(super) async fn redecide(
 mod tests {
     use super::super::show::tests::{contract_of, integration, parameter};
     use super::*;
-    use domain::contract::{Canonical, Scope};
+    use domain::contract::Canonical;
+    use domain::integration::Scope;
     use domain::setup::Change;
     use domain::time::Timestamp;
     use serde_json::json;

@@ -14,8 +14,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::command::{Act, Answer, NewIntegration};
-use domain::contract::{Contract, Integration, Scope, Secret};
+use domain::contract::{Contract, Secret};
 use domain::id::{AdvertiserId, CampaignId, IntegrationId};
+use domain::integration::{Integration, Scope};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ const SECRETS_MAX: usize = 20;
 
 async fn settle(app: &App, sent: Sent, act: Act) -> Result<Integration, Error> {
     match command(app, sent, act).await? {
-        Answer::Integration(integration) => Ok(integration),
+        Answer::Integration(integration) => Ok(*integration),
         other => Err(odd(&other)),
     }
 }

@@ -181,7 +181,8 @@ fn value_len(text: &str) -> usize {
 mod tests {
     use super::super::show::tests::{contract_of, integration, parameter};
     use super::*;
-    use domain::contract::{Canonical, Partner, Scope};
+    use domain::contract::{Canonical, Partner};
+    use domain::integration::Scope;
     use domain::setup::Change;
     use domain::time::Timestamp;
 

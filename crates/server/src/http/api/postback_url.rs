@@ -5,8 +5,9 @@
 
 use crate::http::Error;
 use domain::campaign::{Campaign, Goal};
-use domain::contract::{Canonical, Contract, Integration, Parameter, Scope};
+use domain::contract::{Canonical, Contract, Parameter};
 use domain::id::{AdvertiserId, CampaignId};
+use domain::integration::{Integration, Scope};
 use domain::setup::Setup;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;

@@ -8,7 +8,6 @@ use super::postback_url;
 use crate::keys::hex;
 use domain::campaign::{self, Term};
 use domain::click::{Label, Labels};
-use domain::contract;
 use domain::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use domain::money::{Currency, Micros};
 use domain::setup::{History, Setup};
@@ -200,11 +199,11 @@ pub(super) struct Integration<'a> {
 }
 
 impl<'a> Integration<'a> {
-    pub(super) fn of(setup: &Setup, base: &str, one: &'a contract::Integration) -> Self {
+    pub(super) fn of(setup: &Setup, base: &str, one: &'a domain::integration::Integration) -> Self {
         let (advertiser_id, campaign_id) = match one.scope {
-            contract::Scope::Global => (None, None),
-            contract::Scope::Advertiser { advertiser_id } => (Some(advertiser_id), None),
-            contract::Scope::Campaign { campaign_id } => (None, Some(campaign_id)),
+            domain::integration::Scope::Global => (None, None),
+            domain::integration::Scope::Advertiser { advertiser_id } => (Some(advertiser_id), None),
+            domain::integration::Scope::Campaign { campaign_id } => (None, Some(campaign_id)),
         };
         Self {
             id: one.id,
@@ -256,7 +255,8 @@ impl Serialize for ExternalId<'_> {
 pub(super) mod tests {
     use super::*;
     use domain::campaign::{Kind, Status};
-    use domain::contract::{Canonical, Contract, Parameter, Scope, Secret, Statuses};
+    use domain::contract::{Canonical, Contract, Parameter, Secret, Statuses};
+    use domain::integration::Scope;
     use domain::setup::Change;
     use serde_json::json;
 
@@ -264,12 +264,13 @@ pub(super) mod tests {
         Parameter {
             canonical,
             names: vec![canonical.to_string()],
+            in_header: false,
             required,
             in_url: false,
             placeholder: None,
             max_length: None,
             allowed: Vec::new(),
-            unit: contract::Unit::Decimal,
+            unit: domain::contract::Unit::Decimal,
         }
     }
 
@@ -280,30 +281,26 @@ pub(super) mod tests {
                 absent: Some(domain::conversion::Status::Approved),
                 ..Statuses::default()
             },
-            goals: BTreeMap::new(),
-            identity: contract::Identity::default(),
-            repeats: contract::Repeats::default(),
-            txn_id_folded: false,
-            unreplaced: Vec::new(),
-            payout_may_be_revenue: false,
-            verification: contract::Verification::default(),
-            answers: contract::Answers::default(),
+            ..Contract::default()
         }
     }
 
     pub(in crate::http::api) fn integration(
         scope: Scope,
         contract: Contract,
-    ) -> contract::Integration {
-        contract::Integration {
+    ) -> domain::integration::Integration {
+        domain::integration::Integration {
             id: IntegrationId(3),
             key: "k3y".to_owned(),
             scope,
             partner: "kiwiwall".to_owned(),
             landing_params: None,
             secrets: BTreeMap::from([("token".to_owned(), Secret::new("s3cret".to_owned()))]),
+            retiring: Vec::new(),
+            macros: BTreeMap::new(),
             version: 1,
             contract,
+            earlier: Vec::new(),
             archived: false,
         }
     }

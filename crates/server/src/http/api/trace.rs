@@ -82,7 +82,7 @@ impl Trace {
 mod tests {
     use super::super::show::tests::{contract_of, integration, parameter};
     use super::*;
-    use domain::contract::Scope;
+    use domain::integration::Scope;
     use domain::setup::Change;
     use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! Postbacks: what is kept of them, and what their senders are told.
 
 use super::{Reply, Rig, TOKEN};
-use domain::contract::Scope;
 use domain::hit::{BODY_BYTES_MAX, TARGET_BYTES_MAX};
+use domain::integration::Scope;
 use domain::record::Record;
 
 pub(super) fn key(rig: &Rig) -> String {

@@ -188,6 +188,8 @@ fn hit(number: u64) -> Hit {
             [pick(6, 3)]
         .clone(),
         salt: std::array::from_fn(|place| noise(number, 7).to_be_bytes()[place % 8]),
+        headers: Vec::new(),
+        base: String::new(),
     }
 }
 

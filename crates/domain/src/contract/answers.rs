@@ -1,0 +1,204 @@
+//! What the sender of a postback is told.
+
+use crate::reason::{Reason, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The longest body of an answer, in bytes.
+pub const REPLY_BYTES_MAX: usize = 1_000;
+/// What a hit that is on disk and not decided yet is answered with.
+const RECEIVED: u16 = 202;
+/// What a hit is answered with that counts, or has counted before.
+const TAKEN: u16 = 200;
+
+/// The answers that a contract agrees on: those it spells out, else its profile's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Answers {
+    pub profile: Profile,
+    /// After how many seconds, and how often, a sender may repeat what may succeed later.
+    pub retry_after_s: Option<u32>,
+    pub max_retries: Option<u32>,
+    /// The parameter whose value is the body of every answer but a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Reply>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated: Option<Reply>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<Reply>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Reply>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<Reply>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Reply>,
+    /// The hit is on disk, and there is no verdict yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<Reply>,
+}
+
+/// A way of answering.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// JSON with the verdict, and the reason's own HTTP status.
+    #[default]
+    Receipt,
+    /// 200 as soon as the hit is on disk, whatever the verdict will be.
+    Acknowledge,
+}
+
+/// One answer, word for word. Its body may hold `{receipt}`, `{verdict}`, `{reason}` and
+/// `{detail}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    pub http_status: u16,
+    #[serde(default)]
+    pub body: String,
+    #[serde(default)]
+    pub content_type: ContentType,
+}
+
+/// What a body is. A browser runs none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContentType {
+    #[default]
+    #[serde(rename = "text/plain")]
+    Plain,
+    #[serde(rename = "application/json")]
+    Json,
+    #[serde(rename = "application/xml")]
+    Xml,
+}
+
+impl ContentType {
+    /// For the header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "text/plain; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Xml => "application/xml; charset=utf-8",
+        }
+    }
+}
+
+impl Answers {
+    /// The reply that is agreed for a verdict, or for none yet.
+    pub fn reply(&self, verdict: Option<Verdict>) -> Option<&Reply> {
+        match verdict {
+            None => self.received.as_ref(),
+            Some(Verdict::Recorded) => self.recorded.as_ref(),
+            Some(Verdict::Updated) => self.updated.as_ref(),
+            Some(Verdict::Duplicate) => self.duplicate.as_ref(),
+            Some(Verdict::Parked) => self.parked.as_ref(),
+            Some(Verdict::Ignored) => self.ignored.as_ref(),
+            Some(Verdict::Refused) => self.refused.as_ref(),
+        }
+    }
+
+    /// The HTTP status of that answer.
+    pub fn http_status(&self, verdict: Option<Verdict>, reason: Option<Reason>) -> u16 {
+        match (self.reply(verdict), self.profile) {
+            (Some(reply), _) => reply.http_status,
+            (None, Profile::Acknowledge) => TAKEN,
+            (None, Profile::Receipt) if verdict.is_none() => RECEIVED,
+            (None, Profile::Receipt) => reason.map_or(TAKEN, Reason::http_status),
+        }
+    }
+
+    /// Whether every answer is the same whatever becomes of the hit, so that nobody has to wait.
+    pub fn is_blind(&self) -> bool {
+        self.profile == Profile::Acknowledge
+            && Verdict::ALL.into_iter().all(|verdict| self.reply(Some(verdict)).is_none())
+    }
+
+    /// What is wrong with it, for whoever wrote it; `None`: nothing.
+    pub(super) fn fault(&self) -> Option<String> {
+        let refused = self.refused.as_ref();
+        for verdict in std::iter::once(None).chain(Verdict::ALL.map(Some)) {
+            let Some(reply) = self.reply(verdict) else { continue };
+            let name = verdict.map_or("received", Verdict::name);
+            let is_refusal = verdict == Some(Verdict::Refused);
+            if reply.body.len() > REPLY_BYTES_MAX {
+                return Some(format!("answers.{name}: a body of at most {REPLY_BYTES_MAX} bytes"));
+            }
+            if is_refusal && !(200..=499).contains(&reply.http_status) {
+                let why = "with another one the sender would try for ever, or not hear it";
+                return Some(format!("answers.{name}: http_status is 200 to 499; {why}"));
+            }
+            if !is_refusal && !(200..=299).contains(&reply.http_status) {
+                let why = "it is no error, and would be sent again as one";
+                return Some(format!("answers.{name}: http_status is 200 to 299; {why}"));
+            }
+            let is_same = refused.is_some_and(|refused| {
+                let is_said = !reply.body.trim().is_empty();
+                is_said && refused.body.trim() == reply.body.trim()
+            });
+            if is_same && !is_refusal {
+                return Some(format!("answers.{name}: its body is that of a refusal"));
+            }
+        }
+        match &self.return_name {
+            Some(name) if !super::is_name(name) => {
+                Some("answers.return_name: it is empty or too long".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(toml: &str) -> Answers {
+        serde_json::from_str(toml).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_spelt_out_is_the_profiles() {
+        let own = read(
+            r#"{"recorded":{"http_status":201,"body":"1"},"refused":{"http_status":200,"body":"0"}}"#,
+        );
+        let status = |answers: &Answers, verdict| answers.http_status(Some(verdict), None);
+        assert_eq!(status(&own, Verdict::Recorded), 201);
+        assert_eq!(own.http_status(Some(Verdict::Refused), Some(Reason::LateWindow)), 200);
+        assert_eq!(own.http_status(Some(Verdict::Parked), Some(Reason::RateMissing)), 202);
+        assert_eq!(own.http_status(None, None), 202);
+        let blind = read(r#"{"profile":"acknowledge"}"#);
+        assert_eq!(blind.http_status(Some(Verdict::Refused), Some(Reason::LateWindow)), 200);
+        assert_eq!(blind.http_status(None, None), 200);
+        assert!(blind.is_blind() && !own.is_blind());
+        let heard = read(r#"{"profile":"acknowledge","refused":{"http_status":400}}"#);
+        assert!(!heard.is_blind());
+    }
+
+    #[test]
+    fn a_duplicate_is_never_told_of_as_a_refusal() {
+        assert_eq!(Answers::default().fault(), None);
+        let wrong = [
+            (r#"{"duplicate":{"http_status":409}}"#, "answers.duplicate"),
+            (r#"{"recorded":{"http_status":500}}"#, "answers.recorded"),
+            (r#"{"received":{"http_status":302}}"#, "answers.received"),
+            (r#"{"refused":{"http_status":503}}"#, "answers.refused"),
+            (r#"{"refused":{"http_status":100}}"#, "answers.refused"),
+            (
+                r#"{"duplicate":{"http_status":200,"body":"0"},"refused":{"http_status":200,"body":"0 "}}"#,
+                "answers.duplicate",
+            ),
+            (r#"{"return_name":""}"#, "answers.return_name"),
+        ];
+        for (json, place) in wrong {
+            let fault = read(json).fault().unwrap_or_default();
+            assert!(fault.starts_with(place), "{json}: {fault}");
+        }
+        let long = Reply {
+            http_status: 200,
+            body: "x".repeat(REPLY_BYTES_MAX + 1),
+            content_type: ContentType::Plain,
+        };
+        assert!(Answers { recorded: Some(long), ..Answers::default() }.fault().is_some());
+    }
+}
