@@ -44,6 +44,8 @@ mod request {
     pub(super) const PEER: usize = 4;
     pub(super) const FORWARDED: usize = 5;
     pub(super) const SALT: usize = 6;
+    pub(super) const BASE: usize = 7;
+    pub(super) const HEADERS: usize = 8;
 }
 
 /// The places of the click sidecar's columns.
@@ -239,10 +241,44 @@ fn read_request(cells: &mut Cells<'_, '_>, method: String) -> Result<Hit, Error>
         body: cells.word(request::BODY)?.unwrap_or_default(),
         peer: address(cells, request::PEER)?,
         forwarded: cells.text(request::FORWARDED)?,
-        headers: Vec::new(),
-        base: String::new(),
+        headers: headers(cells)?,
+        base: cells.text(request::BASE)?.unwrap_or_default(),
         salt: fixed(cells, request::SALT)?,
     })
+}
+
+/// Each header is its name's length in one byte, its name, its value's length in two, its value.
+fn headers(cells: &mut Cells<'_, '_>) -> Result<Vec<(String, String)>, Error> {
+    let Some(bytes) = cells.word(request::HEADERS)? else { return Ok(Vec::new()) };
+    let mut headers = Vec::new();
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let header = take_header(&mut rest);
+        let header = header.ok_or_else(|| cells.damaged(request::HEADERS, "a header is cut"))?;
+        headers.push(header);
+    }
+    Ok(headers)
+}
+
+fn take_header(rest: &mut &[u8]) -> Option<(String, String)> {
+    let name_bytes = *rest.split_off_first()?;
+    let name = rest.split_off(..usize::from(name_bytes))?.to_vec();
+    let value_bytes = u16::from_le_bytes(rest.split_off(..2)?.try_into().ok()?);
+    let value = rest.split_off(..usize::from(value_bytes))?.to_vec();
+    Some((String::from_utf8(name).ok()?, String::from_utf8(value).ok()?))
+}
+
+/// The headers as [`headers`] reads them; `None` where there are none.
+fn written(headers: &[(String, String)]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (name, value) in headers {
+        bytes.push(u8::try_from(name.len()).expect("a header's name is short"));
+        bytes.extend_from_slice(name.as_bytes());
+        let length = u16::try_from(value.len()).expect("a header's value is cut");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(value.as_bytes());
+    }
+    (!bytes.is_empty()).then_some(bytes)
 }
 
 fn address(cells: &mut Cells<'_, '_>, column: usize) -> Result<Option<IpAddr>, Error> {
@@ -298,6 +334,8 @@ pub(super) fn add_hit(
     columns[request::PEER].push_word(peer.as_deref().map(str::as_bytes));
     columns[request::FORWARDED].push_word(hit.forwarded.as_deref().map(str::as_bytes));
     columns[request::SALT].push_fixed(&hit.salt);
+    columns[request::BASE].push_word(some(hit.base.as_bytes()));
+    columns[request::HEADERS].push_word(written(&hit.headers).as_deref());
     to_sidecar.end_rows().map(drop)
 }
 

@@ -1,15 +1,13 @@
 //! The files' columns: names, types, and how each is laid out.
 //!
 //! `docs/facts.md` tells operators the same. A release reads what earlier ones wrote, so a column
-//! here is never changed: a new one comes at the end, with a new format number.
+//! here is never changed: a new one comes at the end, with a new format number, and is one that
+//! may be empty, as it is in the files from before.
 
 use super::page::Encoding;
 use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::schema::types::{SchemaDescriptor, Type};
 use std::sync::Arc;
-
-/// Stands in each file, and is raised with each change of the columns.
-pub(super) const FORMAT: &str = "1";
 
 /// How a column's values are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +44,8 @@ pub(super) struct Spec {
 pub(super) struct Layout {
     pub(super) name: &'static str,
     pub(super) columns: &'static [Spec],
+    /// How many of the columns there are in each format, from the first on; the last is written.
+    pub(super) formats: &'static [usize],
     /// Each page but a row group's last has exactly so many rows, in every column.
     pub(super) page_rows: usize,
     /// The most rows of a row group.
@@ -88,6 +88,7 @@ pub(super) static CLICK: Layout = Layout {
         optional("creative", Form::Text),
         optional("placement", Form::Text),
     ],
+    formats: &[23],
     page_rows: 2_048,
     group_rows: 131_072,
 };
@@ -117,6 +118,7 @@ pub(super) static CLICK_PERSONAL: Layout = Layout {
         optional("user_agent", Form::Text),
         optional("referrer", Form::Text),
     ],
+    formats: &[4],
     page_rows: 2_048,
     group_rows: 131_072,
 };
@@ -131,6 +133,7 @@ pub(super) static HIT: Layout = Layout {
         required("path", Form::Text),
         required("digest", Form::Fixed(32)),
     ],
+    formats: &[5],
     page_rows: 2_048,
     group_rows: 131_072,
 };
@@ -146,7 +149,10 @@ pub(super) static HIT_PERSONAL: Layout = Layout {
         optional("peer", Form::Text),
         optional("forwarded", Form::Text),
         required("salt", Form::Fixed(16)),
+        optional("base", Form::Text),
+        optional("headers", Form::Bytes),
     ],
+    formats: &[7, 9],
     page_rows: 128,
     group_rows: 131_072,
 };
@@ -197,29 +203,44 @@ impl Form {
 }
 
 impl Layout {
-    /// The same for Parquet.
-    pub(super) fn schema(&self) -> Arc<SchemaDescriptor> {
-        let column = |spec: &Spec| {
-            let length = match spec.form {
-                Form::Id | Form::Fixed(_) => spec.form.width().unwrap_or_default(),
-                _ => 0,
-            };
-            let column = Type::primitive_type_builder(spec.name, spec.form.physical())
-                .with_logical_type(spec.form.logical())
-                .with_length(i32::try_from(length).expect("a value is short"))
-                .with_repetition(match spec.is_optional {
-                    true => Repetition::OPTIONAL,
-                    false => Repetition::REQUIRED,
-                })
-                .build();
-            Arc::new(column.expect("the layouts are fixed, and tested"))
-        };
-        let root = Type::group_type_builder("schema")
-            .with_fields(self.columns.iter().map(column).collect())
-            .build()
-            .expect("the layouts are fixed, and tested");
-        Arc::new(SchemaDescriptor::new(Arc::new(root)))
+    /// The number of the format that is written.
+    pub(super) fn format(&self) -> usize {
+        self.formats.len()
     }
+
+    /// The columns of a format, for Parquet. `None`: a later release's.
+    pub(super) fn schema_of(&self, format: usize) -> Option<Arc<SchemaDescriptor>> {
+        let columns = *self.formats.get(format.checked_sub(1)?)?;
+        Some(schema(&self.columns[..columns]))
+    }
+
+    /// The same for what is written.
+    pub(super) fn schema(&self) -> Arc<SchemaDescriptor> {
+        schema(self.columns)
+    }
+}
+
+fn schema(columns: &[Spec]) -> Arc<SchemaDescriptor> {
+    let column = |spec: &Spec| {
+        let length = match spec.form {
+            Form::Id | Form::Fixed(_) => spec.form.width().unwrap_or_default(),
+            _ => 0,
+        };
+        let column = Type::primitive_type_builder(spec.name, spec.form.physical())
+            .with_logical_type(spec.form.logical())
+            .with_length(i32::try_from(length).expect("a value is short"))
+            .with_repetition(match spec.is_optional {
+                true => Repetition::OPTIONAL,
+                false => Repetition::REQUIRED,
+            })
+            .build();
+        Arc::new(column.expect("the layouts are fixed, and tested"))
+    };
+    let root = Type::group_type_builder("schema")
+        .with_fields(columns.iter().map(column).collect())
+        .build()
+        .expect("the layouts are fixed, and tested");
+    Arc::new(SchemaDescriptor::new(Arc::new(root)))
 }
 
 #[cfg(test)]
@@ -232,6 +253,11 @@ mod tests {
         for layout in [&CLICK, &CLICK_PERSONAL, &HIT, &HIT_PERSONAL] {
             assert_eq!(layout.schema().num_columns(), layout.columns.len(), "{}", layout.name);
             assert_eq!(layout.group_rows % layout.page_rows, 0, "{}", layout.name);
+            assert_eq!(layout.formats.last(), Some(&layout.columns.len()), "{}", layout.name);
+            assert!(layout.formats.is_sorted() && layout.schema_of(0).is_none());
+            assert!(layout.schema_of(layout.format() + 1).is_none(), "{}", layout.name);
+            let later = &layout.columns[layout.formats[0]..];
+            assert!(later.iter().all(|column| column.is_optional), "{}", layout.name);
         }
     }
 

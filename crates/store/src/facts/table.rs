@@ -5,7 +5,7 @@
 //! row is found with one read of its key's page and one for each column that is asked for. A
 //! file is opened for as long as somebody reads from it, and no longer.
 
-use super::layout::{FORMAT, Layout};
+use super::layout::Layout;
 use super::page::{self, Page};
 use super::words::Words;
 use super::{Error, Span, value};
@@ -30,6 +30,8 @@ use std::sync::Arc;
 pub(super) struct Table {
     pub(super) path: PathBuf,
     pub(super) layout: &'static Layout,
+    /// How many of the layout's columns the file has: those of the format it was written in.
+    pub(super) columns: usize,
     pub(super) span: Span,
     /// How long the file is.
     pub(super) bytes: u64,
@@ -89,6 +91,13 @@ impl Index {
         }
     }
 
+    /// Adds the columns that there were not when the file was written: no row has a value.
+    fn fill_up(&mut self, columns: usize) {
+        for group in &mut self.groups {
+            group.chunks.resize_with(columns, ChunkAt::none);
+        }
+    }
+
     /// A checksum of everything that questions rely on.
     pub(super) fn fingerprint(&self, span: &Span) -> u32 {
         let mut crc = crc32fast::Hasher::new();
@@ -114,6 +123,13 @@ impl Index {
             crc.update(&key.to_le_bytes());
         }
         crc.finalize()
+    }
+}
+
+impl ChunkAt {
+    fn none() -> Self {
+        let (start, dictionary_bytes, page_ends, range) = (0, 0, Vec::new(), None);
+        Self { start, dictionary_bytes, page_ends, is_none: true, range }
     }
 }
 
@@ -153,11 +169,12 @@ impl Table {
         layout: &'static Layout,
         metadata: &ParquetMetaData,
     ) -> Result<Self, &'static str> {
-        if metadata.file_metadata().schema() != layout.schema().root_schema() {
-            return Err("its columns are not those that this release writes");
+        let Footer { format, span, crc } =
+            Footer::read(layout, metadata).ok_or("its footer lacks what we put in")?;
+        let schema = layout.schema_of(format).ok_or("a later release wrote it")?;
+        if metadata.file_metadata().schema() != schema.root_schema() {
+            return Err("its columns are not those of its format");
         }
-        let (span, crc) =
-            Span::from_metadata(layout, metadata).ok_or("its footer lacks what we put in")?;
         let mut index = Index::default();
         for place in 0..metadata.num_row_groups() {
             let pages = metadata.page_index_for_row_group(place);
@@ -168,7 +185,9 @@ impl Table {
         if index.fingerprint(&span) != crc {
             return Err("its index is not the one that was written");
         }
-        Ok(Self { path: path.to_owned(), layout, span, bytes: 0, index })
+        let columns = schema.num_columns();
+        index.fill_up(layout.columns.len());
+        Ok(Self { path: path.to_owned(), layout, columns, span, bytes: 0, index })
     }
 
     /// The least key; `None` without rows.
@@ -309,9 +328,16 @@ pub(super) fn range_of(statistics: Option<&Statistics>) -> Option<(u32, u32)> {
     }
 }
 
-impl Span {
-    /// What `Writer::finish` wrote into the footer, and the index's checksum.
-    fn from_metadata(layout: &Layout, metadata: &ParquetMetaData) -> Option<(Self, u32)> {
+/// What `Writer::finish` wrote into the footer.
+struct Footer {
+    format: usize,
+    span: Span,
+    /// The index's checksum.
+    crc: u32,
+}
+
+impl Footer {
+    fn read(layout: &Layout, metadata: &ParquetMetaData) -> Option<Self> {
         let pairs = metadata.file_metadata().key_value_metadata()?;
         let value = |name: &str| {
             let key = format!("counterfoil.{name}");
@@ -319,18 +345,19 @@ impl Span {
         };
         let number = |name: &str| value(name)?.parse().ok();
         let at = |name: &str| Some(Timestamp::from_us(value(name)?.parse().ok()?));
-        if value("format")? != FORMAT || value("layout")? != layout.name {
+        if value("layout")? != layout.name {
             return None;
         }
+        let format = value("format")?.parse().ok()?;
         let journal = u128::from_str_radix(value("journal")?, 16).ok()?;
-        let span = Self {
+        let span = Span {
             journal: journal.to_be_bytes(),
             from: Position(number("from")?),
             to: Position(number("to")?),
             first_at: at("first_at_us")?,
             newest_at: at("newest_at_us")?,
         };
-        Some((span, u32::try_from(number("index_crc")?).ok()?))
+        Some(Self { format, span, crc: u32::try_from(number("index_crc")?).ok()? })
     }
 }
 

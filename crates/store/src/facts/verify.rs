@@ -188,7 +188,7 @@ impl Rows<'_> {
 
     fn page(&mut self, table: &Table, reading: &mut Reading<'_>, at: PageAt) -> Result<(), Error> {
         let (mut keys, mut positions) = (Vec::new(), Vec::new());
-        for (column, spec) in table.layout.columns.iter().enumerate() {
+        for (column, spec) in table.layout.columns[..table.columns].iter().enumerate() {
             let words = match table.is_coded(at.group, column) {
                 true => reading.words(at.group, column)?.len(),
                 false => 0,

@@ -4,7 +4,7 @@
 //! synced it, under a temporary name: whoever finds another one under that name throws it away.
 
 use super::column::{Chunk, Column, Encoder};
-use super::layout::{FORMAT, Form, Layout, Spec};
+use super::layout::{Form, Layout, Spec};
 use super::page::Encoding;
 use super::table::{ChunkAt, Index, range_of};
 use super::{Error, Span};
@@ -171,10 +171,10 @@ fn keys_of(column: &Column, page_rows: usize) -> Vec<(u128, u128)> {
 }
 
 impl Span {
-    /// What stands in a file's footer, for [`Span::from_metadata`].
+    /// What stands in a file's footer, for [`Footer`](super::table).
     fn to_metadata(self, layout: &Layout, crc: u32) -> [(&'static str, String); 8] {
         [
-            ("counterfoil.format", FORMAT.to_owned()),
+            ("counterfoil.format", layout.format().to_string()),
             ("counterfoil.layout", layout.name.to_owned()),
             ("counterfoil.journal", format!("{:032x}", u128::from_be_bytes(self.journal))),
             ("counterfoil.from", self.from.to_string()),

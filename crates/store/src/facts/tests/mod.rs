@@ -2,6 +2,7 @@
 
 mod crash;
 mod files;
+mod formats;
 mod keeping;
 mod model;
 mod property;
@@ -188,8 +189,8 @@ fn hit(number: u64) -> Hit {
             [pick(6, 3)]
         .clone(),
         salt: std::array::from_fn(|place| noise(number, 7).to_be_bytes()[place % 8]),
-        headers: Vec::new(),
-        base: String::new(),
+        headers: vec![("webhook-id".to_owned(), "m".repeat(pick(8, 400))); pick(9, 3)],
+        base: ["", "https://t.example"][pick(10, 2)].to_owned(),
     }
 }
 
