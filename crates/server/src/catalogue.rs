@@ -514,7 +514,7 @@ mod tests {
         partners/pushground.toml:5: kin: unknown field `kin`, expected one of `name`, `title`, `kind`, `source`, `source_on`, `paths`, `contract`
         partners/pushground.toml:3: name: a file is called as its partner is
         partners/pushground.toml:8: paths: a path begins with a slash
-        partners/pushground.toml:11: identity: unknown variant `clicks`, expected one of `click_goal_txn`, `click_goal`, `click`
+        partners/pushground.toml:11: identity: unknown variant `clicks`, expected one of `click_goal_txn`, `click_goal`, `click`, `txn`
         partners/pushground.toml:15: absent: unknown variant `paid`, expected one of `pending`, `approved`, `rejected`, `reversed`
         partners/pushground.toml:10: contract: a status that may be absent needs a meaning: statuses.absent
         partners/pushground.toml:28: canonical: no canonical parameter is called `amount`

@@ -38,8 +38,10 @@ pub struct StoredVerdict {
     pub flags: Flags,
     /// The contract that read it, such as `12.3`.
     pub contract: Option<String>,
-    /// How its sender is answered.
-    pub profile: domain::contract::Profile,
+    /// What its sender is answered with.
+    pub http_status: u16,
+    /// The command by which it was decided again, where one was.
+    pub decided_by: Option<Position>,
     pub click_id: Option<ClickId>,
     pub campaign_id: Option<CampaignId>,
     pub publisher_id: Option<PublisherId>,

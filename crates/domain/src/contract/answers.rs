@@ -82,6 +82,61 @@ impl ContentType {
             Self::Xml => "application/xml; charset=utf-8",
         }
     }
+
+    /// A text as it may stand in such a body, within quotes.
+    fn escaped(self, text: &str) -> String {
+        match self {
+            Self::Plain => text.replace(char::is_control, " "),
+            Self::Json => {
+                let quoted = serde_json::Value::from(text).to_string();
+                quoted[1..quoted.len() - 1].to_owned()
+            }
+            Self::Xml => {
+                let entity = |letter| match letter {
+                    '&' => Some("&amp;"),
+                    '<' => Some("&lt;"),
+                    '>' => Some("&gt;"),
+                    '"' => Some("&quot;"),
+                    '\'' => Some("&apos;"),
+                    _ => None,
+                };
+                text.replace(char::is_control, " ").chars().fold(
+                    String::new(),
+                    |mut out, letter| {
+                        match entity(letter) {
+                            Some(entity) => out.push_str(entity),
+                            None => out.push(letter),
+                        }
+                        out
+                    },
+                )
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// Its body with what stands in braces filled in by `part`, escaped as its content type asks;
+    /// braces around anything else stay.
+    pub fn filled<'a>(&self, part: impl Fn(&str) -> Option<&'a str>) -> String {
+        let mut filled = String::with_capacity(self.body.len());
+        let mut rest = self.body.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            let named = after.split_once('}');
+            rest = match named.and_then(|(name, after)| Some((part(name)?, after))) {
+                Some((text, after)) => {
+                    filled.push_str(&self.content_type.escaped(text));
+                    after
+                }
+                None => {
+                    filled.push('{');
+                    after
+                }
+            };
+        }
+        filled + rest
+    }
 }
 
 impl Answers {
@@ -173,6 +228,30 @@ mod tests {
         assert!(blind.is_blind() && !own.is_blind());
         let heard = read(r#"{"profile":"acknowledge","refused":{"http_status":400}}"#);
         assert!(!heard.is_blind());
+    }
+
+    #[test]
+    fn a_body_says_what_its_braces_name_and_nothing_else() {
+        let filled = |content_type: &str, body: &str| {
+            let json = format!(
+                r#"{{"http_status":200,"content_type":"{content_type}","body":{}}}"#,
+                serde_json::Value::from(body)
+            );
+            let reply: Reply = serde_json::from_str(&json).unwrap();
+            reply.filled(|name| match name {
+                "receipt" => Some("r1"),
+                "detail" => Some("`a` is \"<b>\"\n&"),
+                _ => None,
+            })
+        };
+        let plain = "ok {receipt}{x}{{detail}} {";
+        assert_eq!(filled("text/plain", plain), "ok r1{x}{`a` is \"<b>\" &} {");
+        let json = r#"{"id":"{receipt}","why":"{detail}"}"#;
+        let read: serde_json::Value =
+            serde_json::from_str(&filled("application/json", json)).unwrap();
+        assert_eq!(read["why"], "`a` is \"<b>\"\n&");
+        let xml = filled("application/xml", "<why>{detail}</why>");
+        assert_eq!(xml, "<why>`a` is &quot;&lt;b&gt;&quot; &amp;</why>");
     }
 
     #[test]

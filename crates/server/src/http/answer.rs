@@ -6,10 +6,10 @@
 use super::ring::Kept;
 use crate::app::App;
 use axum::Json;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::contract::Profile;
+use domain::contract::{Answers, ContentType, Profile};
 use domain::id::Position;
 use domain::reason::{Flag, Reason, Verdict};
 use domain::receipt::Place;
@@ -19,11 +19,6 @@ use store::list::StoredVerdict;
 
 /// The header that carries the receipt.
 pub(super) const RECEIPT: HeaderName = HeaderName::from_static("counterfoil-receipt");
-
-/// What a hit that is on disk and not decided yet is answered with.
-const RECEIVED: u16 = 202;
-/// What a hit is answered with that counts, or has counted before.
-const TAKEN: u16 = 200;
 
 /// What is known of a hit, as anybody may see it who has its receipt. The order of the fields is
 /// that of the answer.
@@ -72,7 +67,7 @@ impl Answer {
             received_at: Some(verdict.at),
             decided_at: Some(verdict.decided_at),
             contract: verdict.contract.clone(),
-            http_status: http_status(verdict.profile, verdict.reason),
+            http_status: verdict.http_status,
             nearest: verdict.nearest.clone(),
             detail: verdict.detail.clone(),
             ..Self::empty(receipt(verdict.position))
@@ -89,7 +84,7 @@ impl Answer {
             received_at: Some(kept.at),
             decided_at: Some(kept.at),
             contract: kept.contract.clone(),
-            http_status: http_status(kept.profile, Some(kept.reason)),
+            http_status: kept.http_status,
             nearest: kept.nearest.clone(),
             detail: Some(kept.detail.clone()),
             ..Self::empty(receipt)
@@ -118,49 +113,55 @@ impl Answer {
             received_at: None,
             decided_at: None,
             contract: None,
-            http_status: RECEIVED,
+            http_status: Answers::default().http_status(None, None),
             nearest: None,
             detail: None,
         }
     }
 
-    /// The answer to the hit itself.
-    pub(super) fn respond(self, profile: Profile) -> Response {
+    /// The answer to the hit itself: `returned` where its sender chose the body, else the reply
+    /// that its contract spells out, else the profile's.
+    pub(super) fn respond(mut self, answers: &Answers, returned: Option<String>) -> Response {
+        if self.verdict.is_none() {
+            self.http_status = answers.http_status(None, None);
+        }
         let receipt = self.receipt.clone();
-        let mut answer = match profile {
-            Profile::Receipt => {
-                let status = StatusCode::from_u16(self.http_status).expect("reasons have statuses");
-                (status, Json(self)).into_response()
+        let status = StatusCode::from_u16(self.http_status).expect("contracts have statuses");
+        let is_refused = self.verdict == Some(Verdict::Refused);
+        let returned = returned.filter(|_| !is_refused);
+        let mut answer = match (returned, answers.reply(self.verdict), answers.profile) {
+            (Some(body), ..) => {
+                (status, [(CONTENT_TYPE, ContentType::Plain.name())], body).into_response()
             }
-            Profile::Acknowledge => acknowledged(),
+            (None, Some(reply), _) => {
+                let body = reply.filled(|name| self.part(name));
+                (status, [(CONTENT_TYPE, reply.content_type.name())], body).into_response()
+            }
+            (None, None, Profile::Receipt) => (status, Json(self)).into_response(),
+            (None, None, Profile::Acknowledge) => (status, "OK").into_response(),
         };
         seal(&mut answer, &receipt);
         answer
     }
+
+    /// What a spelt-out reply may hold.
+    fn part(&self, name: &str) -> Option<&str> {
+        match name {
+            "receipt" => Some(&self.receipt),
+            "verdict" => Some(self.verdict.map_or("received", Verdict::name)),
+            "reason" => Some(self.reason.map_or("", Reason::name)),
+            "detail" => Some(self.detail.as_deref().unwrap_or_default()),
+            _ => None,
+        }
+    }
 }
 
-/// The answer of the `acknowledge` profile, as soon as a hit is on disk.
-pub(super) fn acknowledge(app: &App, position: Position) -> Response {
-    let receipt = app.keys.receipt.format(app.node, Place::Journal(position));
-    let mut answer = acknowledged();
-    seal(&mut answer, &receipt);
-    answer
-}
-
-fn acknowledged() -> Response {
-    (StatusCode::OK, "OK").into_response()
-}
-
-/// What every answer to a hit carries. It is about this request, and about no other like it.
+/// What every answer to a hit carries. It is about this request, and about no other like it; and
+/// what a sender chose itself is no page.
 fn seal(answer: &mut Response, receipt: &str) {
     let receipt = HeaderValue::from_str(receipt).expect("receipts are base32");
-    answer.headers_mut().insert(RECEIPT, receipt);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
-
-fn http_status(profile: Profile, reason: Option<Reason>) -> u16 {
-    match profile {
-        Profile::Receipt => reason.map_or(TAKEN, Reason::http_status),
-        Profile::Acknowledge => TAKEN,
-    }
+    let headers = answer.headers_mut();
+    headers.insert(RECEIPT, receipt);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }

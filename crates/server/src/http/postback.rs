@@ -3,7 +3,7 @@
 //! What has neither a key that we gave nor a click id that we made does not reach the journal: it
 //! is judged here, from the setup in memory, and goes into the ring.
 
-use super::answer::{self, Answer};
+use super::answer::Answer;
 use super::client;
 use super::error::Error;
 use super::head::{self, Request};
@@ -15,10 +15,10 @@ use crate::keys;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use domain::contract::{Answers, Profile};
+use domain::contract::Answers;
 use domain::hit::Hit;
 use domain::ledger::{self, Read, Route};
-use domain::postback::Problem;
+use domain::postback::{Pairs, Problem};
 use domain::setup::Setup;
 use domain::time::Timestamp;
 use std::net::IpAddr;
@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
 /// The longest `X-Forwarded-For` is kept, in bytes; the rest is cut.
 const FORWARDED_BYTES_MAX: usize = 1_024;
+/// The longest body that a sender may ask for, in bytes.
+const RETURNED_BYTES_MAX: usize = 100;
 /// How many headers that contracts name are kept of one request.
 const HEADERS_MAX: usize = 20;
 /// The longest of them is kept, in bytes; the rest is cut.
@@ -96,8 +98,9 @@ async fn take(worker: &Worker, hit: Hit, since: Instant) -> Result<Response, Err
     match judge(app, &hit) {
         Judged::Ours(answers) => keep(worker, &hit, &answers, since).await,
         Judged::Nobodys(verdict) => {
-            let Verdict { problem, profile, contract } = *verdict;
+            let Verdict { problem, answers, contract } = *verdict;
             let reason = problem.reason;
+            let returned = returned(&answers, &hit);
             let kept = app.ring.keep(Kept {
                 ordinal: 0,
                 at: app.clock.now(),
@@ -108,11 +111,11 @@ async fn take(worker: &Worker, hit: Hit, since: Instant) -> Result<Response, Err
                 nearest: problem.nearest,
                 detail: problem.detail,
                 contract,
-                profile,
+                http_status: answers.http_status(Some(reason.verdict()), Some(reason)),
             });
             metrics::counter!("counterfoil_ring_hits_total", "reason" => reason.name())
                 .increment(1);
-            Ok(Answer::ring(app, &kept).respond(profile))
+            Ok(Answer::ring(app, &kept).respond(&answers, returned))
         }
     }
 }
@@ -125,7 +128,7 @@ enum Judged {
 
 struct Verdict {
     problem: Problem,
-    profile: Profile,
+    answers: Answers,
     contract: Option<String>,
 }
 
@@ -142,7 +145,7 @@ fn judge(app: &App, hit: &Hit) -> Judged {
     match reading.result {
         Err(problem) if !is_ours => {
             let contract = contract_ref.map(|contract| contract.to_string());
-            Judged::Nobodys(Box::new(Verdict { problem, profile: answers.profile, contract }))
+            Judged::Nobodys(Box::new(Verdict { problem, answers, contract }))
         }
         _ => Judged::Ours(Box::new(answers)),
     }
@@ -173,21 +176,21 @@ async fn keep(
     }
     let received = app.ingest.receive(hit).await;
     let received = received.map_err(|unavailable| Error::not_received(unavailable, answers))?;
-    let profile = answers.profile;
     let position = received.position;
-    if profile == Profile::Acknowledge {
-        return Ok(answer::acknowledge(app, position));
+    let undecided =
+        |at| Answer::received(app, position, at).respond(answers, returned(answers, hit));
+    if answers.is_blind() {
+        return Ok(undecided(None));
     }
     let within = Duration::from_millis(app.config.answer_within_ms);
     let until = tokio::time::Instant::from_std(since + within);
     let verdict = tokio::time::timeout_at(until, received.verdict()).await;
     if let Ok(Ok(verdict)) = verdict {
-        return Ok(Answer::decided(app, &verdict).respond(verdict.profile));
+        return Ok(Answer::decided(app, &verdict).respond(answers, returned(answers, hit)));
     }
     // It is on disk, and will be decided: by the next start, if this one is stopping.
     worker.figures.hits_late.increment(1);
-    let at = receipt::received_at(app, position);
-    Ok(Answer::received(app, position, at).respond(profile))
+    Ok(undecided(receipt::received_at(app, position)))
 }
 
 /// Journals a hit while there is no ledger to decide by.
@@ -196,9 +199,16 @@ async fn keep_for_later(worker: &Worker, hit: &Hit, answers: &Answers) -> Result
     let kept = app.ingest.keep(hit).await;
     let position = kept.map_err(|unavailable| Error::not_received(unavailable, answers))?;
     worker.figures.hits_late.increment(1);
-    if answers.profile == Profile::Acknowledge {
-        return Ok(answer::acknowledge(app, position));
-    }
     let at = receipt::received_at(app, position);
-    Ok(Answer::received(app, position, at).respond(answers.profile))
+    let answer = Answer::received(app, position, at);
+    Ok(answer.respond(answers, returned(answers, hit)))
+}
+
+/// The body that the sender asks for, where its contract lets it: plain text that is short.
+fn returned(answers: &Answers, hit: &Hit) -> Option<String> {
+    let name = answers.return_name.as_ref()?;
+    let pair = Pairs::of(hit).all.into_iter().find(|pair| pair.name == *name)?;
+    let is_plain = pair.text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    let is_short = (1..=RETURNED_BYTES_MAX).contains(&pair.text.len());
+    (is_plain && is_short && !pair.is_malformed).then_some(pair.text)
 }

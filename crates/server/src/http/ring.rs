@@ -4,7 +4,6 @@
 //! They are kept in memory only, bounded in bytes and for each address, so that a stranger fills
 //! neither the disk nor the place of others. Their receipts work as long as they are kept.
 
-use domain::contract::Profile;
 use domain::hit::Hit;
 use domain::reason::{Reason, Verdict};
 use domain::time::Timestamp;
@@ -32,8 +31,8 @@ pub(crate) struct Kept {
     pub(crate) nearest: Option<String>,
     pub(crate) detail: String,
     pub(crate) contract: Option<String>,
-    /// How its sender is answered.
-    pub(crate) profile: Profile,
+    /// What its sender is answered with.
+    pub(crate) http_status: u16,
 }
 
 /// Made empty, with [`Ring::default`].
@@ -161,7 +160,7 @@ mod tests {
             nearest: None,
             detail: String::new(),
             contract: None,
-            profile: Profile::Receipt,
+            http_status: 404,
         }
     }
 

@@ -7,6 +7,7 @@ use super::{POSITION_LAG_MAX, Writer, command, conversion, setup, verdict};
 use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
 use domain::command::{Act, Command, Failure, FailureKind, Outcome};
+use domain::contract::Answers;
 use domain::hit::Hit;
 use domain::id::{ConversionId, Position};
 use domain::ledger::{self, Decision, Occasion, Read};
@@ -215,7 +216,10 @@ impl Writer {
             detail: decision.detail.clone(),
             flags: decision.flags,
             contract: read.and_then(|read| read.contract_ref.as_ref()).map(ToString::to_string),
-            profile: contract.map(|contract| contract.answers.profile).unwrap_or_default(),
+            http_status: contract
+                .map_or(&Answers::default(), |contract| &contract.answers)
+                .http_status(Some(decision.verdict), decision.reason),
+            decided_by: (by != occasion.position).then_some(by),
             click_id: read.and_then(|read| read.click_id),
             campaign_id: campaign.map(|campaign| campaign.id),
             publisher_id: link.map(|link| link.publisher_id),

@@ -8,8 +8,10 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 /// Every step, in order: name and SQL.
-pub const MIGRATIONS: &[(&str, &str)] =
-    &[("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql"))];
+pub const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
+    ("0002_answers", include_str!("../../migrations/sqlite/0002_answers.sql")),
+];
 
 /// The number of this release's schema.
 pub const SCHEMA: usize = MIGRATIONS.len();

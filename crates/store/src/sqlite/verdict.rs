@@ -5,7 +5,6 @@ use super::walk::{self, Walk};
 use crate::Error;
 use crate::list::{Page, StoredVerdict, VerdictFilter};
 use domain::click::Label;
-use domain::contract::Profile;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, Position, PublisherId};
 use domain::ledger::Home;
@@ -57,13 +56,13 @@ pub(super) fn list(
 }
 
 /// How many columns there are beside the labels.
-const OWN: usize = 21;
+const OWN: usize = 22;
 /// The columns, in the order in which [`write`] gives their values.
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "position, home, at, decided_at, verdict, reason, parameter, nearest, detail, flags, \
          contract, click_id, campaign_id, publisher_id, goal, txn_id, original, conversion_id, \
-         status, is_test, profile, {LABEL_COLUMNS}"
+         status, is_test, http_status, decided_by, {LABEL_COLUMNS}"
     )
 });
 static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -100,7 +99,7 @@ fn write(connection: &Connection, sql: &str, new: &StoredVerdict) -> Result<usiz
     let original = new.original.map(|position| position.0);
     let conversion_id = new.conversion_id.map(|id| id.0);
     let (status, flags) = (new.status.map(Status::name), new.flags.bits());
-    let profile = profile_name(new.profile);
+    let decided_by = new.decided_by.map(|position| position.0);
     let labels = Label::ALL.map(|label| new.labels.get(label));
     let values: [&dyn ToSql; OWN] = [
         &new.position.0,
@@ -123,24 +122,12 @@ fn write(connection: &Connection, sql: &str, new: &StoredVerdict) -> Result<usiz
         &conversion_id,
         &status,
         &new.is_test,
-        &profile,
+        &new.http_status,
+        &decided_by,
     ];
     let values = values.into_iter().chain(labels.iter().map(|label| label as &dyn ToSql));
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.execute(params_from_iter(values))?)
-}
-
-fn profile_name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Receipt => "receipt",
-        Profile::Acknowledge => "acknowledge",
-    }
-}
-
-fn profile_from_name(name: &str) -> Option<Profile> {
-    [Profile::Receipt, Profile::Acknowledge]
-        .into_iter()
-        .find(|profile| profile_name(*profile) == name)
 }
 
 fn read(row: &Row<'_>) -> Result<StoredVerdict, Error> {
@@ -155,7 +142,8 @@ fn read(row: &Row<'_>) -> Result<StoredVerdict, Error> {
         detail: row.get("detail")?,
         flags: Flags::from_bits(row.get("flags")?),
         contract: row.get("contract")?,
-        profile: word(row, "profile", profile_from_name)?,
+        http_status: row.get("http_status")?,
+        decided_by: row.get::<_, Option<u64>>("decided_by")?.map(Position),
         click_id: click_id(row)?,
         campaign_id: row.get::<_, Option<u32>>("campaign_id")?.map(CampaignId),
         publisher_id: row.get::<_, Option<u32>>("publisher_id")?.map(PublisherId),
