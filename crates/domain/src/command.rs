@@ -17,6 +17,7 @@ use crate::id::{
 };
 use crate::integration::{Integration, Scope};
 use crate::money::Currency;
+use crate::reason::Verdict;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// The longest a reason a person gives may be, in bytes.
 pub const REASON_BYTES_MAX: usize = 1_000;
+/// How many hits one command decides again.
+pub const REPLAY_HITS_MAX: usize = 100;
 /// How many ids a restore skips, because they may have been handed out after the backup.
 pub const IDS_SKIPPED: u32 = 1 << 16;
 
@@ -135,6 +138,12 @@ pub enum Act {
     Redecide {
         position: Position,
     },
+    /// Decides hits that were refused or parked once more, as the integration speaks now.
+    Replay {
+        id: IntegrationId,
+        /// At most [`REPLAY_HITS_MAX`], so that nobody waits long behind it.
+        hits: Vec<Position>,
+    },
     /// After a restore.
     SkipIds,
 }
@@ -171,6 +180,7 @@ impl Act {
             Self::LoadCatalogue { .. } => "load_catalogue",
             Self::Quarantine { .. } => "quarantine",
             Self::Redecide { .. } => "redecide",
+            Self::Replay { .. } => "replay",
             Self::SkipIds => "skip_ids",
         }
     }
@@ -268,9 +278,14 @@ pub enum Answer {
     Campaign(Campaign),
     Link(Link),
     Integration(Box<Integration>),
-    TestClick { click_id: ClickId, link_id: LinkId },
+    TestClick {
+        click_id: ClickId,
+        link_id: LinkId,
+    },
     Conversion(ConversionId),
     Hit(Position),
+    /// The hits that were decided again, each with its verdict.
+    Replayed(Vec<(Position, Verdict)>),
     Nothing,
 }
 

@@ -3,6 +3,7 @@
 //! A version is never changed: a change adds the next one. So what was agreed at any instant can
 //! be asked for ever after, and the same commands always lead to the same setup.
 
+mod as_if;
 mod as_of;
 
 pub use as_of::AsOf;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::ClickId;
 use domain::id::{ConversionId, Position};
-use domain::ledger::Conversion;
+use domain::ledger::{Conversion, Key};
 use domain::record::Stamped;
 use domain::report;
 use domain::setup::Setup;
@@ -67,6 +67,10 @@ impl Store for Ledger {
         id: ConversionId,
     ) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error> {
         self.store()?.conversion(id).await
+    }
+
+    async fn conversion_by_key(&self, key: &Key) -> Result<Option<Conversion>, Error> {
+        self.store()?.conversion_by_key(key).await
     }
 
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error> {

@@ -16,7 +16,7 @@ use domain::click::Click;
 use domain::click_id::ClickId;
 use domain::command::Outcome;
 use domain::id::{ConversionId, Position};
-use domain::ledger::Conversion;
+use domain::ledger::{Conversion, Key};
 use domain::record::Stamped;
 use domain::report;
 use domain::setup::{Change, Setup};
@@ -92,6 +92,9 @@ pub trait Store: Send + Sync {
         &self,
         id: ConversionId,
     ) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error>;
+
+    /// The conversion that has what makes it one.
+    async fn conversion_by_key(&self, key: &Key) -> Result<Option<Conversion>, Error>;
 
     /// Newest first.
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error>;

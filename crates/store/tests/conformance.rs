@@ -7,6 +7,7 @@
 
 mod conformance {
     pub(crate) mod decisions;
+    pub(crate) mod once_more;
     pub(crate) mod replay;
     pub(crate) mod sqlite;
     pub(crate) mod world;

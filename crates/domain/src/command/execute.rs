@@ -3,10 +3,10 @@
 //! Commands that touch the ledger (conversions, hits, clicks) are judged beside it, where the
 //! facts are; here they only pass the checks that need no facts.
 
-use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration};
+use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
 use crate::contract::{Partner, Secret};
-use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
+use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
 use crate::setup::{Change, Setup};
@@ -105,6 +105,7 @@ impl Setup {
             Act::Quarantine { position } | Act::Redecide { position } => {
                 Ok(Effect::nothing(Answer::Hit(*position)))
             }
+            Act::Replay { id, hits } => self.replay(*id, hits),
         }
     }
 
@@ -302,6 +303,16 @@ impl Setup {
             return Err(Failure::conflict("campaign_not_approved", detail));
         }
         Ok(Effect::nothing(Answer::TestClick { click_id, link_id }))
+    }
+
+    fn replay(&self, id: IntegrationId, hits: &[Position]) -> Executed {
+        let integration = self.the_integration(id)?;
+        in_use("integration", id, integration.archived)?;
+        if !(1..=REPLAY_HITS_MAX).contains(&hits.len()) {
+            let detail = format!("1 to {REPLAY_HITS_MAX} hits at a time");
+            return Err(Failure::invalid("hits", detail));
+        }
+        Ok(Effect::nothing(Answer::Replayed(Vec::new())))
     }
 
     fn load_catalogue(&self, partners: &[Partner], key: &str) -> Executed {

@@ -104,8 +104,11 @@ pub struct Occasion {
     /// When it is entered: its arrival too, unless it was parked and is decided again. The chain's
     /// times never go back.
     pub entered_at: Timestamp,
+    /// The hit's, or the command's where a person decides.
     pub position: Position,
-    /// The hit's salted digest.
+    /// What has it entered.
+    pub cause: Cause,
+    /// The digest of what caused it.
     pub evidence: [u8; 32],
 }
 
@@ -455,8 +458,7 @@ impl Case<'_> {
     }
 
     fn effect(&self, conversion: Conversion, from: Option<Status>) -> Result<Effect, Problem> {
-        let cause = Cause::Hit(self.occasion.position);
-        let Occasion { entered_at, evidence, .. } = self.occasion;
+        let Occasion { entered_at, cause, evidence, .. } = self.occasion;
         settle(conversion, from, cause, entered_at, evidence)
             .ok_or_else(|| Problem::new(Reason::InvalidPayload, None, "an amount is out of range"))
     }
@@ -522,7 +524,6 @@ pub fn change_by_person(
     }
     let mut new = old.clone();
     new.status = to;
-    let cause = Cause::Command(occasion.position);
-    settle(new, Some(old.status), cause, occasion.entered_at, occasion.evidence)
+    settle(new, Some(old.status), occasion.cause, occasion.entered_at, occasion.evidence)
         .ok_or_else(|| Failure::conflict("out_of_range", "an amount is out of range"))
 }

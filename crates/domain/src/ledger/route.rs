@@ -57,6 +57,16 @@ pub enum ContractRef {
 }
 
 impl ContractRef {
+    /// Whether both are of one integration, whatever their versions.
+    pub fn is_same_integration(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Integration { id: one, .. }, Self::Integration { id: other, .. }) => {
+                one == other
+            }
+            _ => false,
+        }
+    }
+
     fn of(integration: &Integration) -> Self {
         Self::Integration { id: integration.id, version: integration.version }
     }

@@ -3,14 +3,17 @@
 //! A batch is one transaction. Hits are decided in runs between commands, because a command may
 //! change the setup they are read with; within a run the clicks are looked up all at once.
 
+mod replay;
+
+use self::replay::Replay;
 use super::{POSITION_LAG_MAX, Writer, command, conversion, setup, verdict};
 use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
-use domain::command::{Act, Command, Failure, FailureKind, Outcome};
+use domain::command::{Act, Answer, Command, Failure, FailureKind, Outcome};
 use domain::contract::Answers;
 use domain::hit::Hit;
 use domain::id::{ConversionId, Position};
-use domain::ledger::{self, Decision, Occasion, Read};
+use domain::ledger::{self, Cause, Decision, Occasion, Read};
 use domain::reason::Verdict;
 use domain::record::{self, Record, Stamped};
 use domain::setup::{Change, Setup};
@@ -154,7 +157,8 @@ impl Writer {
             };
             let (position, at) = (one.position, one.at);
             let entered_at = at;
-            let occasion = Occasion { at, entered_at, position, evidence: hit.digest() };
+            let (cause, evidence) = (Cause::Hit(position), hit.digest());
+            let occasion = Occasion { at, entered_at, position, cause, evidence };
             let (decision, verdict) = self.decide_one(
                 position,
                 setup,
@@ -298,13 +302,20 @@ impl Writer {
             Ok(executed) => executed,
             Err(failure) => return Ok((Outcome::Failed(failure), Vec::new())),
         };
+        let mut answer = executed.answer;
         let done = match &command.act {
             Act::ChangeConversionStatus { id, to, reason } => {
                 let evidence = command_digest(command);
-                let occasion = Occasion { at, entered_at: at, position, evidence };
+                let cause = Cause::Command(position);
+                let occasion = Occasion { at, entered_at: at, position, cause, evidence };
                 self.change_status(*id, *to, reason, occasion)?
             }
             Act::Redecide { position: hit } => self.redecide(position, *hit, at, decided_at)?,
+            Act::Replay { id, hits } => {
+                let occasion = Replay { by: position, at, evidence: command_digest(command) };
+                answer = Answer::Replayed(self.replay(*id, hits, &occasion, decided_at)?);
+                Ok(())
+            }
             Act::SkipIds => {
                 self.state.next_conversion.0 += CONVERSIONS_SKIPPED;
                 Ok(())
@@ -312,7 +323,7 @@ impl Writer {
             _ => Ok(()),
         };
         Ok(match done {
-            Ok(()) => (Outcome::Done(Box::new(executed.answer)), executed.changes),
+            Ok(()) => (Outcome::Done(Box::new(answer)), executed.changes),
             Err(failure) => (Outcome::Failed(failure), Vec::new()),
         })
     }
@@ -360,7 +371,8 @@ impl Writer {
         };
         let setup = std::mem::take(&mut self.setup);
         let (at, evidence) = (kept.at, hit.digest());
-        let occasion = Occasion { at, entered_at, position, evidence };
+        let cause = Cause::Hit(position);
+        let occasion = Occasion { at, entered_at, position, cause, evidence };
         let decided = self.redecide_with(by, &setup, &hit, occasion, decided_at);
         self.setup = setup;
         decided.map(Ok)
@@ -374,17 +386,21 @@ impl Writer {
         occasion: Occasion,
         decided_at: Timestamp,
     ) -> Result<(), Error> {
-        let Occasion { at, position, .. } = occasion;
         let keyring = &self.keyring;
-        let read = guarded(by, || ledger::read(setup, keyring, hit, at))?;
-        let found = match read.click_id {
-            Some(id) => self.facts.find(&[id], position)?.pop().flatten(),
-            None => None,
-        };
+        let read = guarded(by, || ledger::read(setup, keyring, hit, occasion.at))?;
+        let found = self.click_of(&read, occasion.position)?;
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
         verdict::replace(&self.connection, &verdict)?;
         self.save_effect(decision.effect.as_ref())
+    }
+
+    /// The click a hit is about, as far as it came before it.
+    fn click_of(&self, read: &Read<'_>, before: Position) -> Result<Found, Error> {
+        Ok(match read.click_id {
+            Some(id) => self.facts.find(&[id], before)?.pop().flatten(),
+            None => None,
+        })
     }
 }
 

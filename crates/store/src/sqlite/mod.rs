@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::{ClickId, Keyring};
 use domain::id::{ConversionId, Position};
-use domain::ledger::{self, Conversion, Decision, Entry, Occasion, Read};
+use domain::ledger::{self, Conversion, Decision, Entry, Key, Occasion, Read};
 use domain::record::Stamped;
 use domain::report as question;
 use domain::setup::Setup;
@@ -347,6 +347,11 @@ impl Store for SqliteStore {
         id: ConversionId,
     ) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error> {
         self.finders.read(move |connection| conversion::with_entries(connection, id)).await
+    }
+
+    async fn conversion_by_key(&self, key: &Key) -> Result<Option<Conversion>, Error> {
+        let key = key.clone();
+        self.finders.read(move |connection| conversion::by_key(connection, &key)).await
     }
 
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error> {

@@ -73,7 +73,8 @@ static REPLACE: LazyLock<String> = LazyLock::new(|| {
     let (columns, marks) = (&*COLUMNS, marks(OWN + LABELS));
     format!(
         "-- verdict::replace
-        update verdict set ({columns}) = ({marks}) where position = ?1 and verdict = 'parked'"
+        update verdict set ({columns}) = ({marks}) where position = ?1
+            and verdict in ('parked', 'refused')"
     )
 });
 
@@ -82,10 +83,10 @@ pub(super) fn insert(connection: &Connection, new: &StoredVerdict) -> Result<(),
     write(connection, &INSERT, new).map(drop)
 }
 
-/// Writes what became of a hit that was parked.
+/// Writes what became of a hit that was parked or refused.
 pub(super) fn replace(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
     let written = write(connection, &REPLACE, new)?;
-    assert_eq!(written, 1, "only what is parked is decided again");
+    assert_eq!(written, 1, "only what is parked or refused is decided again");
     Ok(())
 }
 

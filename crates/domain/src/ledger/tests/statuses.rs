@@ -3,7 +3,7 @@
 use super::world::{LEAD, OWN_ID, World, contract, plain};
 use crate::contract::{RepeatedAmount, Repeats};
 use crate::conversion::{Status, may_change};
-use crate::ledger::{CHANGES_MAX, IDLE_MAX};
+use crate::ledger::{CHANGES_MAX, Cause, IDLE_MAX};
 use crate::reason::Reason;
 
 const FIXED: &str = r#"[{"key":"lead","default":true,"revenue":"2.5","payout":"1.75"}]"#;
@@ -189,7 +189,13 @@ fn a_person_is_held_to_the_same_transitions_and_gives_a_reason() {
     let mut world = World::new(plain(), LEAD);
     world.check("?click_id=@a&revenue=2&status=pending -> recorded pending 0/0");
     let (at, entered_at) = (world.now, world.now);
-    let occasion = Occasion { at, entered_at, position: Position(9), evidence: [3; 32] };
+    let occasion = Occasion {
+        at,
+        entered_at,
+        position: Position(9),
+        cause: Cause::Command(Position(9)),
+        evidence: [3; 32],
+    };
     for to in Status::ALL {
         let changed = change_by_person(world.conversion(), to, "asked", occasion);
         let is_allowed = may_change(Some(Status::Pending), to);

@@ -17,7 +17,7 @@ use crate::id::{
 };
 use crate::integration::Scope;
 use crate::ledger::{
-    Conversion, Decision, Entry, Facts, Key, Occasion, change_by_person, decide, read,
+    Cause, Conversion, Decision, Entry, Facts, Key, Occasion, change_by_person, decide, read,
 };
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Verdict};
@@ -317,7 +317,13 @@ impl World {
         };
         let position = Position(self.position);
         let (at, entered_at) = (arrived_at, self.now);
-        let occasion = Occasion { at, entered_at, position, evidence: hit.digest() };
+        let occasion = Occasion {
+            at,
+            entered_at,
+            position,
+            cause: Cause::Hit(position),
+            evidence: hit.digest(),
+        };
         let decision = decide(setup, &read, facts, occasion);
         self.position += 1;
         self.now = self.now.plus_ms(1);
@@ -333,7 +339,13 @@ impl World {
         let old = self.conversion().clone();
         let position = Position(self.position);
         let (at, entered_at) = (self.now, self.now);
-        let occasion = Occasion { at, entered_at, position, evidence: [1; 32] };
+        let occasion = Occasion {
+            at,
+            entered_at,
+            position,
+            cause: Cause::Command(position),
+            evidence: [1; 32],
+        };
         let effect = change_by_person(&old, to, "asked for", occasion)?;
         self.position += 1;
         self.conversions.insert(effect.conversion.key.clone(), effect.conversion);

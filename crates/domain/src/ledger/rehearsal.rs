@@ -1,0 +1,74 @@
+//! What hits would make of an empty ledger: decided one after the other, and written nowhere.
+//!
+//! Two rehearsals of the same hits, with two setups, tell what a change of the setup would change.
+
+use super::{Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide, read};
+use crate::click::Click;
+use crate::click_id::Keyring;
+use crate::conversion::Status;
+use crate::hit::Hit;
+use crate::id::{ConversionId, Position};
+use crate::setup::Setup;
+use std::collections::HashMap;
+
+/// A ledger that is only thought of.
+pub struct Rehearsal<'s> {
+    setup: &'s Setup,
+    keyring: &'s Keyring,
+    conversions: HashMap<Key, Conversion>,
+    /// By the hit that made them.
+    keys: HashMap<Position, Key>,
+}
+
+impl<'s> Rehearsal<'s> {
+    pub fn new(setup: &'s Setup, keyring: &'s Keyring) -> Self {
+        Self { setup, keyring, conversions: HashMap::new(), keys: HashMap::new() }
+    }
+
+    /// How a hit is read: its click is to be found before it is decided.
+    pub fn read(&self, hit: &Hit, occasion: Occasion) -> Read<'s> {
+        read(self.setup, self.keyring, hit, occasion.at)
+    }
+
+    /// Decides what was read, and remembers what it does.
+    pub fn decide(
+        &mut self,
+        read: &Read<'_>,
+        click: Option<&Click<'_>>,
+        occasion: Occasion,
+    ) -> Decision {
+        let conversion = read.key.as_ref().and_then(|key| self.conversions.get(key));
+        let next_id = ConversionId(self.conversions.len() as u64 + 1);
+        let decision = decide(self.setup, read, Facts { click, conversion, next_id }, occasion);
+        if let Some(effect) = &decision.effect {
+            self.put(effect.conversion.clone());
+        }
+        decision
+    }
+
+    /// What a person did to the conversion that the hit at `made_by` made, where there is one and
+    /// it can be done to it.
+    pub fn change_status(
+        &mut self,
+        made_by: Position,
+        to: Status,
+        reason: &str,
+        occasion: Occasion,
+    ) {
+        let old = self.keys.get(&made_by).and_then(|key| self.conversions.get(key));
+        let changed = old.map(|old| change_by_person(old, to, reason, occasion));
+        if let Some(Ok(effect)) = changed {
+            self.put(effect.conversion);
+        }
+    }
+
+    /// What came of it all, by the hits that made them.
+    pub fn conversions(&self) -> impl Iterator<Item = (Position, &Conversion)> {
+        self.conversions.values().map(|conversion| (conversion.created_by, conversion))
+    }
+
+    fn put(&mut self, conversion: Conversion) {
+        self.keys.insert(conversion.created_by, conversion.key.clone());
+        self.conversions.insert(conversion.key.clone(), conversion);
+    }
+}
