@@ -2,6 +2,7 @@
 
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::money::{Currency, Micros, Percent};
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -69,8 +70,9 @@ impl Campaign {
 }
 
 /// How a campaign is paid for: proposes the default goal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CampaignType")]
 pub enum Kind {
     Cpi,
     Cpl,
@@ -91,8 +93,11 @@ impl Kind {
 }
 
 /// A campaign's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CampaignStatus")]
 pub enum Status {
     Draft,
     PendingApproval,

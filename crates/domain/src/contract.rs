@@ -25,6 +25,7 @@ pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
 pub use verification::Verification;
 
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +45,7 @@ pub const VALUE_BYTES: usize = 500;
 pub const VALUE_BYTES_MAX: usize = 4096;
 
 /// One thing a sender may or must say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     pub canonical: Canonical,
@@ -86,7 +87,7 @@ impl Parameter {
 }
 
 /// What an amount is counted in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// `2.35` is two dollars and 35 cents.
@@ -97,7 +98,7 @@ pub enum Unit {
 }
 
 /// The agreement.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
     /// In the order of the postback URL.
@@ -292,7 +293,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A known platform: an entry of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Partner {
     /// Its stable name, as in `POST /integrations`.

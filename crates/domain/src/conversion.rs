@@ -1,10 +1,14 @@
 //! A conversion's status, and the changes that are allowed to it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is agreed about a conversion at the moment. Only an approved one is paid for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ConversionStatus")]
 pub enum Status {
     Pending,
     Approved,

@@ -3,6 +3,7 @@
 //! They are numbers given out in order. The ids that prove themselves to strangers are
 //! [`crate::click_id::ClickId`] and the receipts of [`crate::receipt`].
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::ParseIntError;
@@ -13,8 +14,10 @@ macro_rules! ids {
         $(#[$doc])*
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+            JsonSchema,
         )]
         #[serde(transparent)]
+        #[schemars(inline)]
         pub struct $name(pub $number);
 
         impl fmt::Display for $name {

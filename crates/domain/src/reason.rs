@@ -2,10 +2,13 @@
 //!
 //! Each reason has a page in `docs/reasons/`: what it means, who mends it, and how.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What became of a hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It made a conversion.
@@ -49,7 +52,9 @@ impl Verdict {
 }
 
 /// Why a hit was not simply recorded or updated, in the order in which reasons are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     UnknownIntegration,
@@ -155,7 +160,9 @@ impl Reason {
 }
 
 /// Something worth knowing about a hit or a conversion that changed no verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
     /// The goal's term needs an amount and none was sent: it counts with 0.

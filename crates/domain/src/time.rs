@@ -5,7 +5,9 @@
 
 use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -130,6 +132,21 @@ impl FromStr for Timestamp {
         let instant: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
         let is_in_range = (Self::MIN.to_jiff()..=Self::MAX.to_jiff()).contains(&instant);
         if is_in_range { Ok(Self::from_jiff(instant)) } else { Err(TimestampError) }
+    }
+}
+
+/// As readable formats have it.
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
     }
 }
 

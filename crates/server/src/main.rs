@@ -55,6 +55,8 @@ enum Verb {
     Restore(backup::RestoreArgs),
     /// Print the settings that are in force
     CheckConfig,
+    /// Print the API's document, OpenAPI 3.1
+    Openapi,
 }
 
 fn main() -> ExitCode {
@@ -81,6 +83,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Verify(args) => verify::run(args, config),
         Verb::Backup(args) => backup::backup(args, config),
         Verb::Restore(args) => backup::restore(args, config),
+        Verb::Openapi => {
+            print!("{}", http::api::document::text());
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::CheckConfig => {
             print!("{}", toml::to_string(&config)?);
             Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! What the sender of a postback is told.
 
 use crate::reason::{Reason, Verdict};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest body of an answer, in bytes.
@@ -11,7 +12,7 @@ const RECEIVED: u16 = 202;
 const TAKEN: u16 = 200;
 
 /// The answers that a contract agrees on: those it spells out, else its profile's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Answers {
     pub profile: Profile,
@@ -39,7 +40,7 @@ pub struct Answers {
 }
 
 /// A way of answering.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// JSON with the verdict, and the reason's own HTTP status.
@@ -51,7 +52,7 @@ pub enum Profile {
 
 /// One answer, word for word. Its body may hold `{receipt}`, `{verdict}`, `{reason}` and
 /// `{detail}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reply {
     pub http_status: u16,
@@ -62,7 +63,7 @@ pub struct Reply {
 }
 
 /// What a body is. A browser runs none of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ContentType {
     #[default]
     #[serde(rename = "text/plain")]

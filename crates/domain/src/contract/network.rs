@@ -2,6 +2,7 @@
 //!
 //! An IPv4 address is the same one when it is written as an IPv6 one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use std::net::IpAddr;
 const MAPPED_PREFIX: u8 = 96;
 
 /// Addresses that share a prefix, such as `203.0.113.0/24` or `2001:db8::/32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
 pub struct Network {
     address: IpAddr,

@@ -1,11 +1,12 @@
 //! What makes two postbacks one conversion, and what a second one may do to it.
 
 use crate::conversion::{Status, may_change};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What makes two postbacks the same conversion.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
     #[default]
@@ -17,7 +18,7 @@ pub enum Identity {
 }
 
 /// What stands for a transaction id that is not sent, where it may be left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TxnIdAbsent {
     /// Its absence is one value: one conversion per click and goal without it.
@@ -28,7 +29,7 @@ pub enum TxnIdAbsent {
 }
 
 /// What a second postback of one conversion may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Repeats {
     /// It may change the status, as far as transitions allow.
@@ -68,7 +69,7 @@ impl Repeats {
 }
 
 /// What becomes of the amount of a second postback.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RepeatedAmount {
     /// The first one stays.
@@ -81,7 +82,7 @@ pub enum RepeatedAmount {
 }
 
 /// What becomes of an event's number that is sent again for one click.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RepeatedEvents {
     /// The last one counts.
@@ -92,7 +93,9 @@ pub enum RepeatedEvents {
 }
 
 /// A change of status, written `pending > approved`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(into = "String", try_from = "String")]
 pub struct Transition {
     pub from: Status,

@@ -1,11 +1,12 @@
 //! What raw values of the status parameter mean.
 
 use crate::conversion::Status;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What raw values of the status parameter mean.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Statuses {
     /// What an absent status means; `None`: it must be there.

@@ -1,6 +1,7 @@
 //! How a sender writes the time.
 
 use crate::time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many ways of writing the time a contract may take.
@@ -11,7 +12,7 @@ pub const FORMAT_BYTES_MAX: usize = 60;
 const ZONE: &str = "UTC";
 
 /// The ways of writing the time that a contract takes, tried in their order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Times {
     /// `unix`, `unix_ms`, `rfc3339`, or a pattern such as `%Y-%m-%d %H:%M:%S`.

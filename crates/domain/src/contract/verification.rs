@@ -1,10 +1,11 @@
 //! How a sender proves who it is.
 
 use super::{Canonical, Network};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The proofs a contract asks for; every one of them has to hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Verification {
     /// The parameter that carries the shared token, where there is one.

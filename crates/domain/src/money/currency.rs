@@ -5,7 +5,9 @@
 //! in it: nobody is paid in them.
 
 use super::Micros;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -95,6 +97,22 @@ impl FromStr for Currency {
         let mut code: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
         code.make_ascii_uppercase();
         Self::of(code).ok_or(CurrencyError)
+    }
+}
+
+/// As readable formats have it.
+impl JsonSchema for Currency {
+    fn schema_name() -> Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "ISO 4217, in capitals where it is shown and read in any case.",
+            "type": "string",
+            "minLength": 3,
+            "maxLength": 3,
+        })
     }
 }
 

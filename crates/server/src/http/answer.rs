@@ -10,10 +10,12 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::contract::{Answers, ContentType, Profile};
+use domain::conversion::Status;
 use domain::id::Position;
 use domain::reason::{Flag, Reason, Verdict};
 use domain::receipt::Place;
 use domain::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::list::StoredVerdict;
 
@@ -22,7 +24,8 @@ pub(super) const RECEIPT: HeaderName = HeaderName::from_static("counterfoil-rece
 
 /// What is known of a hit, as anybody may see it who has its receipt. The order of the fields is
 /// that of the answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Receipt")]
 pub(crate) struct Answer {
     pub(crate) receipt: String,
     /// `None`: it is on disk, and not decided yet.
@@ -32,7 +35,7 @@ pub(crate) struct Answer {
     /// The conversion's id.
     pub(crate) conversion: Option<u64>,
     /// The conversion's status after it.
-    pub(crate) status: Option<&'static str>,
+    pub(crate) status: Option<Status>,
     pub(crate) flags: Vec<Flag>,
     /// For a duplicate: the receipt of the hit that made the conversion.
     pub(crate) original: Option<String>,
@@ -61,7 +64,7 @@ impl Answer {
             reason: verdict.reason,
             parameter: verdict.parameter.clone(),
             conversion: verdict.conversion_id.map(|id| id.0),
-            status: verdict.status.map(domain::conversion::Status::name),
+            status: verdict.status,
             flags: verdict.flags.iter().collect(),
             original: verdict.original.map(receipt),
             received_at: Some(verdict.at),

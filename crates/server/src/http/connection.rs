@@ -325,7 +325,7 @@ fn click_step(
 ) -> Step {
     let since = Instant::now();
     if !matches!(head.method, "GET" | "HEAD") {
-        return Step::Refused(Error::Method("GET, HEAD"));
+        return Step::Refused(Error::Method("GET, HEAD".into()));
     }
     if head.framing != Framing::Empty {
         return Step::Refused(Error::request("a click has no body"));

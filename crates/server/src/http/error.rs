@@ -9,7 +9,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::command::{Failure, FailureKind};
 use domain::contract::Answers;
+use schemars::JsonSchema;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// After how many seconds what could not be taken now may be sent again.
 pub(crate) const RETRY_AFTER_S: u32 = 5;
@@ -28,7 +30,7 @@ pub(crate) enum Error {
     NotFound(String),
     /// 405; it names the methods there are.
     #[error("the methods here are: {0}")]
-    Method(&'static str),
+    Method(Cow<'static, str>),
     /// It is right, but not now: 409.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String },
@@ -194,14 +196,19 @@ impl From<Unavailable> for Error {
 }
 
 /// The body of every answer that is an error.
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Error")]
+pub(super) struct Body<'a> {
+    /// A stable word for what went wrong.
     code: &'a str,
+    /// What is wrong, and what would be right.
     detail: String,
+    /// The field or parameter to blame, such as `goals[0].revenue`.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
     /// As a receipt would say it, where the sender of a hit may repeat.
     #[serde(flatten)]
+    #[schemars(skip)]
     repeat: Option<Repeat>,
 }
 
@@ -239,7 +246,8 @@ impl IntoResponse for Error {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Method(allowed) => {
-                headers.insert(ALLOW, HeaderValue::from_static(allowed));
+                let allowed = HeaderValue::from_str(&allowed).expect("methods are ASCII");
+                headers.insert(ALLOW, allowed);
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
@@ -342,7 +350,7 @@ mod tests {
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()[RETRY_AFTER], "5");
         assert_eq!(Error::Behind.into_response().headers()[RETRY_AFTER], "5");
-        assert_eq!(Error::Method("GET, POST").into_response().headers()[ALLOW], "GET, POST");
+        assert_eq!(Error::Method("GET, POST".into()).into_response().headers()[ALLOW], "GET, POST");
         assert_eq!(Error::Unauthorized.into_response().headers()[WWW_AUTHENTICATE], "Bearer");
     }
 }

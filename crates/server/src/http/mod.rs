@@ -80,10 +80,14 @@ fn is_api(path: &[u8]) -> bool {
     path.strip_prefix(API.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
+fn needs_key(path: &[u8]) -> bool {
+    is_api(path) && !api::is_open(&path[API.len()..])
+}
+
 /// The longest a body may be that comes with that head. Where the API's key is missing nothing is
 /// read: a stranger is told nothing else and takes no memory.
 fn body_bytes_max(app: &App, request: &Request) -> Result<usize, Error> {
-    if !is_api(request.path()) {
+    if !needs_key(request.path()) {
         return Ok(BODY_BYTES_MAX);
     }
     api::auth::check(app, &request.headers)?;
@@ -97,14 +101,14 @@ async fn answer(worker: &Worker, surface: Surface, peer: IpAddr, request: Reques
     if surface == Surface::Metrics {
         return match request.path() {
             b"/metrics" if is_read => health::metrics(app),
-            b"/metrics" => Error::Method("GET, HEAD").into_response(),
+            b"/metrics" => Error::Method("GET, HEAD".into()).into_response(),
             _ => Error::NotFound("such path: only /metrics".to_owned()).into_response(),
         };
     }
     match place(app, request.path()) {
         Place::Postback => postback::receive(worker, peer, request).await,
         Place::Api => api(worker, request).await,
-        _ if !is_read => Error::Method("GET, HEAD").into_response(),
+        _ if !is_read => Error::Method("GET, HEAD".into()).into_response(),
         Place::Receipt(receipt) => receipt::show(app, receipt).await.into_response(),
         Place::Alive => health::alive(),
         Place::Ready => health::ready(app),
@@ -119,7 +123,7 @@ fn router(app: Arc<App>) -> Router {
 }
 
 async fn api(worker: &Worker, request: Request) -> Response {
-    if is_api(request.path())
+    if needs_key(request.path())
         && let Err(error) = api::auth::check(&worker.app, &request.headers)
     {
         return error.into_response();

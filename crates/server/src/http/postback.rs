@@ -37,7 +37,7 @@ const HEADER_BYTES_MAX: usize = 1_024;
 
 pub(super) async fn receive(worker: &Worker, peer: IpAddr, request: Request) -> Response {
     if !matches!(request.method, Method::GET | Method::POST) {
-        return Error::Method("GET, POST").into_response();
+        return Error::Method("GET, POST".into()).into_response();
     }
     let since = Instant::now();
     let hit = hit(&worker.app, peer, request);

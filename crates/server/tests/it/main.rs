@@ -15,6 +15,7 @@ mod server;
 
 mod mistakes;
 mod once;
+mod openapi;
 mod receipts;
 mod reports;
 mod seeds;

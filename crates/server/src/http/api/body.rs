@@ -2,11 +2,12 @@
 //!
 //! A field that nobody asked for is refused: it is a misspelt one, or one that would be lost.
 
-use super::{idempotency, query};
+use super::field::{Field, names};
+use super::idempotency;
+use super::route::Declared;
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
 use domain::command::Idempotency;
 use domain::macros::nearest;
 use http_body_util::BodyExt;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 /// A request that changes something.
 pub(super) struct Sent {
-    bytes: Bytes,
+    fields: Fields,
     /// Its key, where it has one.
     pub(super) idempotency: Option<Idempotency>,
 }
@@ -28,28 +29,22 @@ impl FromRequest<Arc<App>> for Sent {
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
-        query::Sent::of(&parts).none()?;
+        let known = parts.extensions.get::<Declared>().map_or(&[][..], |declared| declared.body);
         // The connection has bounded it, and has received all of it.
         let collected = body.collect().await;
         let bytes = collected.map_err(|_| Error::request("the body broke off"))?.to_bytes();
         let idempotency =
             idempotency::read(&parts.method, parts.uri.path(), &parts.headers, &bytes)?;
-        Ok(Self { bytes, idempotency })
+        let is_empty = known.is_empty() && bytes.iter().all(u8::is_ascii_whitespace);
+        let fields = if is_empty { Fields::default() } else { Fields::read(&bytes, known)? };
+        Ok(Self { fields, idempotency })
     }
 }
 
 impl Sent {
-    /// The body's fields, each of which is one of `known`.
-    pub(super) fn fields(&self, known: &[&str]) -> Result<Fields, Error> {
-        Fields::read(&self.bytes, known)
-    }
-
-    /// For calls whose body is empty, or `{}`.
-    pub(super) fn nothing(&self) -> Result<(), Error> {
-        if self.bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(());
-        }
-        self.fields(&[]).map(drop)
+    /// The body's fields, each of which its route knows.
+    pub(super) fn fields(&mut self) -> Fields {
+        std::mem::take(&mut self.fields)
     }
 }
 
@@ -62,16 +57,17 @@ pub(super) enum Given<T> {
 }
 
 /// The fields of one JSON object.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Fields {
     /// What stands before a field's name in errors, such as `goals[0].`.
     path: String,
     given: Map<String, Value>,
+    known: &'static [Field],
 }
 
 impl Fields {
     /// The fields of a whole body.
-    pub(super) fn read(bytes: &[u8], known: &[&str]) -> Result<Self, Error> {
+    pub(super) fn read(bytes: &[u8], known: &'static [Field]) -> Result<Self, Error> {
         let wrong = |detail: String| Error::Invalid {
             code: "invalid_body",
             parameter: None,
@@ -85,18 +81,19 @@ impl Fields {
             .deserialize_map(Object)
             .and_then(|given| reader.end().map(|()| given))
             .map_err(|error| wrong(error.to_string()))?;
-        Self { path: String::new(), given }.checked(known)
+        Self { path: String::new(), given, known }.checked()
     }
 
     /// The fields of the object at `path` of a body.
-    pub(super) fn of(path: &str, value: Value, known: &[&str]) -> Result<Self, Error> {
+    pub(super) fn of(path: &str, value: Value, known: &'static [Field]) -> Result<Self, Error> {
         match value {
-            Value::Object(given) => Self { path: format!("{path}."), given }.checked(known),
+            Value::Object(given) => Self { path: format!("{path}."), given, known }.checked(),
             _ => Err(Error::parameter(path, "it is an object")),
         }
     }
 
-    fn checked(self, known: &[&str]) -> Result<Self, Error> {
+    fn checked(self) -> Result<Self, Error> {
+        let known = names(self.known);
         let Some(name) = self.given.keys().find(|name| !known.contains(&name.as_str())) else {
             return Ok(self);
         };
@@ -112,8 +109,14 @@ impl Fields {
         format!("{}{name}", self.path)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.given.is_empty()
+    /// The same, where there are any: an empty change says nothing.
+    pub(super) fn some(self) -> Result<Self, Error> {
+        if self.given.is_empty() {
+            let names = names(self.known).join(", ");
+            let detail = format!("it changes nothing; what can change is: {names}");
+            return Err(Error::request(detail));
+        }
+        Ok(self)
     }
 
     /// A field that has to be there, and not null.
@@ -144,6 +147,7 @@ impl Fields {
         name: &str,
         read: impl FnOnce(&str, Value) -> Result<T, Error>,
     ) -> Result<Given<T>, Error> {
+        debug_assert!(self.known.iter().any(|one| one.name == name), "`{name}` is not declared");
         match self.given.remove(name) {
             None => Ok(Given::Absent),
             Some(Value::Null) => Ok(Given::Null),
@@ -230,6 +234,7 @@ pub(super) fn list<T>(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::field::Kind;
     use super::*;
 
     pub(in crate::http::api) fn blamed(error: Error) -> (Option<String>, String) {
@@ -239,14 +244,20 @@ pub(super) mod tests {
         }
     }
 
-    fn fields(json: &str, known: &[&str]) -> Result<Fields, Error> {
+    /// Fields of these names; their kinds are for the document alone.
+    macro_rules! known {
+        ($($name:literal),*) => { const { &[$(Field::optional($name, Kind::Text, "")),*] } };
+    }
+
+    fn fields(json: &str, known: &'static [Field]) -> Result<Fields, Error> {
         Fields::read(json.as_bytes(), known)
     }
 
     #[test]
     fn fields_are_read_by_name_and_kind() {
         let json = r#"{"name":"A","id":4294967295,"test":true,"none":null,"list":["x"]}"#;
-        let mut fields = fields(json, &["name", "id", "test", "none", "list", "more"]).unwrap();
+        let mut fields =
+            fields(json, known!["name", "id", "test", "none", "list", "more"]).unwrap();
         assert_eq!(fields.required("name", text).unwrap(), "A");
         assert_eq!(fields.required("id", number::<u32>).unwrap(), u32::MAX);
         assert!(fields.required("test", flag).unwrap());
@@ -259,14 +270,14 @@ pub(super) mod tests {
     #[test]
     fn an_error_names_the_field() {
         let json = r#"{"a":5,"b":"x","c":1.0,"d":4294967296,"e":[{"f":1}],"g":null}"#;
-        let mut fields = fields(json, &["a", "b", "c", "d", "e", "g"]).unwrap();
+        let mut fields = fields(json, known!["a", "b", "c", "d", "e", "g", "z"]).unwrap();
         let name = |error| blamed(error).0.unwrap();
         assert_eq!(name(fields.required("a", text).unwrap_err()), "a");
         assert_eq!(name(fields.required("b", flag).unwrap_err()), "b");
         assert_eq!(name(fields.required("c", number::<u32>).unwrap_err()), "c");
         assert_eq!(name(fields.required("d", number::<u32>).unwrap_err()), "d");
         let read = |at: &str, value: Value| {
-            list(at, value, |at, value| Fields::of(at, value, &["f"])?.required("f", text))
+            list(at, value, |at, value| Fields::of(at, value, known!["f"])?.required("f", text))
         };
         assert_eq!(name(fields.required("e", read).unwrap_err()), "e[0].f");
         assert_eq!(name(fields.required("z", text).unwrap_err()), "z");
@@ -275,11 +286,11 @@ pub(super) mod tests {
 
     #[test]
     fn an_unknown_field_is_refused_with_the_nearest_right_one() {
-        let (name, detail) = blamed(fields(r#"{"nmae":"A"}"#, &["name"]).unwrap_err());
+        let (name, detail) = blamed(fields(r#"{"nmae":"A"}"#, known!["name"]).unwrap_err());
         assert_eq!(name.as_deref(), Some("nmae"));
         assert!(detail.ends_with("the nearest is `name`"), "{detail}");
         let inner = serde_json::json!({ "x": 1 });
-        let (name, _) = blamed(Fields::of("goals[1]", inner, &["key"]).unwrap_err());
+        let (name, _) = blamed(Fields::of("goals[1]", inner, known!["key"]).unwrap_err());
         assert_eq!(name.as_deref(), Some("goals[1].x"));
     }
 
@@ -304,7 +315,7 @@ pub(super) mod tests {
             deep_member.as_bytes(),
         ];
         for json in wrong {
-            let (_, detail) = blamed(Fields::read(json, &["a"]).unwrap_err());
+            let (_, detail) = blamed(Fields::read(json, known!["a"]).unwrap_err());
             let text = String::from_utf8_lossy(&json[..json.len().min(40)]);
             assert!(detail.starts_with("the body is not a JSON object: "), "{text}: {detail}");
         }

@@ -2,38 +2,152 @@
 //! ended.
 
 use super::body::{Fields, Given, Sent, flag, list as list_of, number, plain, text};
-use super::paging::{Slice, nouns};
-use super::postback_url::{Level, of_campaign};
-use super::query::{self, PAGING};
-use super::{Base, Id, command, created, draw, not_found, odd, show};
+use super::field::{Field, Kind, read_as, words};
+use super::paging::{ARCHIVED, List, PAGING, Slice, nouns};
+use super::postback_url::{Level, PostbackUrl, of_campaign};
+use super::query::Query;
+use super::refusal;
+use super::reply::{Body, Created};
+use super::route::Route;
+use super::{Base, Id, command, draw, not_found, odd, show};
 use crate::app::App;
 use crate::http::Error;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use domain::campaign::{Campaign, GOALS_MAX, Goal, Status, Term};
+use domain::campaign::{self, Campaign, GOALS_MAX, Goal, Status, Term, WINDOW_DAYS_MAX};
 use domain::command::{Act, Answer, CampaignChanges, NewCampaign};
 use domain::id::{AdvertiserId, CampaignId};
-use serde_json::Value;
+use domain::money::Currency;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 const NOUN: &str = "campaign";
-const FIELDS: &[&str] = &[
-    "advertiser_id",
-    "name",
-    "type",
-    "landing_url",
+const NAME: Field =
+    Field::required("name", Kind::Text, "1 to 200 bytes without control characters")
+        .such_as("Spring");
+const LANDING_URL: &str = "`http` or `https`, with host and port written out and macros after them";
+const LANDING_URL_SUCH_AS: &str = "https://example.com/?cid={click_id}";
+const FALLBACK_URL: Field = Field::optional(
     "fallback_url",
-    "currency",
-    "time_zone",
-    "window_days",
-    "partner",
-    "integration_id",
-    "goals",
+    Kind::Text,
+    "Where visitors go while the campaign is not active; without it they get 410",
+)
+.such_as("https://example.com/sorry");
+const TIME_ZONE: &str = "IANA name of the zone its days are counted in; `UTC` without it";
+const WINDOW: Kind = Kind::Number(1, WINDOW_DAYS_MAX as u64);
+const WINDOW_DAYS: &str = "Days between click and conversion; 30 without it";
+const GOALS: Kind = Kind::List(&Kind::Object(GOAL_FIELDS));
+const FIELDS: &[Field] = &[
+    Field::required("advertiser_id", Kind::Id, "Who pays").such_as("1"),
+    NAME,
+    Field::optional("type", Kind::Shape(read_as::<campaign::Kind>), "Proposes the default goal")
+        .such_as("cpi"),
+    Field::required("landing_url", Kind::Text, LANDING_URL).such_as(LANDING_URL_SUCH_AS),
+    FALLBACK_URL,
+    Field::required("currency", Kind::Shape(read_as::<Currency>), "ISO 4217, in any case")
+        .such_as("USD"),
+    Field::optional("time_zone", Kind::Text, TIME_ZONE).such_as("Europe/Berlin"),
+    Field::optional("window_days", WINDOW, WINDOW_DAYS).such_as("30"),
+    Field::optional(
+        "partner",
+        Kind::Text,
+        "Whose contract the campaign's own integration speaks; `counterfoil` without it",
+    )
+    .such_as("clickwall"),
+    Field::optional(
+        "integration_id",
+        Kind::Id,
+        "An integration to share, at global level or of the advertiser, in place of its own",
+    ),
+    Field::optional("goals", GOALS, "The first is the default where none says so"),
 ];
-const CHANGES: &[&str] =
-    &["name", "landing_url", "fallback_url", "time_zone", "window_days", "goals"];
-const GOAL_FIELDS: &[&str] = &["key", "name", "default", "revenue", "payout"];
+const CHANGES: &[Field] = &[
+    Field::change("name", Kind::Text, "1 to 200 bytes without control characters")
+        .such_as("Spring"),
+    Field::change("landing_url", Kind::Text, LANDING_URL).such_as(LANDING_URL_SUCH_AS),
+    FALLBACK_URL,
+    Field::change("time_zone", Kind::Text, TIME_ZONE).such_as("Europe/Berlin"),
+    Field::change("window_days", WINDOW, WINDOW_DAYS).such_as("7"),
+    Field::change("goals", GOALS, "All of them: one that is left out is gone"),
+];
+const TERM: Kind = Kind::Shape(term_schema);
+const GOAL_FIELDS: &[Field] = &[
+    Field::required("key", Kind::Text, "What postbacks call it").such_as("registration"),
+    Field::optional("name", Kind::Text, "The key without it").such_as("Registration"),
+    Field::optional("default", Kind::Flag, "It is meant where a postback names no goal")
+        .such_as("false"),
+    Field::optional("revenue", TERM, "What the advertiser pays; `0.00` without it")
+        .such_as("\"2.50\""),
+    Field::optional("payout", TERM, "What the publisher is paid; `0.00` without it")
+        .such_as("\"1.75\""),
+];
+const STATUS: &[Field] =
+    &[Field::required("to", Kind::Shape(read_as::<Status>), "The status it is to have")
+        .such_as("pending_approval")];
+const FILTERS: &[Field] = &[
+    ARCHIVED,
+    Field::optional("advertiser_id", Kind::Id, "Only this advertiser's").such_as("1"),
+    Field::optional("status", Kind::Word(|| words(&Status::ALL, Status::name)), "Only in it")
+        .such_as("active"),
+];
+const OF_URL: &[Field] = &[
+    Field::optional(
+        "level",
+        Kind::Word(|| words(&Level::ALL, Level::name)),
+        "Whose integration reads the postbacks; `campaign` without it",
+    )
+    .such_as("global"),
+    Field::optional(
+        "goal",
+        Kind::Text,
+        "The key of the goal the URL is for; the default without it",
+    ),
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    use refusal::{IN_USE, NOT_APPROVED, TRANSITION, WITHOUT_CLICK_ID};
+    vec![
+        Route::get("/campaigns", "What advertisers pay for: a list", list)
+            .query(&[PAGING, FILTERS]),
+        Route::post("/campaigns", "Makes one", create).body(FIELDS),
+        Route::get("/campaigns/{id}", "One", one),
+        Route::patch("/campaigns/{id}", "Changes what is given and leaves the rest", change)
+            .body(CHANGES)
+            .refuses(&[refusal::ARCHIVED, WITHOUT_CLICK_ID]),
+        Route::post("/campaigns/{id}/archive", "Takes it out of use", archive)
+            .refuses(&[refusal::ARCHIVED, IN_USE]),
+        Route::post("/campaigns/{id}/status", "Takes it on in its life", set_status)
+            .body(STATUS)
+            .refuses(&[refusal::ARCHIVED, TRANSITION, WITHOUT_CLICK_ID]),
+        Route::post("/campaigns/{id}/goals", "Adds a goal", add_goal)
+            .body(GOAL_FIELDS)
+            .refuses(&[refusal::ARCHIVED]),
+        Route::get("/campaigns/{id}/postback-url", "Its postback URL", postback_url)
+            .query(&[OF_URL])
+            .refuses(&[NOT_APPROVED]),
+    ]
+}
+
+/// What [`term`] reads.
+fn term_schema() -> Value {
+    let amount = json!({ "type": ["string", "number"], "description": "An amount such as `2.50`" });
+    json!({ "anyOf": [
+        amount,
+        {
+            "type": "object",
+            "properties": { "percent": { "type": ["string", "number"] } },
+            "required": ["percent"],
+            "additionalProperties": false,
+            "description": "That part of the sale amount",
+        },
+        {
+            "type": "object",
+            "properties": { "from": { "const": "postback" }, "default": amount },
+            "required": ["from"],
+            "additionalProperties": false,
+            "description": "What the postback says, or the default",
+        },
+    ] })
+}
 
 async fn settle(app: &App, sent: Sent, act: Act) -> Result<Campaign, Error> {
     match command(app, sent, act).await? {
@@ -42,8 +156,8 @@ async fn settle(app: &App, sent: Sent, act: Act) -> Result<Campaign, Error> {
     }
 }
 
-fn shown(app: &App, campaign: &Campaign) -> Response {
-    Json(show::Campaign::of(&app.live.setup(), campaign)).into_response()
+fn shown(app: &App, campaign: &Campaign) -> Body<show::Campaign<'static>> {
+    Body::of(show::Campaign::of(&app.live.setup(), campaign))
 }
 
 fn goal_of(mut fields: Fields) -> Result<Goal, Error> {
@@ -95,10 +209,8 @@ fn new_campaign(mut fields: Fields) -> Result<NewCampaign, Error> {
 }
 
 /// An empty fallback URL takes it away, and so does null.
-fn changes(mut fields: Fields) -> Result<CampaignChanges, Error> {
-    if fields.is_empty() {
-        return Err(nothing_to_change(CHANGES));
-    }
+fn changes(fields: Fields) -> Result<CampaignChanges, Error> {
+    let mut fields = fields.some()?;
     Ok(CampaignChanges {
         name: fields.change("name", text)?,
         landing_url: fields.change("landing_url", text)?,
@@ -113,15 +225,10 @@ fn changes(mut fields: Fields) -> Result<CampaignChanges, Error> {
     })
 }
 
-pub(super) fn nothing_to_change(fields: &[&str]) -> Error {
-    Error::request(format!("it changes nothing; what can change is: {}", fields.join(", ")))
-}
-
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    let query = query.read(&[&PAGING[..], &["archived", "advertiser_id", "status"]].concat())?;
+    query: Query,
+) -> Result<Body<List<show::Campaign<'static>>>, Error> {
     let (slice, archived) = (Slice::of(&query)?, query.flag("archived")?);
     let advertiser_id: Option<AdvertiserId> = query.id("advertiser_id")?;
     let status = query.word("status", &Status::ALL, Status::name)?;
@@ -134,34 +241,35 @@ pub(super) async fn list(
     let list = nouns(&setup.campaigns, &slice, is_asked, |history| {
         show::Campaign::of(&setup, history.latest())
     });
-    Ok(Json(list).into_response())
+    Ok(Body::of(list))
 }
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     id: Id,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<show::Campaign<'static>>, Error> {
     let id: CampaignId = id.of(NOUN)?;
     let setup = app.live.setup();
     let campaign = setup.campaign(id).ok_or_else(|| not_found(NOUN, id))?;
-    Ok(Json(show::Campaign::of(&setup, campaign)).into_response())
+    Ok(Body::of(show::Campaign::of(&setup, campaign)))
 }
 
-pub(super) async fn create(State(app): State<Arc<App>>, sent: Sent) -> Result<Response, Error> {
-    let new = new_campaign(sent.fields(FIELDS)?)?;
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    mut sent: Sent,
+) -> Result<Created<show::Campaign<'static>>, Error> {
+    let new = new_campaign(sent.fields())?;
     let made = settle(&app, sent, Act::CreateCampaign(Box::new(new))).await?;
-    Ok(created(show::Campaign::of(&app.live.setup(), &made)))
+    Ok(Created::of(show::Campaign::of(&app.live.setup(), &made)))
 }
 
 pub(super) async fn change(
     State(app): State<Arc<App>>,
     id: Id,
-    sent: Sent,
-) -> Result<Response, Error> {
+    mut sent: Sent,
+) -> Result<Body<show::Campaign<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let changes = Box::new(changes(sent.fields(CHANGES)?)?);
+    let changes = Box::new(changes(sent.fields())?);
     let campaign = settle(&app, sent, Act::ChangeCampaign { id, changes }).await?;
     Ok(shown(&app, &campaign))
 }
@@ -170,9 +278,8 @@ pub(super) async fn archive(
     State(app): State<Arc<App>>,
     id: Id,
     sent: Sent,
-) -> Result<Response, Error> {
+) -> Result<Body<show::Campaign<'static>>, Error> {
     let id = id.of(NOUN)?;
-    sent.nothing()?;
     let archived = settle(&app, sent, Act::ArchiveCampaign { id }).await?;
     Ok(shown(&app, &archived))
 }
@@ -180,10 +287,10 @@ pub(super) async fn archive(
 pub(super) async fn set_status(
     State(app): State<Arc<App>>,
     id: Id,
-    sent: Sent,
-) -> Result<Response, Error> {
+    mut sent: Sent,
+) -> Result<Body<show::Campaign<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let to = sent.fields(&["to"])?.required("to", plain)?;
+    let to = sent.fields().required("to", plain)?;
     let act = Act::SetCampaignStatus { id, to, key: draw::key() };
     let changed = settle(&app, sent, act).await?;
     Ok(shown(&app, &changed))
@@ -193,27 +300,26 @@ pub(super) async fn set_status(
 pub(super) async fn add_goal(
     State(app): State<Arc<App>>,
     id: Id,
-    sent: Sent,
-) -> Result<Response, Error> {
+    mut sent: Sent,
+) -> Result<Created<show::Campaign<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let goal = goal_of(sent.fields(GOAL_FIELDS)?)?;
+    let goal = goal_of(sent.fields())?;
     let changed = settle(&app, sent, Act::AddGoal { id, goal }).await?;
-    Ok(created(show::Campaign::of(&app.live.setup(), &changed)))
+    Ok(Created::of(show::Campaign::of(&app.live.setup(), &changed)))
 }
 
 pub(super) async fn postback_url(
     State(app): State<Arc<App>>,
     id: Id,
     Base(base): Base,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    let query = query.read(&["level", "goal"])?;
+    query: Query,
+) -> Result<Body<PostbackUrl<'static>>, Error> {
     let level = query.word("level", &Level::ALL, Level::name)?.unwrap_or_default();
     let id: CampaignId = id.of(NOUN)?;
     let setup = app.live.setup();
     let campaign = setup.campaign(id).ok_or_else(|| not_found(NOUN, id))?;
     let found = of_campaign(&setup, &base, campaign, level, query.text("goal"))?;
-    Ok(Json(found).into_response())
+    Ok(Body::of(found))
 }
 
 #[cfg(test)]

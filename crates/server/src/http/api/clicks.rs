@@ -4,19 +4,19 @@
 //! then the rest is null, and `detail_missing` says so.
 
 use super::conversions;
-use super::query;
+use super::reply::Body;
+use super::route::Route;
 use super::show::{Amount, ExternalId, ShownLabels};
 use super::{Id, not_found};
 use crate::app::App;
 use crate::http::Error;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use domain::click::{Click, Labels};
 use domain::click_id::ClickId;
 use domain::id::{CampaignId, LinkId, PublisherId};
 use domain::money::Currency;
 use domain::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,8 +24,13 @@ use store::list::{ConversionFilter, PAGE_ROWS_MAX};
 
 const NOUN: &str = "click";
 
-#[derive(Serialize)]
-struct Shown<'a> {
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::get("/clicks/{click_id}", "One visit, and what came of it", one)]
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Click")]
+pub(super) struct Shown<'a> {
     id: &'a str,
     at: Timestamp,
     link_id: LinkId,
@@ -54,9 +59,7 @@ pub(super) fn made_at(id: ClickId) -> Timestamp {
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     Id(text): Id,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<Shown<'static>>, Error> {
     let id = app.keys.click.parse(text.trim()).ok_or_else(|| not_found(NOUN, &text))?;
     let found = app.store.click(id).await?.map(|(_, click)| click);
     let filter = ConversionFilter {
@@ -92,7 +95,7 @@ pub(super) async fn one(
             .map(|one| conversions::Shown::of(&app.keys.click, one))
             .collect(),
     };
-    Ok(Json(shown).into_response())
+    Ok(Body::of(shown))
 }
 
 fn personal<'a>(

@@ -3,38 +3,73 @@
 
 use super::body::{Sent, plain, text};
 use super::clicks::made_at;
+use super::field::{Field, Kind, read_as, words};
 use super::hits;
-use super::paging::{List, Slice};
-use super::query::{self, PAGING, Query};
+use super::paging::{List, PAGING, Slice};
+use super::query::Query;
+use super::refusal;
+use super::reply::Body;
+use super::route::Route;
 use super::show::{Amount, ExternalId, ShownLabels};
 use super::trace::Trace;
 use super::{Id, command, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
 use crate::keys::hex;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use domain::click_id::Keyring;
 use domain::command::{Act, Answer};
+use domain::contract::Canonical;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, LinkId, PublisherId};
 use domain::ledger::{Cause, Conversion};
 use domain::money::Currency;
+use domain::reason::Flag;
 use domain::time::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::sync::Arc;
 use store::list::{ConversionFilter, StoredEntry, VerdictFilter};
 
 const NOUN: &str = "conversion";
-const FILTERS: &[&str] =
-    &["click_id", "txn_id", "campaign_id", "publisher_id", "goal", "status", "test", "from", "to"];
+const FILTERS: &[Field] = &[
+    Field::optional("click_id", Kind::Text, "Only of this click"),
+    Field::optional("txn_id", Kind::Text, "Only with this transaction id").such_as("order-1001"),
+    Field::optional("campaign_id", Kind::Id, "Only this campaign's").such_as("1"),
+    Field::optional("publisher_id", Kind::Id, "Only this publisher's").such_as("1"),
+    Field::optional("goal", Kind::Text, "Only of the goal with this key").such_as("install"),
+    Field::optional("status", Kind::Word(|| words(&Status::ALL, Status::name)), "Only in it")
+        .such_as("approved"),
+    Field::optional("test", Kind::Flag, "Only test ones, or only others").such_as("false"),
+    Field::optional("from", Kind::Instant, "Made then or later").such_as("2026-11-20T00:00:00Z"),
+    Field::optional("to", Kind::Instant, "Made before").such_as("2026-11-21T00:00:00Z"),
+];
+const STATUS: &[Field] = &[
+    Field::required("to", Kind::Shape(read_as::<Status>), "The status it is to have")
+        .such_as("reversed"),
+    Field::required("reason", Kind::Text, "Why, in a person's words")
+        .such_as("the order was returned"),
+];
 /// How many of the hits that named a conversion are shown with it: the newest.
 const HITS_MAX: u32 = 100;
 
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/conversions", "What is paid for: a list, newest first", list)
+            .query(&[PAGING, FILTERS]),
+        Route::get("/conversions/{id}", "One, with all that led to it", one),
+        Route::post("/conversions/{id}/status", "A person's change of its status", set_status)
+            .body(STATUS)
+            .refuses(&[refusal::TRANSITION]),
+    ]
+}
+
 /// A conversion as it stands.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Conversion")]
 pub(super) struct Shown<'a> {
     id: ConversionId,
     campaign_id: CampaignId,
@@ -43,7 +78,7 @@ pub(super) struct Shown<'a> {
     goal: &'a str,
     click_id: String,
     txn_id: Option<&'a str>,
-    status: &'static str,
+    status: Status,
     raw_status: Option<&'a str>,
     revenue: Amount,
     payout: Amount,
@@ -52,6 +87,7 @@ pub(super) struct Shown<'a> {
     sale_amount: Option<Amount>,
     conversion_ref: Option<&'a str>,
     #[serde(flatten)]
+    #[schemars(with = "Numbered")]
     values: Values<'a>,
     #[serde(flatten)]
     external_id: ExternalId<'a>,
@@ -61,7 +97,7 @@ pub(super) struct Shown<'a> {
     #[serde(skip_serializing_if = "Values::is_empty")]
     said: Values<'a>,
     is_test: bool,
-    flags: Vec<&'static str>,
+    flags: Vec<Flag>,
     contract: String,
     clicked_at: Timestamp,
     created_at: Timestamp,
@@ -93,6 +129,34 @@ impl Serialize for Values<'_> {
     }
 }
 
+impl JsonSchema for Values<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Values".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": { "type": "string" } })
+    }
+}
+
+/// What [`Values`] are that do not describe the click: those with numbers in their names.
+struct Numbered;
+
+impl JsonSchema for Numbered {
+    fn schema_name() -> Cow<'static, str> {
+        "Numbered".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all =
+            (0..=u8::MAX).flat_map(|number| [format!("param{number}"), format!("event{number}")]);
+        let known = all.filter(|name| Canonical::from_name(name).is_some());
+        let properties: Map<String, Value> =
+            known.map(|name| (name, json!({ "type": "string" }))).collect();
+        json_schema!({ "type": "object", "properties": properties })
+    }
+}
+
 impl<'a> Shown<'a> {
     pub(super) fn of(keyring: &Keyring, one: &'a Conversion) -> Self {
         Self {
@@ -103,7 +167,7 @@ impl<'a> Shown<'a> {
             goal: &one.goal,
             click_id: keyring.format(one.click_id).to_string(),
             txn_id: one.txn_id.as_deref(),
-            status: one.status.name(),
+            status: one.status,
             raw_status: one.raw_status.as_deref(),
             revenue: Amount(one.revenue),
             payout: Amount(one.payout),
@@ -116,7 +180,7 @@ impl<'a> Shown<'a> {
             labels: ShownLabels(&one.labels),
             said: Values::of(one, true),
             is_test: one.is_test,
-            flags: one.flags.names(),
+            flags: one.flags.iter().collect(),
             contract: one.contract.to_string(),
             clicked_at: made_at(one.click_id),
             created_at: one.created_at,
@@ -147,18 +211,19 @@ fn filter(query: &Query, app: &App) -> Result<ConversionFilter, Error> {
 /// The newest first.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    let filter = filter(&query.read(&[&PAGING[..], FILTERS].concat())?, &app)?;
+    query: Query,
+) -> Result<Body<List<Shown<'static>>>, Error> {
+    let filter = filter(&query, &app)?;
     let page = app.store.conversions(&filter).await?;
     let next = page.next.map(|next| next.to_string());
     let items = page.items.iter().map(|one| Shown::of(&app.keys.click, one)).collect();
-    Ok(Json(List { items, next }).into_response())
+    Ok(Body::of(List { items, next }))
 }
 
 /// A conversion, and all that led to it.
-#[derive(Serialize)]
-struct Whole<'a> {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ConversionWithHistory")]
+pub(super) struct Whole<'a> {
     #[serde(flatten)]
     conversion: Shown<'a>,
     /// The oldest first.
@@ -169,13 +234,14 @@ struct Whole<'a> {
     trace: Option<Trace>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Entry")]
 struct ShownEntry {
     sequence: u32,
     at: Timestamp,
     cause: ShownCause,
-    from: Option<&'static str>,
-    to: &'static str,
+    from: Option<Status>,
+    to: Status,
     /// Signed: what it adds to what is owed.
     revenue: Amount,
     payout: Amount,
@@ -187,8 +253,9 @@ struct ShownEntry {
 }
 
 /// A hit, by its receipt, or a person.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(untagged)]
+#[schemars(rename = "Cause")]
 enum ShownCause {
     Hit { receipt: String },
     Person { actor: Option<String>, reason: Option<String> },
@@ -216,8 +283,8 @@ async fn entry(app: &App, stored: StoredEntry) -> Result<ShownEntry, Error> {
         sequence: one.sequence,
         at: one.at,
         cause: cause(app, one.cause).await?,
-        from: one.from.map(Status::name),
-        to: one.to.name(),
+        from: one.from,
+        to: one.to,
         revenue: Amount(one.revenue),
         payout: Amount(one.payout),
         currency: one.currency,
@@ -227,7 +294,7 @@ async fn entry(app: &App, stored: StoredEntry) -> Result<ShownEntry, Error> {
 }
 
 /// The answer for one conversion, as it stands now.
-async fn whole(app: &App, id: ConversionId) -> Result<Response, Error> {
+async fn whole(app: &App, id: ConversionId) -> Result<Body<Whole<'static>>, Error> {
     let (conversion, entries) =
         app.store.conversion(id).await?.ok_or_else(|| not_found(NOUN, id))?;
     let mut shown = Vec::with_capacity(entries.len());
@@ -252,15 +319,13 @@ async fn whole(app: &App, id: ConversionId) -> Result<Response, Error> {
         Trace::of(&setup, &app.keys.click, &hit, at, verdict.as_ref())
     });
     let conversion = Shown::of(&app.keys.click, &conversion);
-    Ok(Json(Whole { conversion, entries: shown, hits, trace }).into_response())
+    Ok(Body::of(Whole { conversion, entries: shown, hits, trace }))
 }
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     id: Id,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<Whole<'static>>, Error> {
     let id = id.of(NOUN)?;
     whole(&app, id).await
 }
@@ -269,10 +334,10 @@ pub(super) async fn one(
 pub(super) async fn set_status(
     State(app): State<Arc<App>>,
     id: Id,
-    sent: Sent,
-) -> Result<Response, Error> {
+    mut sent: Sent,
+) -> Result<Body<Whole<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let mut fields = sent.fields(&["to", "reason"])?;
+    let mut fields = sent.fields();
     let (to, reason) = (fields.required("to", plain)?, fields.required("reason", text)?);
     match command(&app, sent, Act::ChangeConversionStatus { id, to, reason }).await? {
         Answer::Conversion(id) => whole(&app, id).await,

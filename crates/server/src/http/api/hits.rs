@@ -4,40 +4,47 @@
 //! they are remembered. Secrets are masked; a request that has been removed shows as null.
 
 use super::body::Sent;
+use super::field::{Field, Kind, names, words};
 use super::mask::Mask;
-use super::paging::{List, Slice};
-use super::query::{self, PAGING, Query};
+use super::paging::{List, PAGING, Slice};
+use super::query::Query;
+use super::refusal;
+use super::reply::Body;
+use super::route::Route;
 use super::{Id, command, not_found, odd};
 use crate::app::App;
 use crate::http::receipt::received_at;
 use crate::http::ring::Kept;
 use crate::http::{Answer, Error};
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use domain::command::{Act, Answer as Done};
 use domain::hit::Hit;
 use domain::id::{CampaignId, Position, PublisherId};
 use domain::reason::{Reason, Verdict};
 use domain::receipt::Place;
 use domain::setup::Setup;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
 use store::list::{StoredVerdict, VerdictFilter};
 
 const NOUN: &str = "hit";
-const FILTERS: &[&str] = &[
-    "receipt",
-    "click_id",
-    "txn_id",
-    "campaign_id",
-    "conversion_id",
-    "reason",
-    "verdict",
-    "from",
-    "to",
-    "journaled",
+const FILTERS: &[Field] = &[
+    Field::optional("receipt", Kind::Text, "The one with it; no other filter goes with that"),
+    Field::optional("click_id", Kind::Text, "Only those that named this click"),
+    Field::optional("txn_id", Kind::Text, "Only with this transaction id").such_as("order-1001"),
+    Field::optional("campaign_id", Kind::Id, "Only this campaign's").such_as("1"),
+    Field::optional("conversion_id", Kind::Id, "Only those of this conversion").such_as("1"),
+    Field::optional("reason", Kind::Word(|| words(&Reason::ALL, Reason::name)), "Only for it")
+        .such_as("unknown_click"),
+    Field::optional("verdict", Kind::Word(|| words(&Verdict::ALL, Verdict::name)), "Only with it")
+        .such_as("refused"),
+    Field::optional("from", Kind::Instant, "Received then or later")
+        .such_as("2026-11-20T00:00:00Z"),
+    Field::optional("to", Kind::Instant, "Received before").such_as("2026-11-21T00:00:00Z"),
+    Field::optional("journaled", Kind::Flag, "`false`: those that were not worth the journal")
+        .such_as("true"),
 ];
 /// What is known only of hits that a contract has read.
 const OF_READ_HITS: [&str; 4] = ["click_id", "txn_id", "campaign_id", "conversion_id"];
@@ -45,8 +52,20 @@ const OF_READ_HITS: [&str; 4] = ["click_id", "txn_id", "campaign_id", "conversio
 /// Above so many bytes of requests a page ends, whatever number of hits was asked for.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+pub(super) fn routes() -> Vec<Route> {
+    use refusal::{HIT_REMOVED, NOT_PARKED};
+    vec![
+        Route::get("/hits", "What senders sent: a list, newest first", list)
+            .query(&[PAGING, FILTERS]),
+        Route::get("/hits/{receipt}", "One", one),
+        Route::post("/hits/{receipt}/redecide", "Has a parked hit decided again", redecide)
+            .refuses(&[NOT_PARKED, HIT_REMOVED]),
+    ]
+}
+
 /// A hit: the receipt's fields, then the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Hit")]
 pub(super) struct Shown {
     #[serde(flatten)]
     answer: Answer,
@@ -62,7 +81,7 @@ pub(super) struct Shown {
 }
 
 /// A request as it was sent; all null once it has been removed.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 struct Request {
     method: Option<String>,
     /// Path and query.
@@ -175,30 +194,29 @@ fn filter(query: &Query, app: &App) -> Result<VerdictFilter, Error> {
 /// The newest first.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    let query = query.read(&[&PAGING[..], FILTERS].concat())?;
+    query: Query,
+) -> Result<Body<List<Shown>>, Error> {
     let filter = filter(&query, &app)?;
     let journaled = query.flag("journaled")?;
     if let Some(text) = query.text("receipt") {
-        let others = FILTERS.iter().filter(|name| **name != "receipt");
-        if let Some(other) = others.into_iter().find(|name| query.text(name).is_some()) {
+        let mut others = names(FILTERS).into_iter().filter(|name| *name != "receipt");
+        if let Some(other) = others.find(|name| query.text(name).is_some()) {
             let detail = "a receipt names one hit: no other filter goes with it";
             return Err(Error::parameter(other, detail));
         }
         let place = place_of(&app, text)
             .ok_or_else(|| Error::parameter("receipt", "it is a receipt that we gave"))?;
         let found = by_place(&app, place).await?;
-        return Ok(Json(List::whole(found.into_iter().collect())).into_response());
+        return Ok(Body::of(List::whole(found.into_iter().collect())));
     }
     if journaled == Some(false) {
         if let Some(name) = OF_READ_HITS.into_iter().find(|name| query.text(name).is_some()) {
             let detail = "hits that are not journaled were read by no contract and have none";
             return Err(Error::parameter(name, detail));
         }
-        return Ok(Json(remembered(&app, &filter)).into_response());
+        return Ok(Body::of(remembered(&app, &filter)));
     }
-    Ok(Json(decided(&app, &filter).await?).into_response())
+    Ok(Body::of(decided(&app, &filter).await?))
 }
 
 /// A page of the hits that were decided.
@@ -225,12 +243,10 @@ async fn decided(app: &App, filter: &VerdictFilter) -> Result<List<Shown>, Error
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     Id(receipt): Id,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<Shown>, Error> {
     let place = place_of(&app, &receipt).ok_or_else(|| not_found(NOUN, &receipt))?;
     let found = by_place(&app, place).await?.ok_or_else(|| not_found(NOUN, &receipt))?;
-    Ok(Json(found).into_response())
+    Ok(Body::of(found))
 }
 
 /// A page of the hits that are not journaled.
@@ -261,9 +277,8 @@ pub(super) async fn redecide(
     State(app): State<Arc<App>>,
     Id(receipt): Id,
     sent: Sent,
-) -> Result<Response, Error> {
+) -> Result<Body<Shown>, Error> {
     let place = place_of(&app, &receipt).ok_or_else(|| not_found(NOUN, &receipt))?;
-    sent.nothing()?;
     let Place::Journal(position) = place else {
         return Err(Error::Conflict {
             code: "not_parked",
@@ -274,7 +289,7 @@ pub(super) async fn redecide(
         Done::Hit(position) => {
             let verdict = app.store.verdict(position).await?;
             let verdict = verdict.ok_or_else(|| not_found(NOUN, &receipt))?;
-            Ok(Json(shown(&app, verdict).await?).into_response())
+            Ok(Body::of(shown(&app, verdict).await?))
         }
         other => Err(odd(&other)),
     }

@@ -2,34 +2,76 @@
 //! level.
 
 use super::body::{Fields, Given, Sent, number, plain, text};
-use super::campaigns::nothing_to_change;
-use super::paging::{List, Slice, nouns};
+use super::field::{Field, Kind};
+use super::paging::{ARCHIVED, List, PAGING, Slice, nouns};
 use super::postback_url::{PostbackUrl, global};
-use super::query::{self, PAGING};
+use super::query::Query;
+use super::refusal;
+use super::reply::{Body, Created};
+use super::route::Route;
 use super::show::MASK;
-use super::{Base, Id, command, created, draw, not_found, odd, show};
+use super::{Base, Id, command, draw, not_found, odd, show};
 use crate::app::App;
 use crate::http::Error;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use domain::command::{Act, Answer, NewIntegration};
 use domain::contract::{Contract, Secret};
 use domain::id::{AdvertiserId, CampaignId, IntegrationId};
 use domain::integration::{Integration, Scope};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const NOUN: &str = "integration";
-const FIELDS: &[&str] =
-    &["level", "advertiser_id", "campaign_id", "partner", "landing_params", "secrets"];
-const CHANGES: &[&str] = &["landing_params", "secrets"];
-const FILTERS: &[&str] = &["archived", "level", "advertiser_id", "campaign_id", "partner"];
 const LEVELS: [&str; 3] = ["global", "advertiser", "campaign"];
 /// How many secrets one integration can be given; contracts have one each by now.
 const SECRETS_MAX: usize = 20;
+
+const LANDING_PARAMS: Field = Field::optional(
+    "landing_params",
+    Kind::Text,
+    "Added to the landing URLs of campaigns that use it; null takes it away",
+)
+.such_as("aff_sub={clickid}");
+const FIELDS: &[Field] = &[
+    Field::required("level", Kind::Word(|| LEVELS.to_vec()), "Whose clicks its key counts for")
+        .such_as("global"),
+    Field::optional("advertiser_id", Kind::Id, "At advertiser level: whose"),
+    Field::optional("campaign_id", Kind::Id, "At campaign level: whose"),
+    Field::required("partner", Kind::Text, "Whose contract it speaks: a name of the catalogue")
+        .such_as("kiwiwall"),
+    LANDING_PARAMS,
+    Field::optional("secrets", SECRETS, "By their names, such as `token`"),
+];
+const CHANGES: &[Field] =
+    &[LANDING_PARAMS, Field::change("secrets", SECRETS, "They take the place of all there were")];
+const SECRETS: Kind = Kind::Map(&Kind::Text);
+const FILTERS: &[Field] = &[
+    ARCHIVED,
+    Field::optional("level", Kind::Word(|| LEVELS.to_vec()), "Only at it").such_as("global"),
+    Field::optional("advertiser_id", Kind::Id, "Only this advertiser's").such_as("1"),
+    Field::optional("campaign_id", Kind::Id, "Only this campaign's").such_as("1"),
+    Field::optional("partner", Kind::Text, "Only this partner's").such_as("kiwiwall"),
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    use refusal::{IN_USE, NOT_APPROVED, WITHOUT_CLICK_ID};
+    vec![
+        Route::get("/integrations", "Contracts in use: a list", list).query(&[PAGING, FILTERS]),
+        Route::post("/integrations", "Makes one", create).body(FIELDS).refuses(&[NOT_APPROVED]),
+        Route::get("/integrations/{id}", "One", one),
+        Route::patch("/integrations/{id}", "Changes what is given and leaves the rest", change)
+            .body(CHANGES)
+            .refuses(&[refusal::ARCHIVED, WITHOUT_CLICK_ID]),
+        Route::post("/integrations/{id}/archive", "Takes it out of use", archive)
+            .refuses(&[refusal::ARCHIVED, IN_USE]),
+        Route::get("/integrations/{id}/contracts", "Every version of its contract", contracts),
+        Route::get("/postback-url", "The postback URL of the global level", postback_url)
+            .refuses(&[refusal::NOT_FOUND]),
+    ]
+}
 
 async fn settle(app: &App, sent: Sent, act: Act) -> Result<Integration, Error> {
     match command(app, sent, act).await? {
@@ -97,9 +139,8 @@ fn new_integration(mut fields: Fields) -> Result<NewIntegration, Error> {
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Base(base): Base,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    let query = query.read(&[&PAGING[..], FILTERS].concat())?;
+    query: Query,
+) -> Result<Body<List<show::Integration<'static>>>, Error> {
     let (slice, archived) = (Slice::of(&query)?, query.flag("archived")?);
     let level = query.word("level", &LEVELS, |level| level)?;
     let advertiser_id: Option<AdvertiserId> = query.id("advertiser_id")?;
@@ -116,30 +157,28 @@ pub(super) async fn list(
     let list = nouns(&setup.integrations, &slice, is_asked, |history| {
         show::Integration::of(&setup, &base, history.latest())
     });
-    Ok(Json(list).into_response())
+    Ok(Body::of(list))
 }
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     id: Id,
     Base(base): Base,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<show::Integration<'static>>, Error> {
     let id: IntegrationId = id.of(NOUN)?;
     let setup = app.live.setup();
     let integration = setup.integration(id).ok_or_else(|| not_found(NOUN, id))?;
-    Ok(Json(show::Integration::of(&setup, &base, integration)).into_response())
+    Ok(Body::of(show::Integration::of(&setup, &base, integration)))
 }
 
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     Base(base): Base,
-    sent: Sent,
-) -> Result<Response, Error> {
-    let new = new_integration(sent.fields(FIELDS)?)?;
+    mut sent: Sent,
+) -> Result<Created<show::Integration<'static>>, Error> {
+    let new = new_integration(sent.fields())?;
     let made = settle(&app, sent, Act::CreateIntegration(Box::new(new))).await?;
-    Ok(created(show::Integration::of(&app.live.setup(), &base, &made)))
+    Ok(Created::of(show::Integration::of(&app.live.setup(), &base, &made)))
 }
 
 /// Secrets that are given take the place of all there were.
@@ -147,13 +186,10 @@ pub(super) async fn change(
     State(app): State<Arc<App>>,
     id: Id,
     Base(base): Base,
-    sent: Sent,
-) -> Result<Response, Error> {
+    mut sent: Sent,
+) -> Result<Body<show::Integration<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let mut fields = sent.fields(CHANGES)?;
-    if fields.is_empty() {
-        return Err(nothing_to_change(CHANGES));
-    }
+    let mut fields = sent.fields().some()?;
     let landing_params = match fields.nullable("landing_params", text)? {
         Given::Absent => None,
         Given::Null => Some(None),
@@ -162,7 +198,7 @@ pub(super) async fn change(
     let secrets = fields.change("secrets", secrets)?;
     let act = Act::ChangeIntegration { id, landing_params, secrets };
     let changed = settle(&app, sent, act).await?;
-    Ok(Json(show::Integration::of(&app.live.setup(), &base, &changed)).into_response())
+    Ok(Body::of(show::Integration::of(&app.live.setup(), &base, &changed)))
 }
 
 pub(super) async fn archive(
@@ -170,16 +206,16 @@ pub(super) async fn archive(
     id: Id,
     Base(base): Base,
     sent: Sent,
-) -> Result<Response, Error> {
+) -> Result<Body<show::Integration<'static>>, Error> {
     let id = id.of(NOUN)?;
-    sent.nothing()?;
     let archived = settle(&app, sent, Act::ArchiveIntegration { id }).await?;
-    Ok(Json(show::Integration::of(&app.live.setup(), &base, &archived)).into_response())
+    Ok(Body::of(show::Integration::of(&app.live.setup(), &base, &archived)))
 }
 
 /// One version of the agreement.
-#[derive(Serialize)]
-struct Version {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ContractVersion")]
+pub(super) struct Version {
     number: u32,
     status: &'static str,
     contract: Contract,
@@ -198,27 +234,23 @@ fn spelt_out(contract: &Contract) -> Contract {
 pub(super) async fn contracts(
     State(app): State<Arc<App>>,
     id: Id,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<List<Version>>, Error> {
     let id: IntegrationId = id.of(NOUN)?;
     let setup = app.live.setup();
     let integration = setup.integration(id).ok_or_else(|| not_found(NOUN, id))?;
     let contract = spelt_out(&integration.contract);
     let versions = vec![Version { number: integration.version, status: "active", contract }];
-    Ok(Json(List::whole(versions)).into_response())
+    Ok(Body::of(List::whole(versions)))
 }
 
 /// The URL for whoever has no level of their own.
 pub(super) async fn postback_url(
     State(app): State<Arc<App>>,
     Base(base): Base,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<PostbackUrl<'static>>, Error> {
     let setup = app.live.setup();
     let integration = global(&setup)?;
-    Ok(Json(PostbackUrl::of(&base, integration, None, None)).into_response())
+    Ok(Body::of(PostbackUrl::of(&base, integration, None, None)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ mod body;
 mod campaigns;
 mod clicks;
 mod conversions;
+pub(crate) mod document;
 pub(crate) mod draw;
+mod field;
 mod hits;
 mod idempotency;
 mod integrations;
@@ -20,7 +22,10 @@ mod partners;
 mod postback_url;
 mod publishers;
 mod query;
+mod refusal;
+mod reply;
 mod reports;
+mod route;
 mod show;
 mod test_clicks;
 mod trace;
@@ -30,14 +35,14 @@ use crate::http::Error;
 use crate::ingest::Unavailable;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::response::Response;
 use body::Sent;
 use domain::command::{Act, Answer, Command, Outcome};
+use route::Route;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -46,75 +51,41 @@ use std::time::Duration;
 /// How long a question waits for what was acknowledged before it to be applied.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1);
 
-/// All of the API, to be mounted under `/api/v1`, for requests that [`auth::check`] has let in.
+/// All of the API, to be mounted under `/api/v1`, for requests that [`auth::check`] has let in
+/// where they need a key.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    setup_routes()
-        .merge(ledger_routes())
+    let (keyed, open): (Vec<_>, Vec<_>) = routes().into_iter().partition(|route| route.needs_key);
+    route::mounted(keyed)
         .fallback(async || Error::NotFound("such path in the API".to_owned()))
         .layer(middleware::from_fn_with_state(app.clone(), admit))
+        .merge(route::mounted(open))
         .with_state(app)
+}
+
+/// Whether that path is for whoever asks.
+pub(super) fn is_open(path: &[u8]) -> bool {
+    path == document::PATH.as_bytes()
 }
 
 type Routes = Router<Arc<App>>;
 
-/// What an operator sets up.
-fn setup_routes() -> Routes {
-    let changed = |archive: MethodRouter<Arc<App>>| only("POST", archive);
-    Router::new()
-        .route("/advertisers", listed(get(advertisers::list).post(advertisers::create)))
-        .route("/advertisers/{id}", single(get(advertisers::one).patch(advertisers::change)))
-        .route("/advertisers/{id}/archive", changed(post(advertisers::archive)))
-        .route("/advertisers/{id}/postback-url", read(get(advertisers::postback_url)))
-        .route("/publishers", listed(get(publishers::list).post(publishers::create)))
-        .route("/publishers/{id}", single(get(publishers::one).patch(publishers::change)))
-        .route("/publishers/{id}/archive", changed(post(publishers::archive)))
-        .route("/campaigns", listed(get(campaigns::list).post(campaigns::create)))
-        .route("/campaigns/{id}", single(get(campaigns::one).patch(campaigns::change)))
-        .route("/campaigns/{id}/archive", changed(post(campaigns::archive)))
-        .route("/campaigns/{id}/status", changed(post(campaigns::set_status)))
-        .route("/campaigns/{id}/goals", changed(post(campaigns::add_goal)))
-        .route("/campaigns/{id}/postback-url", read(get(campaigns::postback_url)))
-        .route("/links", listed(get(links::list).post(links::create)))
-        .route("/links/{id}", single(get(links::one).patch(links::change)))
-        .route("/links/{id}/archive", changed(post(links::archive)))
-        .route("/integrations", listed(get(integrations::list).post(integrations::create)))
-        .route("/integrations/{id}", single(get(integrations::one).patch(integrations::change)))
-        .route("/integrations/{id}/archive", changed(post(integrations::archive)))
-        .route("/integrations/{id}/contracts", read(get(integrations::contracts)))
-        .route("/postback-url", read(get(integrations::postback_url)))
-        .route("/partners", read(get(partners::list)))
-        .route("/partners/{id}", read(get(partners::one)))
-}
-
-/// What came in, and what became of it.
-fn ledger_routes() -> Routes {
-    Router::new()
-        .route("/test-clicks", only("POST", post(test_clicks::create)))
-        .route("/clicks/{id}", read(get(clicks::one)))
-        .route("/hits", read(get(hits::list)))
-        .route("/hits/{id}", read(get(hits::one)))
-        .route("/hits/{id}/redecide", only("POST", post(hits::redecide)))
-        .route("/conversions", read(get(conversions::list)))
-        .route("/conversions/{id}", read(get(conversions::one)))
-        .route("/conversions/{id}/status", only("POST", post(conversions::set_status)))
-        .route("/reports", read(get(reports::report)))
-}
-
-/// A route with the answer for methods it does not have.
-fn only(methods: &'static str, route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    route.fallback(async move || Error::Method(methods))
-}
-
-fn read(route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    only("GET, HEAD", route)
-}
-
-fn listed(route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    only("GET, HEAD, POST", route)
-}
-
-fn single(route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    only("GET, HEAD, PATCH", route)
+/// Every route, in the order of the document.
+fn routes() -> Vec<Route> {
+    let all = [
+        advertisers::routes(),
+        publishers::routes(),
+        campaigns::routes(),
+        links::routes(),
+        integrations::routes(),
+        partners::routes(),
+        test_clicks::routes(),
+        hits::routes(),
+        clicks::routes(),
+        conversions::routes(),
+        reports::routes(),
+        document::routes(),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// The id in a path. What cannot be one names nothing, as an unknown one does.
@@ -205,11 +176,6 @@ async fn command(app: &App, sent: Sent, act: Act) -> Result<Answer, Error> {
 /// the store does not do.
 fn odd(answer: &Answer) -> Error {
     Error::Internal(format!("a command was answered with {answer:?}"))
-}
-
-/// 201 with the noun that was made.
-fn created(body: impl serde::Serialize) -> Response {
-    (StatusCode::CREATED, axum::Json(body)).into_response()
 }
 
 #[cfg(test)]

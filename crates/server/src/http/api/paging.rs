@@ -3,9 +3,11 @@
 //! A cursor names the last row of the page it came with, so what is added or removed meanwhile
 //! shifts nothing. It is for giving back as it came; what is in it may change.
 
+use super::field::{Field, Kind};
 use super::query::Query;
 use crate::http::Error;
 use domain::setup::History;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -15,6 +17,18 @@ use store::list::PAGE_ROWS_MAX;
 
 /// How many rows a page has where the caller does not say.
 const ROWS_DEFAULT: u32 = 50;
+
+/// The parameters of a list: how many rows, and after which.
+pub(super) const PAGING: &[Field] = &[
+    Field::optional("limit", Kind::Number(1, PAGE_ROWS_MAX as u64), "How many; 50 without it")
+        .such_as("100"),
+    Field::optional("cursor", Kind::Text, "What the page before gave as `next`"),
+];
+
+/// Of a list of nouns that can be archived.
+pub(super) const ARCHIVED: Field =
+    Field::optional("archived", Kind::Flag, "Only those that are, or are not; both without it")
+        .such_as("false");
 
 /// The part of a list that is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,8 +50,9 @@ impl<K: FromStr> Slice<K> {
     }
 }
 
-/// A page, and the cursor for the one after it; `None`: these were the last.
-#[derive(Debug, Serialize)]
+/// A page, and the cursor for the one after it; without one these were the last.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "{T}List")]
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,
     pub(super) next: Option<String>,
@@ -71,7 +86,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::query::{PAGING, tests::query};
+    use super::super::query::tests::query;
     use super::*;
     use domain::campaign::Publisher;
     use domain::id::PublisherId;
@@ -88,7 +103,7 @@ mod tests {
     }
 
     fn page(setup: &Setup, text: &str) -> (Vec<u32>, Option<String>) {
-        let slice = Slice::of(&query(text, &PAGING).unwrap()).unwrap();
+        let slice = Slice::of(&query(text, &["limit", "cursor"]).unwrap()).unwrap();
         let is_asked = |publisher: &Publisher| !publisher.archived;
         let list = nouns(&setup.publishers, &slice, is_asked, |one| one.latest().id.0);
         (list.items, list.next)
@@ -107,10 +122,11 @@ mod tests {
     fn a_limit_or_cursor_that_is_none_is_refused() {
         let wrong = ["limit=0", "limit=1001", "limit=-1", "limit=x", "cursor=x", "cursor=-1"];
         for text in wrong {
-            let slice = Slice::<PublisherId>::of(&query(text, &PAGING).unwrap());
+            let slice = Slice::<PublisherId>::of(&query(text, &["limit", "cursor"]).unwrap());
             assert!(slice.is_err(), "{text}");
         }
-        let slice = Slice::<PublisherId>::of(&query("limit=1000", &PAGING).unwrap()).unwrap();
+        let slice =
+            Slice::<PublisherId>::of(&query("limit=1000", &["limit", "cursor"]).unwrap()).unwrap();
         assert_eq!(slice, Slice { limit: 1000, cursor: None });
     }
 }

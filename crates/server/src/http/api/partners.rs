@@ -1,33 +1,39 @@
 //! `/partners`: the catalogue of how known platforms speak.
 
-use super::paging::{Slice, nouns};
-use super::query::{self, PAGING};
+use super::paging::{List, PAGING, Slice, nouns};
+use super::query::Query;
+use super::reply::Body;
+use super::route::Route;
 use super::{Id, not_found};
 use crate::app::App;
 use crate::http::Error;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use domain::contract::Partner;
 use domain::setup::History;
 use std::sync::Arc;
 
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/partners", "How known platforms speak: a list", list).query(&[PAGING]),
+        Route::get("/partners/{name}", "One", one),
+    ]
+}
+
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    let slice = Slice::of(&query.read(&PAGING)?)?;
+    query: Query,
+) -> Result<Body<List<&'static Partner>>, Error> {
+    let slice = Slice::of(&query)?;
     let setup = app.live.setup();
     let list = nouns(&setup.partners, &slice, |_| true, History::latest);
-    Ok(Json(list).into_response())
+    Ok(Body::of(list))
 }
 
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     Id(name): Id,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    query.none()?;
+) -> Result<Body<&'static Partner>, Error> {
     let setup = app.live.setup();
     let partner = setup.partner(&name).ok_or_else(|| not_found("partner", &name))?;
-    Ok(Json(partner).into_response())
+    Ok(Body::of(partner))
 }

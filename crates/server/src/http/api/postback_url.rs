@@ -10,13 +10,14 @@ use domain::id::{AdvertiserId, CampaignId};
 use domain::integration::{Integration, Scope};
 use domain::setup::Setup;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// All of a name or a value but letters, digits and what is safe everywhere.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What whoever sets a postback up needs.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct PostbackUrl<'a> {
     url: String,
     method: &'static str,
@@ -24,7 +25,8 @@ pub(super) struct PostbackUrl<'a> {
 }
 
 /// One parameter of the contract, whether it is in the URL or may be added to it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "PostbackParameter")]
 struct Described<'a> {
     name: &'a str,
     canonical: Canonical,

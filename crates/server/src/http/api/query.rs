@@ -12,50 +12,6 @@ use percent_encoding::percent_decode_str;
 use std::convert::Infallible;
 use std::str::FromStr;
 
-/// The parameters of a list: how many rows, and after which.
-pub(super) const PAGING: [&str; 2] = ["limit", "cursor"];
-
-/// A query string as it was sent.
-pub(super) struct Sent(String);
-
-impl<S: Sync> FromRequestParts<S> for Sent {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts))
-    }
-}
-
-impl Sent {
-    pub(super) fn of(parts: &Parts) -> Self {
-        Self(parts.uri.query().unwrap_or_default().to_owned())
-    }
-
-    /// The parameters, each of which is one of `known`; a blank one is as good as absent.
-    pub(super) fn read(&self, known: &[&str]) -> Result<Query, Error> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for part in self.0.split('&').filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let name = decode(name).ok_or_else(|| encoding(name))?;
-            let value = decode(value).ok_or_else(|| encoding(&name))?;
-            if !known.contains(&name.as_str()) {
-                return Err(unknown(&name, known));
-            }
-            if pairs.iter().any(|(other, _)| *other == name) {
-                return Err(Error::parameter(&name, "it is given twice"));
-            }
-            pairs.push((name, value.trim().to_owned()));
-        }
-        pairs.retain(|(_, value)| !value.is_empty());
-        Ok(Query(pairs))
-    }
-
-    /// For calls that take no parameters.
-    pub(super) fn none(&self) -> Result<(), Error> {
-        self.read(&[]).map(drop)
-    }
-}
-
 fn encoding(name: &str) -> Error {
     Error::parameter(name, "it is not percent-encoded UTF-8")
 }
@@ -75,11 +31,38 @@ fn unknown(name: &str, known: &[&str]) -> Error {
     Error::parameter(name, detail)
 }
 
-/// Parameters that were read.
-#[derive(Debug)]
+/// The parameters of a request, each of which its route knows; a blank one is as good as absent.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
+/// As the route has read them.
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.remove().unwrap_or_default())
+    }
+}
+
 impl Query {
+    pub(super) fn read(sent: &str, known: &[&str]) -> Result<Self, Error> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for part in sent.split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let name = decode(name).ok_or_else(|| encoding(name))?;
+            let value = decode(value).ok_or_else(|| encoding(&name))?;
+            if !known.contains(&name.as_str()) {
+                return Err(unknown(&name, known));
+            }
+            if pairs.iter().any(|(other, _)| *other == name) {
+                return Err(Error::parameter(&name, "it is given twice"));
+            }
+            pairs.push((name, value.trim().to_owned()));
+        }
+        pairs.retain(|(_, value)| !value.is_empty());
+        Ok(Self(pairs))
+    }
+
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
@@ -134,7 +117,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::http::api) fn query(text: &str, known: &[&str]) -> Result<Query, Error> {
-        Sent(text.to_owned()).read(known)
+        Query::read(text, known)
     }
 
     fn detail(text: &str, known: &[&str]) -> (String, String) {

@@ -12,8 +12,11 @@ use domain::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use domain::money::{Currency, Micros};
 use domain::setup::{History, Setup};
 use domain::time::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What is shown in place of a secret.
@@ -29,12 +32,25 @@ impl Serialize for Amount {
     }
 }
 
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A decimal with at least two decimals, such as `2.50`.",
+            "type": "string",
+        })
+    }
+}
+
 /// Since when there is such a noun; `None` only where it is not in force here yet.
 pub(super) fn since<K: Ord, T>(all: &BTreeMap<K, History<T>>, id: &K) -> Option<Timestamp> {
     all.get(id).map(History::created_at)
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Advertiser<'a> {
     id: AdvertiserId,
     name: &'a str,
@@ -49,7 +65,7 @@ impl<'a> Advertiser<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Publisher<'a> {
     id: PublisherId,
     name: &'a str,
@@ -64,14 +80,14 @@ impl<'a> Publisher<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Campaign<'a> {
     id: CampaignId,
     advertiser_id: AdvertiserId,
     name: &'a str,
     #[serde(rename = "type")]
     kind: Option<campaign::Kind>,
-    status: &'static str,
+    status: campaign::Status,
     landing_url: &'a str,
     fallback_url: Option<&'a str>,
     currency: Currency,
@@ -91,7 +107,7 @@ impl<'a> Campaign<'a> {
             advertiser_id: one.advertiser_id,
             name: &one.name,
             kind: one.kind,
-            status: one.status.name(),
+            status: one.status,
             landing_url: &one.landing_url,
             fallback_url: one.fallback_url.as_deref(),
             currency: one.currency,
@@ -106,7 +122,7 @@ impl<'a> Campaign<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Goal<'a> {
     key: &'a str,
     name: &'a str,
@@ -151,7 +167,34 @@ impl Serialize for ShownTerm<'_> {
     }
 }
 
-#[derive(Serialize)]
+impl JsonSchema for ShownTerm<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Term".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let amount = schemas.subschema_for::<Amount>();
+        json_schema!({
+            "description": "How an amount comes about: that much for each conversion, a part of \
+                the sale amount, or what the postback says.",
+            "anyOf": [
+                amount,
+                {
+                    "type": "object",
+                    "properties": { "percent": { "type": "string" } },
+                    "required": ["percent"],
+                },
+                {
+                    "type": "object",
+                    "properties": { "from": { "const": "postback" }, "default": amount },
+                    "required": ["from"],
+                },
+            ],
+        })
+    }
+}
+
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Link<'a> {
     id: LinkId,
     token: &'a str,
@@ -181,7 +224,7 @@ impl<'a> Link<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Integration<'a> {
     id: IntegrationId,
     key: &'a str,
@@ -236,6 +279,27 @@ impl Serialize for ShownLabels<'_> {
     }
 }
 
+impl JsonSchema for ShownLabels<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Labels".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let properties: Map<String, Value> = Label::ALL
+            .into_iter()
+            .map(|label| match label {
+                Label::Source => (label.name().to_owned(), json!({ "type": ["string", "null"] })),
+                _ => (label.name().to_owned(), json!({ "type": "string" })),
+            })
+            .collect();
+        json_schema!({
+            "type": "object",
+            "properties": properties,
+            "required": [Label::Source.name()],
+        })
+    }
+}
+
 /// A publisher's own id of a click: text where it is text, otherwise its bytes. For flattening.
 pub(super) struct ExternalId<'a>(pub(super) &'a [u8]);
 
@@ -251,6 +315,26 @@ impl Serialize for ExternalId<'_> {
     }
 }
 
+impl JsonSchema for ExternalId<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "ExternalId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "external_id": { "type": ["string", "null"] },
+                "external_id_hex": {
+                    "description": "Its bytes, where they are no text.",
+                    "type": "string",
+                },
+            },
+            "required": ["external_id"],
+        })
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -258,7 +342,6 @@ pub(super) mod tests {
     use domain::contract::{Canonical, Contract, Parameter, Secret, Statuses};
     use domain::integration::Scope;
     use domain::setup::Change;
-    use serde_json::json;
 
     pub(in crate::http::api) fn parameter(canonical: Canonical, required: bool) -> Parameter {
         Parameter {

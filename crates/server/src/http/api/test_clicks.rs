@@ -2,18 +2,22 @@
 //! of money.
 
 use super::body::{Sent, number};
-use super::{caught_up, command, created, odd};
+use super::field::{Field, Kind};
+use super::refusal;
+use super::reply::Created;
+use super::route::Route;
+use super::{caught_up, command, odd};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
 use domain::click::{Click, Labels, Personal};
 use domain::click_id::ClickId;
 use domain::command::{Act, Answer};
 use domain::id::LinkId;
 use domain::landing::{Target, Visit};
 use domain::setup::Setup;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,16 +31,31 @@ const ALONE_WITHIN: Duration = Duration::from_secs(5);
 /// key would make two records of it.
 static JOURNALING: Mutex<()> = Mutex::const_new(());
 
-#[derive(Serialize)]
-struct Made<'a> {
+const FIELDS: &[Field] =
+    &[Field::required("link_id", Kind::Id, "The link it is made through").such_as("1")];
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/test-clicks", "Makes a click by hand", create)
+            .body(FIELDS)
+            .refuses(&[refusal::NOT_APPROVED]),
+    ]
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TestClick")]
+pub(super) struct Made<'a> {
     click_id: &'a str,
     link_id: LinkId,
     /// Where a visitor would be sent now; null where the link or campaign is not readable.
     landing_url: Option<String>,
 }
 
-pub(super) async fn create(State(app): State<Arc<App>>, sent: Sent) -> Result<Response, Error> {
-    let link_id = sent.fields(&["link_id"])?.required("link_id", number)?;
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    mut sent: Sent,
+) -> Result<Created<Made<'static>>, Error> {
+    let link_id = sent.fields().required("link_id", number)?;
     let now_ms = u64::try_from(app.clock.now().as_ms()).unwrap_or(0);
     let click_id = {
         let random = u64::from_be_bytes(crate::keys::random());
@@ -56,7 +75,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     };
     make_sure(&app, &click).await?;
     let text = app.keys.click.format(made_id);
-    Ok(created(Made { click_id: text.as_str(), link_id, landing_url }))
+    Ok(Created::of(Made { click_id: text.as_str(), link_id, landing_url }))
 }
 
 /// The command names the click, and the click is a record of its own: whatever became of that at

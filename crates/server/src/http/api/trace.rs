@@ -11,13 +11,14 @@ use domain::contract::Canonical;
 use domain::hit::Hit;
 use domain::ledger;
 use domain::postback::Pairs;
-use domain::reason::Reason;
+use domain::reason::{Flag, Reason, Verdict};
 use domain::setup::Setup;
 use domain::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::list::StoredVerdict;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Trace {
     /// The contract that read it, such as `12.1`.
     contract: Option<String>,
@@ -25,14 +26,14 @@ pub(super) struct Trace {
     parameters: Vec<Taken>,
     /// The names that were sent and that nobody asked for.
     unread: Vec<String>,
-    verdict: Option<&'static str>,
-    reason: Option<&'static str>,
+    verdict: Option<Verdict>,
+    reason: Option<Reason>,
     detail: Option<String>,
-    flags: Vec<&'static str>,
+    flags: Vec<Flag>,
 }
 
 /// A value that was read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Taken {
     canonical: Canonical,
     /// As it was sent.
@@ -70,10 +71,10 @@ impl Trace {
             parameters: taken.collect(),
             contract: reference,
             unread: read.reading.unread.clone(),
-            verdict: verdict.map(|verdict| verdict.verdict.name()),
-            reason: verdict.and_then(|verdict| verdict.reason).map(Reason::name),
+            verdict: verdict.map(|verdict| verdict.verdict),
+            reason: verdict.and_then(|verdict| verdict.reason),
             detail: verdict.and_then(|verdict| verdict.detail.clone()),
-            flags: verdict.map(|verdict| verdict.flags.names()).unwrap_or_default(),
+            flags: verdict.map(|verdict| verdict.flags.iter().collect()).unwrap_or_default(),
         }
     }
 }

@@ -6,7 +6,11 @@
 mod csv;
 mod table;
 
-use super::query::{self, Query};
+use super::field::{Field, Kind, words};
+use super::query::Query;
+use super::refusal;
+use super::reply::{Reply, json_of};
+use super::route::Route;
 use crate::app::App;
 use crate::http::Error;
 use axum::Json;
@@ -19,21 +23,43 @@ use domain::macros::nearest;
 use domain::report::{self, DAYS_MAX, DIMENSIONS_MAX, Dimension, GROUPS_MAX, Test};
 use domain::time::{self, RangeError, Timestamp};
 use jiff::civil::Date;
+use schemars::SchemaGenerator;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use table::{Column, Metric, Names, Sort, Table};
 
-const KNOWN: [&str; 11] = [
-    "from",
-    "to",
-    "time_zone",
-    "group_by",
-    "campaign_id",
-    "publisher_id",
-    "test",
-    "sort",
-    "limit",
-    "metrics",
-    "format",
+const FIELDS: &[Field] = &[
+    Field::optional("from", Kind::Date, "The first day; today without it").such_as("2026-11-20"),
+    Field::optional("to", Kind::Date, "The last day, included; today without it")
+        .such_as("2026-11-20"),
+    Field::optional("time_zone", Kind::Text, "IANA name of whose days they are; `UTC` without it")
+        .such_as("Europe/Berlin"),
+    Field::optional("group_by", Kind::Words(dimension_names), "Up to four")
+        .such_as(r#"["day", "campaign"]"#),
+    Field::optional("campaign_id", Kind::Id, "Only this campaign's").such_as("1"),
+    Field::optional("publisher_id", Kind::Id, "Only this publisher's").such_as("1"),
+    Field::optional("test", Kind::Word(|| words(&TESTS, |test| test.1)), "`without` without it")
+        .such_as("with"),
+    Field::optional(
+        "sort",
+        Kind::Text,
+        "A metric, or a dimension it is grouped by; `-` before it for descending",
+    )
+    .such_as("-revenue"),
+    Field::optional("limit", Kind::Number(1, GROUPS_MAX as u64), "Rows to show; totals are of all")
+        .such_as("100"),
+    Field::optional(
+        "metrics",
+        Kind::Words(|| words(&Metric::ALL, Metric::name)),
+        "Those to show; all without it",
+    )
+    .such_as(r#"["clicks", "revenue"]"#),
+    Field::optional(
+        "format",
+        Kind::Word(|| words(&FORMATS, |format| format.1)),
+        "`json` without it",
+    )
+    .such_as("json"),
 ];
 const TESTS: [(Test, &str); 3] =
     [(Test::Without, "without"), (Test::Only, "only"), (Test::With, "with")];
@@ -58,24 +84,50 @@ struct Question {
     format: Format,
 }
 
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/reports", "The figures, by up to four dimensions", report)
+            .query(&[FIELDS])
+            .refuses(&[refusal::TOO_LARGE]),
+    ]
+}
+
+/// A report in the format that was asked for.
+pub(super) enum Report {
+    Json(Box<Table>),
+    Csv(String),
+}
+
+impl Reply for Report {
+    fn content(schemas: &mut SchemaGenerator) -> Value {
+        let mut content = json_of::<Table>(schemas);
+        content["text/csv"] = json!({ "schema": { "type": "string" } });
+        content
+    }
+}
+
+impl IntoResponse for Report {
+    fn into_response(self) -> Response {
+        let headers = [
+            (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
+            (CONTENT_DISPOSITION, "attachment; filename=\"report.csv\""),
+        ];
+        match self {
+            Self::Json(table) => Json(table).into_response(),
+            Self::Csv(text) => (headers, text).into_response(),
+        }
+    }
+}
+
 /// Answers from what had been acknowledged when the question came.
-pub(super) async fn report(
-    State(app): State<Arc<App>>,
-    query: query::Sent,
-) -> Result<Response, Error> {
-    let question = Question::read(&query.read(&KNOWN)?, app.clock.now())?;
+pub(super) async fn report(State(app): State<Arc<App>>, query: Query) -> Result<Report, Error> {
+    let question = Question::read(&query, app.clock.now())?;
     let answer = app.store.report(&question.query).await?;
     let names = Names::of(&answer, &app.live.setup());
     let table = Table::of(&question, answer, &names)?;
     Ok(match question.format {
-        Format::Json => Json(table).into_response(),
-        Format::Csv => {
-            let headers = [
-                (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
-                (CONTENT_DISPOSITION, "attachment; filename=\"report.csv\""),
-            ];
-            (headers, csv::write(&table)).into_response()
-        }
+        Format::Json => Report::Json(Box::new(table)),
+        Format::Csv => Report::Csv(csv::write(&table)),
     })
 }
 
@@ -150,13 +202,13 @@ fn unknown(parameter: &str, word: &str, known: &[&str]) -> Error {
     Error::parameter(parameter, detail)
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
 fn group_by(text: &str) -> Result<Vec<Dimension>, Error> {
     let mut all = Vec::new();
-    for word in words(text) {
+    for word in listed(text) {
         let dimension = Dimension::from_name(word)
             .ok_or_else(|| unknown("group_by", word, &dimension_names()))?;
         if all.contains(&dimension) {
@@ -174,7 +226,7 @@ fn group_by(text: &str) -> Result<Vec<Dimension>, Error> {
 fn metrics(text: Option<&str>) -> Result<Vec<Metric>, Error> {
     let Some(text) = text else { return Ok(Metric::ALL.to_vec()) };
     let mut all = Vec::new();
-    for word in words(text) {
+    for word in listed(text) {
         let metric = Metric::from_name(word)
             .ok_or_else(|| unknown("metrics", word, &Metric::ALL.map(Metric::name)))?;
         if !all.contains(&metric) {
@@ -205,13 +257,14 @@ fn sort(text: &str, group_by: &[Dimension]) -> Result<Sort, Error> {
 #[cfg(test)]
 mod tests {
     use super::super::body::tests::blamed;
+    use super::super::field::names;
     use super::super::query::tests::query;
     use super::*;
 
     const NOW: &str = "2026-11-20T23:30:00Z";
 
     fn read(text: &str) -> Result<Question, Error> {
-        Question::read(&query(text, &KNOWN)?, NOW.parse().unwrap())
+        Question::read(&query(text, &names(FIELDS))?, NOW.parse().unwrap())
     }
 
     fn range(text: &str) -> [String; 2] {

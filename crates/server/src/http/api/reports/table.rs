@@ -4,15 +4,18 @@
 //! `revenue` and `payout`; where it holds several, only in `money`, one entry each.
 
 use super::super::show::Amount;
-use super::Question;
+use super::{Question, dimension_names};
 use crate::http::Error;
 use domain::id::{CampaignId, PublisherId};
 use domain::money::{Currency, Micros};
 use domain::report::{self, Dimension, Group, Money, Sums, Value};
 use domain::setup::Setup;
 use jiff::civil::Date;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
+use serde_json::{Map, json};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
@@ -167,7 +170,7 @@ impl Names {
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
+pub(in crate::http::api) struct Table {
     pub(super) columns: Vec<&'static str>,
     pub(super) rows: Vec<Row>,
     totals: Row,
@@ -340,6 +343,62 @@ impl Serialize for Cell {
     }
 }
 
+impl JsonSchema for Table {
+    fn schema_name() -> Cow<'static, str> {
+        "Report".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "rows": { "type": "array", "items": schemas.subschema_for::<Row>() },
+                "totals": schemas.subschema_for::<Row>(),
+            },
+            "required": ["rows", "totals"],
+        })
+    }
+}
+
+impl JsonSchema for Row {
+    fn schema_name() -> Cow<'static, str> {
+        "ReportRow".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let (amount, currency) =
+            (schemas.subschema_for::<Amount>(), schemas.subschema_for::<Currency>());
+        let or_null = |schema: &Schema| json!({ "anyOf": [schema, { "type": "null" }] });
+        let mut properties = Map::new();
+        for dimension in dimension_names() {
+            properties.insert(dimension.to_owned(), json!({ "type": ["string", "null"] }));
+        }
+        for noun in [Dimension::Campaign, Dimension::Publisher].map(Dimension::name) {
+            properties.insert(noun.to_owned(), json!({ "type": ["integer", "null"] }));
+            properties.insert(format!("{noun}_name"), json!({ "type": ["string", "null"] }));
+        }
+        for metric in Metric::ALL {
+            let figure = match metric.is_money() {
+                true => or_null(&amount),
+                false => json!({ "type": "integer", "minimum": 0 }),
+            };
+            properties.insert(metric.name().to_owned(), figure);
+        }
+        properties.insert("currency".to_owned(), or_null(&currency));
+        let of_one = json!({
+            "type": "object",
+            "properties": { "currency": currency, "revenue": amount, "payout": amount },
+            "required": ["currency", "revenue", "payout"],
+        });
+        properties.insert("money".to_owned(), json!({ "type": "array", "items": of_one }));
+        json_schema!({
+            "description": "The dimensions it is grouped by and the metrics that were asked for.",
+            "type": "object",
+            "properties": properties,
+        })
+    }
+}
+
 /// One currency's amounts.
 struct InCurrency<'a>(&'a (Currency, Money));
 
@@ -356,14 +415,14 @@ impl Serialize for InCurrency<'_> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::super::field::names;
     use super::super::super::query::tests::query;
     use super::super::super::show::tests::a_campaign;
-    use super::super::{KNOWN, csv};
+    use super::super::{FIELDS, csv};
     use super::*;
     use domain::click::Label;
     use domain::setup::Change;
     use domain::time::Timestamp;
-    use serde_json::json;
 
     fn sums(clicks: u64, money: &[(Currency, i64)]) -> Sums {
         let money = money.iter().map(|(currency, revenue)| {
@@ -375,7 +434,7 @@ pub(super) mod tests {
 
     pub(in super::super) fn table(asked: &str, answer: report::Answer) -> Table {
         let now = "2026-11-20T12:00:00Z".parse().unwrap();
-        let question = Question::read(&query(asked, &KNOWN).unwrap(), now).unwrap();
+        let question = Question::read(&query(asked, &names(FIELDS)).unwrap(), now).unwrap();
         let mut setup = Setup::default();
         setup.put(Timestamp::UNIX_EPOCH, Change::Campaign(a_campaign()));
         let names = Names::of(&answer, &setup);
