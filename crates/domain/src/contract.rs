@@ -7,6 +7,7 @@ mod answers;
 mod canonical;
 mod network;
 mod repeats;
+mod scheme;
 mod secret;
 mod statuses;
 mod times;
@@ -19,7 +20,8 @@ pub use answers::{Answers, ContentType, Profile, REPLY_BYTES_MAX, Reply};
 pub use canonical::Canonical;
 pub use network::Network;
 pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition, TxnIdAbsent};
-pub use secret::Secret;
+pub use scheme::{Algorithm, Encoding, Input, Key, SECRET_FIELD, Scheme, SecretPlace, Values};
+pub use secret::{SIGNATURE, Secret, TOKEN};
 pub use statuses::{Meaning, Statuses};
 pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
 pub use verification::Verification;
@@ -43,6 +45,9 @@ pub const TXN_ID_BYTES: usize = 255;
 pub const VALUE_BYTES: usize = 500;
 /// The longest length a contract may allow, in bytes.
 pub const VALUE_BYTES_MAX: usize = 4096;
+
+/// What logs a request's sender in is never kept.
+const SECRET_HEADERS: [&str; 2] = ["authorization", "cookie"];
 
 /// One thing a sender may or must say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -151,7 +156,9 @@ impl Contract {
     /// The headers it reads, in lower case.
     pub fn header_names(&self) -> impl Iterator<Item = String> {
         let in_headers = self.parameters.iter().filter(|parameter| parameter.in_header);
-        in_headers.flat_map(|parameter| &parameter.names).map(|name| name.to_ascii_lowercase())
+        let names = in_headers.flat_map(|parameter| &parameter.names).map(String::as_str);
+        let signed = self.verification.signature.iter().flat_map(Scheme::headers);
+        names.chain(signed).map(str::to_ascii_lowercase)
     }
 
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
@@ -167,6 +174,7 @@ impl Contract {
             .or_else(|| self.txn_id_fault())
             .or_else(|| self.times.fault())
             .or_else(|| self.answers.fault())
+            .or_else(|| self.signature_fault())
             .or_else(|| self.missing_part())
     }
 
@@ -252,6 +260,22 @@ impl Contract {
         Some(format!("unreplaced: `{bad}` is blank, too long, or has blanks around it"))
     }
 
+    fn signature_fault(&self) -> Option<String> {
+        let scheme = self.verification.signature.as_ref()?;
+        let fault = scheme.fault().or_else(|| {
+            let Some(signature) = self.parameter(Canonical::Signature) else {
+                return Some("no parameter is `signature`".to_owned());
+            };
+            if self.verification.token == Some(Canonical::Signature) {
+                return Some("the parameter `signature` carries the token already".to_owned());
+            }
+            let is_signature = |field: &&str| signature.names.iter().any(|name| name == field);
+            let signed = scheme.input.fields().find(is_signature).filter(|_| !signature.in_header);
+            signed.map(|name| format!("input.fields: `{name}` is the signature itself"))
+        })?;
+        Some(format!("verification.signature: {fault}"))
+    }
+
     fn missing_part(&self) -> Option<String> {
         if self.parameter(Canonical::ClickId).is_none() {
             return Some("no parameter carries the click id".to_owned());
@@ -273,19 +297,20 @@ impl Contract {
             Some(token) if self.parameter(token).is_none() => {
                 Some(format!("verification.token: no parameter is `{token}`"))
             }
-            None if self.verification.token_required => {
-                Some("verification.token_required needs verification.token".to_owned())
+            None if self.verification.token_required && self.verification.signature.is_none() => {
+                let fault = "verification.token_required needs verification.token or .signature";
+                Some(fault.to_owned())
             }
             _ => None,
         }
     }
 }
 
-/// What a header may be called; what logs its sender in is never kept.
+/// What a header that is kept may be called.
 fn is_header_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let is_secret = |secret: &str| name.eq_ignore_ascii_case(secret);
-    name.bytes().all(is_plain) && !["authorization", "cookie"].into_iter().any(is_secret)
+    name.bytes().all(is_plain)
+        && !SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 fn is_name(name: &str) -> bool {

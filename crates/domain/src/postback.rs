@@ -5,20 +5,22 @@
 //! cannot be read is a [`Problem`] with a reason.
 
 mod pairs;
+mod proof;
+mod signature;
 
 #[cfg(test)]
 mod tests;
 
 pub use pairs::{PAIRS_MAX, Pair, Pairs};
+pub use proof::{Proof, Sender, verify};
 
 use crate::click_id;
-use crate::contract::{Canonical, Contract, Meaning, Parameter, Secret, Unit};
+use crate::contract::{Canonical, Contract, Meaning, Parameter, Unit};
 use crate::conversion::Status;
 use crate::macros;
 use crate::money::{AMOUNT_MAX, Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
 use crate::time::Timestamp;
-use std::net::IpAddr;
 
 /// Why a postback cannot be read, in the sender's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,23 +123,16 @@ pub struct Reading {
     pub values: Vec<Value>,
     /// The names that were sent and that nobody asked for.
     pub unread: Vec<String>,
-}
-
-/// The sender as far as the connection shows it, and the secret it should know.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sender<'a> {
-    pub address: Option<IpAddr>,
-    pub token: Option<&'a Secret>,
+    /// What a verification in shadow mode would have refused it for.
+    pub shadow: Option<Problem>,
 }
 
 /// Reads what was sent through `contract`. The first reason that applies, in the order of
 /// [`Reason::ALL`], becomes the problem.
-pub fn read(contract: &Contract, sent: &Pairs, sender: Sender<'_>) -> Reading {
-    let mut reader = Reader::new(contract, sender);
-    let collected = reader.collect(&sent.all);
-    let is_read = |pair: &&Pair| {
-        contract.parameters.iter().any(|parameter| parameter.names.contains(&pair.name))
-    };
+pub fn read(contract: &Contract, sent: &Pairs<'_>, sender: &Sender<'_>) -> Reading {
+    let mut reader = Reader::new(contract, sent, sender);
+    let collected = reader.collect();
+    let is_read = |pair: &&Pair| contract.parameters.iter().any(|parameter| pair.is_of(parameter));
     let unread: Vec<String> =
         sent.all.iter().filter(|pair| !is_read(pair)).map(|pair| pair.name.clone()).collect();
     let whole = sent
@@ -146,7 +141,7 @@ pub fn read(contract: &Contract, sent: &Pairs, sender: Sender<'_>) -> Reading {
         .map_or(Ok(()), |fault| Err(Problem::new(Reason::InvalidPayload, None, fault)));
     let result = earlier(collected, whole).and_then(|()| reader.postback(&unread));
     let values = reader.found.into_iter().filter(|found| !found.canonical.is_secret()).collect();
-    Reading { result, values, unread }
+    Reading { result, values, unread, shadow: reader.shadow }
 }
 
 /// Where either is a problem, the one that is looked for first; else the second.
@@ -161,41 +156,43 @@ pub(crate) fn earlier<T, U>(
     }
 }
 
-/// Whether anything vouches for the sender, by `contract`'s rules alone; a problem where something
-/// speaks against it.
-pub fn verify(contract: &Contract, sent: &Pairs, sender: Sender<'_>) -> Result<bool, Problem> {
-    let mut reader = Reader::new(contract, sender);
-    let token = contract.verification.token.and_then(|token| contract.parameter(token));
-    if let Some(token) = token {
-        let value = reader.value(token, &sent.all)?;
-        reader.found.extend(value);
-    }
-    reader.verify()
-}
-
 struct Reader<'a> {
     contract: &'a Contract,
-    sender: Sender<'a>,
+    sent: &'a Pairs<'a>,
+    sender: &'a Sender<'a>,
     /// Neither blank nor dropped.
     found: Vec<Value>,
     /// Something was sent, and dropped because it only describes.
     has_dropped: bool,
     is_status_blank: bool,
+    /// What speaks against the sender where that refuses nothing yet.
+    shadow: Option<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(contract: &'a Contract, sender: Sender<'a>) -> Self {
-        Self { contract, sender, found: Vec::new(), has_dropped: false, is_status_blank: false }
+    fn new(contract: &'a Contract, sent: &'a Pairs<'a>, sender: &'a Sender<'a>) -> Self {
+        Self {
+            contract,
+            sent,
+            sender,
+            found: Vec::new(),
+            has_dropped: false,
+            is_status_blank: false,
+            shadow: None,
+        }
     }
 
     /// Finds every parameter's value. What is wrong with one does not hide the others: the click
     /// a refused hit is about is worth knowing.
-    fn collect(&mut self, pairs: &[Pair]) -> Result<(), Problem> {
+    fn collect(&mut self) -> Result<(), Problem> {
         let contract = self.contract;
         let mut problem: Option<Problem> = None;
         for parameter in &contract.parameters {
-            match self.value(parameter, pairs) {
+            match self.value(parameter) {
                 Ok(value) => self.found.extend(value),
+                Err(other) if self.is_shadowed(parameter) => {
+                    self.shadow.get_or_insert(other);
+                }
                 Err(other) if problem.as_ref().is_none_or(|first| other.reason < first.reason) => {
                     problem = Some(other);
                 }
@@ -211,10 +208,7 @@ impl<'a> Reader<'a> {
         parameter.required
             || match parameter.canonical {
                 Canonical::Timestamp => rules.timestamp_tolerance_s.is_some(),
-                canonical if canonical.is_secret() => {
-                    let is_agreed = rules.token_required || self.sender.token.is_some();
-                    rules.token == Some(canonical) && is_agreed
-                }
+                canonical if canonical.is_secret() => self.is_proof(canonical),
                 canonical => !canonical.is_label(),
             }
     }
@@ -225,8 +219,9 @@ impl<'a> Reader<'a> {
         is_macro(&pair.text) || pair.raw.as_deref().is_some_and(is_macro)
     }
 
-    fn value(&mut self, parameter: &Parameter, pairs: &[Pair]) -> Result<Option<Value>, Problem> {
-        let sent = || pairs.iter().filter(|pair| parameter.names.contains(&pair.name));
+    fn value(&mut self, parameter: &Parameter) -> Result<Option<Value>, Problem> {
+        let pairs = self.sent;
+        let sent = || pairs.of_parameter(parameter);
         let is_blank = |pair: &&Pair| pair.text.trim().is_empty() && !pair.is_malformed;
         if parameter.canonical == Canonical::Status && sent().any(|pair| is_blank(&pair)) {
             self.is_status_blank = true;
@@ -280,7 +275,7 @@ impl<'a> Reader<'a> {
         Some(&value.text)
     }
 
-    fn postback(&self, unread: &[String]) -> Result<Postback, Problem> {
+    fn postback(&mut self, unread: &[String]) -> Result<Postback, Problem> {
         let mut flags = Flags::default();
         if self.has_dropped {
             flags.add(Flag::LabelDropped);
@@ -297,10 +292,14 @@ impl<'a> Reader<'a> {
             flags.add(Flag::AmountRounded);
         }
         let timestamp = self.timestamp()?;
-        if !self.verify()? {
+        let is_verified = self.verify()?;
+        self.missing(unread)?;
+        if !is_verified {
             flags.add(Flag::Unverified);
         }
-        self.missing(unread)?;
+        if self.shadow.is_some() {
+            flags.add(Flag::ShadowRefused);
+        }
         let owned = |canonical| self.text(canonical).map(str::to_owned);
         let labels: Vec<Value> =
             self.found.iter().filter(|value| value.canonical.is_label()).cloned().collect();
@@ -387,46 +386,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Whether anything vouches for the sender; a problem where something speaks against it.
-    fn verify(&self) -> Result<bool, Problem> {
-        let sender = self.sender;
-        let rules = &self.contract.verification;
-        let mut is_verified = false;
-        if !rules.networks.is_empty() {
-            let is_inside = sender
-                .address
-                .is_some_and(|address| rules.networks.iter().any(|net| net.contains(address)));
-            if !is_inside {
-                let detail = "the sender's address is outside the contract's networks";
-                return Err(Problem::new(Reason::SourceNotAllowed, None, detail));
-            }
-            is_verified = true;
-        }
-        let Some(canonical) = rules.token else { return Ok(is_verified) };
-        let name = self.contract.parameter(canonical).map_or("token", Parameter::name);
-        let wrong = |detail: String| Problem::new(Reason::SignatureMismatch, Some(name), detail);
-        match (sender.token, self.text(canonical)) {
-            (Some(secret), Some(text)) if secret.verifies(text) => Ok(true),
-            (Some(_), Some(_)) => Err(wrong(format!("`{name}` is not the agreed token"))),
-            (Some(_), None) => Err(wrong(format!("`{name}` is missing"))),
-            (None, _) if rules.token_required => {
-                Err(wrong(format!("no token has been set for `{name}` yet")))
-            }
-            (None, _) => Ok(is_verified),
-        }
-    }
-
-    fn missing(&self, unread: &[String]) -> Result<(), Problem> {
+    fn missing(&mut self, unread: &[String]) -> Result<(), Problem> {
         let is_missing = |one: &&Parameter| {
             let has_meaning = one.canonical == Canonical::Status
                 && self.is_status_blank
                 && self.contract.statuses.blank.is_some();
             one.required && self.text(one.canonical).is_none() && !has_meaning
         };
-        match self.contract.parameters.iter().find(is_missing) {
-            Some(parameter) => Err(missing(parameter, unread)),
-            None => Ok(()),
+        let all = self.contract.parameters.iter().filter(is_missing);
+        let (shadowed, refused): (Vec<_>, Vec<_>) = all.partition(|one| self.is_shadowed(one));
+        if let Some(parameter) = shadowed.first() {
+            self.shadow.get_or_insert_with(|| missing(parameter, unread));
         }
+        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter, unread)))
     }
 
     fn is_event_only(&self) -> bool {

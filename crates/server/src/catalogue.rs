@@ -253,7 +253,7 @@ mod tests {
         let (_, after) = manual.split_once("```toml\n").unwrap();
         let (example, _) = after.split_once("```").unwrap();
         let partner = read("example.toml", example).unwrap_or_else(|fault| panic!("{fault}"));
-        assert_eq!(partner.contract.parameters.len(), 16);
+        assert_eq!(partner.contract.parameters.len(), 17);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
-use crate::contract::{Partner, Secret};
+use crate::contract::{Partner, SIGNATURE, Secret, TOKEN};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
@@ -386,22 +386,14 @@ fn checked_secrets(
     integration: &Integration,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<BTreeMap<String, Secret>, Failure> {
-    let contract = &integration.contract;
     let mut checked = BTreeMap::new();
     for (name, secret) in secrets {
-        if name != "token" {
-            let detail = format!("no secret is called `{name}`; there is: token");
-            return Err(Failure::invalid("secrets", detail));
-        }
-        let carrier = contract.verification.token.and_then(|token| contract.parameter(token));
-        let Some(carrier) = carrier else {
-            let detail = format!("the contract of `{}` carries no token", integration.partner);
-            return Err(Failure::invalid("secrets.token", detail));
+        let parameter = match name.as_str() {
+            TOKEN | SIGNATURE => &format!("secrets.{name}"),
+            _ => "secrets",
         };
-        let secret = secret.trimmed();
-        if let Some(fault) = secret.fault(carrier.length_max(), &contract.unreplaced) {
-            return Err(Failure::invalid("secrets.token", fault));
-        }
+        let secret = integration.contract.checked_secret(name, secret);
+        let secret = secret.map_err(|fault| Failure::invalid(parameter, fault))?;
         checked.insert(name.clone(), secret);
     }
     Ok(checked)

@@ -1,8 +1,14 @@
 //! A secret that a sender proves itself with: it is compared, and never shown.
 
+use super::Contract;
 use crate::macros;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// The name of the secret that is sent as it is.
+pub const TOKEN: &str = "token";
+/// The name of the secret that signatures are made with.
+pub const SIGNATURE: &str = "signature";
 
 /// What must not be shown. Its `Debug` and `Display` print `***`; it is written out only into the
 /// journal and the ledger.
@@ -17,6 +23,11 @@ impl Secret {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What signatures are computed with.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
     }
 
     /// As values are compared: without blanks around it.
@@ -44,6 +55,26 @@ impl Secret {
     pub fn verifies(&self, value: &str) -> bool {
         use subtle::ConstantTimeEq;
         !self.0.is_empty() && bool::from(self.0.as_bytes().ct_eq(value.as_bytes()))
+    }
+}
+
+impl Contract {
+    /// A secret as it is kept under its name. `Err`: why the contract has no use for it.
+    pub(crate) fn checked_secret(&self, name: &str, secret: &Secret) -> Result<Secret, String> {
+        let secret = secret.trimmed();
+        let fault = match name {
+            TOKEN => {
+                let carrier = self.verification.token.and_then(|token| self.parameter(token));
+                let carrier = carrier.ok_or("the contract carries no token")?;
+                secret.fault(carrier.length_max(), &self.unreplaced)
+            }
+            SIGNATURE => {
+                let scheme = self.verification.signature.as_ref();
+                scheme.ok_or("the contract has no signature")?.secret_fault(secret.expose())
+            }
+            _ => Some(format!("no secret is called `{name}`; there are: {TOKEN}, {SIGNATURE}")),
+        };
+        fault.map_or(Ok(secret), Err)
     }
 }
 

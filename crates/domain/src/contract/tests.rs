@@ -83,7 +83,7 @@ fn a_contract_that_makes_no_sense_is_told_so() {
     goals: `a` stands twice, and case makes no difference
     verification.token: no parameter is `token`
     verification.token is `signature` or `token`, not `status`
-    verification.token_required needs verification.token
+    verification.token_required needs verification.token or .signature
     more than 100 parameters
     ");
 }
@@ -149,4 +149,51 @@ fn a_raw_goal_is_a_word() {
         contract.goals.insert(raw.to_owned(), "lead".to_owned());
         assert!(contract.fault().unwrap().starts_with("goals"), "{raw:?}");
     }
+}
+
+#[test]
+fn a_signature_needs_a_parameter_of_its_own() {
+    let signed = |parameters: &str, fields: &str| {
+        let mut contract = contract(parameters);
+        let json = format!(
+            r#"{{"algorithm":"hmac_sha1","input":{{"kind":"fields","fields":[{fields}]}}}}"#
+        );
+        contract.verification.signature = serde_json::from_str(&json).unwrap();
+        contract
+    };
+    let fault = |contract: &Contract| contract.fault().unwrap_or_else(|| "none".to_owned());
+    let mut both = signed("click_id! signature=sig", r#""a""#);
+    both.verification.token = Some(Canonical::Signature);
+    let mut in_header = signed("click_id! signature=sig", r#""sig""#);
+    in_header.parameters[1].in_header = true;
+    let mut required = signed("click_id! signature=sig", r#""a""#);
+    required.verification.token_required = true;
+    let told = [
+        fault(&signed("click_id!", r#""a""#)),
+        fault(&signed("click_id! signature=sig,hash", r#""a","hash""#)),
+        fault(&signed("click_id! signature=sig", "")),
+        fault(&both),
+        fault(&in_header),
+        fault(&required),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    verification.signature: no parameter is `signature`
+    verification.signature: input.fields: `hash` is the signature itself
+    verification.signature: input.fields has 1 to 30 fields
+    verification.signature: the parameter `signature` carries the token already
+    none
+    none
+    "#);
+}
+
+#[test]
+fn a_contract_reads_the_headers_of_its_parameters_and_of_its_signature() {
+    let mut contract = contract("click_id! signature=Webhook-Signature txn_id");
+    contract.parameters[1].in_header = true;
+    contract.verification.signature = serde_json::from_str(
+        r#"{"algorithm":"hmac_sha256","input":{"kind":"webhook","id":"Webhook-Id","timestamp":"t"}}"#,
+    )
+    .unwrap();
+    let names: Vec<String> = contract.header_names().collect();
+    assert_eq!(names, ["webhook-signature", "webhook-id", "t"]);
 }

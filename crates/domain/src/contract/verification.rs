@@ -1,6 +1,6 @@
 //! How a sender proves who it is.
 
-use super::{Canonical, Network};
+use super::{Canonical, Network, Scheme};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,11 @@ pub struct Verification {
     /// The parameter that carries the shared token, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<Canonical>,
-    /// Nothing is accepted before the integration has a token.
+    /// Nothing is accepted before the integration has the secrets that prove it.
     pub token_required: bool,
+    /// How the parameter `signature` is made, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Scheme>,
     /// The networks the sender's address is in; empty: any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Network>,

@@ -3,15 +3,14 @@
 use super::Key;
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Partner, Secret};
+use crate::contract::{Canonical, Contract, Partner};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
-use crate::postback::{self, Pairs, Postback, Problem, Reading, Sender, earlier};
+use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
-use std::net::IpAddr;
 
 /// Where a hit was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,11 +135,11 @@ pub fn is_ours(setup: &Setup, keyring: &Keyring, hit: &Hit) -> bool {
 pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -> Read<'a> {
     let as_of = setup.as_of(at);
     let sent = Pairs::of(hit);
-    let Chosen { by, contract, scope, token, conflict } = match choose(as_of, keyring, hit, &sent) {
+    let Chosen { by, contract, integration, conflict } = match choose(as_of, keyring, hit, &sent) {
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let mut reading = postback::read(contract, &sent, Sender { address: hit.peer, token });
+    let mut reading = postback::read(contract, &sent, &Sender::of(integration, hit.peer, at));
     reading.result = earlier(conflict, reading.result);
     let mut read = Read { contract: Some(contract), ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
@@ -148,10 +147,13 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
     read.campaign = read.link.and_then(|link| as_of.campaign(link.campaign_id));
     if let (Some(click_id), Some(campaign)) = (read.click_id, read.campaign) {
-        let level = Level::of(campaign, &by, scope);
-        let verified = verify_beside(as_of, campaign, level, &sent, hit.peer);
-        let is_verified = verified == Ok(true);
-        read.reading.result = earlier(verified, read.reading.result);
+        let level = integration.map(|one| Level::of(campaign, one));
+        let mut proof = verify_beside(as_of, campaign, level, &sent, at);
+        let is_verified = proof.as_ref().is_ok_and(|proof| proof.is_verified);
+        let shadow = proof.as_mut().ok().and_then(|proof| proof.shadow.take());
+        let has_shadow = shadow.is_some();
+        read.reading.shadow = read.reading.shadow.or(shadow);
+        read.reading.result = earlier(proof, read.reading.result);
         if level == Some(Level::Other) {
             let detail = "the click is of a campaign that this postback URL does not serve";
             read.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
@@ -159,6 +161,9 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
         if let Ok(postback) = &mut read.reading.result {
             if is_verified {
                 postback.flags.remove(Flag::Unverified);
+            }
+            if has_shadow {
+                postback.flags.add(Flag::ShadowRefused);
             }
             let then = campaign_then(setup, campaign, click_id);
             read.goal = goal_of(then, campaign, postback);
@@ -207,7 +212,8 @@ fn goal_of<'a>(then: &'a Campaign, now: &'a Campaign, postback: &Postback) -> Op
 }
 
 fn unread(problem: Problem) -> Read<'static> {
-    Read::of(Reading { result: Err(problem), values: Vec::new(), unread: Vec::new() })
+    let (values, unread) = (Vec::new(), Vec::new());
+    Read::of(Reading { result: Err(problem), values, unread, shadow: None })
 }
 
 /// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
@@ -242,8 +248,7 @@ struct Chosen<'a> {
     by: ContractRef,
     contract: &'a Contract,
     /// `None`: a partner's own contract.
-    scope: Option<Scope>,
-    token: Option<&'a Secret>,
+    integration: Option<&'a Integration>,
     /// Whether the names that carry click ids agree.
     conflict: Result<(), Problem>,
 }
@@ -253,15 +258,14 @@ impl<'a> Chosen<'a> {
         Self {
             by: ContractRef::of(integration),
             contract: &integration.contract,
-            scope: Some(integration.scope),
-            token: integration.secrets.get("token"),
+            integration: Some(integration),
             conflict: Ok(()),
         }
     }
 
     fn partner(partner: &'a Partner) -> Self {
         let by = ContractRef::Partner(partner.name.clone());
-        Self { by, contract: &partner.contract, scope: None, token: None, conflict: Ok(()) }
+        Self { by, contract: &partner.contract, integration: None, conflict: Ok(()) }
     }
 }
 
@@ -336,17 +340,11 @@ enum Level {
 }
 
 impl Level {
-    /// `None`: a partner's own contract, which serves every campaign and speaks for none.
-    fn of(campaign: &Campaign, by: &ContractRef, scope: Option<Scope>) -> Option<Self> {
-        let ContractRef::Integration { id, .. } = by else { return None };
-        let scope = scope.expect("an integration has a scope");
-        Some(Self::of_integration(campaign, *id, scope))
-    }
-
-    fn of_integration(campaign: &Campaign, id: IntegrationId, scope: Scope) -> Self {
-        if campaign.integration_id == Some(id) {
+    fn of(campaign: &Campaign, integration: &Integration) -> Self {
+        if campaign.integration_id == Some(integration.id) {
             return Self::Campaign;
         }
+        let scope = integration.scope;
         match scope {
             _ if !scope.covers(campaign.advertiser_id, campaign.id) => Self::Other,
             Scope::Global => Self::Global,
@@ -357,31 +355,43 @@ impl Level {
 }
 
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
-/// of those at the nearest level, one must be satisfied. Whether one was.
+/// of those at the nearest level, one must be satisfied. Whoever is in shadow mode refuses nothing,
+/// and lets nobody pass who would be refused without it.
+///
+/// The reader's level is `None` for a partner's own contract: it serves every campaign and speaks
+/// for none.
 fn verify_beside(
     setup: AsOf<'_>,
     campaign: &Campaign,
     reader: Option<Level>,
-    sent: &Pairs,
-    address: Option<IpAddr>,
-) -> Result<bool, Problem> {
-    let verifying = || {
-        let all = setup.integrations_around(campaign);
-        all.filter_map(|integration| {
-            let level = Level::of_integration(campaign, integration.id, integration.scope);
-            let rules = &integration.contract.verification;
-            let token = integration.secrets.get("token");
-            let verifies = token.is_some() || rules.token_required || !rules.networks.is_empty();
-            (verifies && Some(level) > reader).then_some((level, integration, token))
-        })
-    };
-    let Some(nearest) = verifying().map(|(level, ..)| level).max() else { return Ok(false) };
-    let mut problem = None;
-    for (_, integration, token) in verifying().filter(|(level, ..)| *level == nearest) {
-        match postback::verify(&integration.contract, sent, Sender { address, token }) {
-            Ok(is_verified) => return Ok(is_verified),
-            Err(other) => problem = problem.or(Some(other)),
+    sent: &Pairs<'_>,
+    at: Timestamp,
+) -> Result<Proof, Problem> {
+    let satisfied = |in_shadow: bool| {
+        let verifying = || {
+            let all = setup.integrations_around(campaign);
+            all.filter(|one| one.contract.verification.shadow == in_shadow).filter_map(|one| {
+                let level = Level::of(campaign, one);
+                let sender = Sender::of(Some(one), sent.hit.peer, at);
+                let verifies = Some(level) > reader && sender.must_prove(&one.contract);
+                verifies.then_some((level, &one.contract, sender))
+            })
+        };
+        let nearest = verifying().map(|(level, ..)| level).max();
+        let mut problem = None;
+        for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
+            match postback::verify(contract, sent, &sender) {
+                Ok(Proof { is_verified, shadow: None }) => return Ok(is_verified),
+                Ok(Proof { shadow: Some(other), .. }) | Err(other) => {
+                    problem = problem.or(Some(other));
+                }
+            }
         }
-    }
-    problem.map_or(Ok(false), Err)
+        problem.map_or(Ok(false), Err)
+    };
+    let is_verified = satisfied(false)?;
+    Ok(match satisfied(true) {
+        Ok(in_shadow) => Proof { is_verified: is_verified || in_shadow, shadow: None },
+        Err(problem) => Proof { is_verified, shadow: Some(problem) },
+    })
 }

@@ -1,8 +1,9 @@
-//! The names and values of a hit, wherever they stand: query string, form body or JSON body.
+//! The names and values of a hit, wherever they stand: query string, form body, JSON body, headers.
 //!
 //! Decoding is lenient, because an unexpanded `%macro%` is worth recognising; what was not
 //! properly encoded is marked, and refused where it matters.
 
+use crate::contract::Parameter;
 use crate::hit::Hit;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -22,30 +23,43 @@ pub struct Pair {
     pub is_malformed: bool,
     /// Of a value with bad percent-encoding: what was sent, not decoded.
     pub raw: Option<String>,
+    /// It stands in a header: no parameter passes for one, and none for a parameter.
+    pub is_header: bool,
 }
 
 impl Pair {
     fn new(name: String, text: String) -> Self {
-        Self { name, text, is_malformed: false, raw: None }
+        Self { name, text, is_malformed: false, raw: None, is_header: false }
+    }
+
+    /// Whether it is what a parameter of the contract is called.
+    pub fn is_of(&self, parameter: &Parameter) -> bool {
+        self.is_header == parameter.in_header
+            && parameter.names.iter().any(|name| match self.is_header {
+                true => name.eq_ignore_ascii_case(&self.name),
+                false => *name == self.name,
+            })
     }
 }
 
 /// What a hit has of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pairs {
+#[derive(Clone, Debug)]
+pub struct Pairs<'a> {
+    pub hit: &'a Hit,
     /// In the order they were sent: all, or those before the fault.
     pub all: Vec<Pair>,
+    /// The headers that a contract may name.
+    pub headers: Vec<Pair>,
     /// What is wrong with the whole.
     pub fault: Option<String>,
 }
 
-impl Pairs {
-    pub fn of(hit: &Hit) -> Self {
+impl<'a> Pairs<'a> {
+    pub fn of(hit: &'a Hit) -> Self {
         let mut all = Vec::new();
         urlencoded(hit.query(), &mut all);
-        let is_blank = hit.body.iter().all(u8::is_ascii_whitespace);
         let read = match body_kind(hit) {
-            _ if is_blank => Ok(()),
+            _ if is_bodiless(hit) => Ok(()),
             Body::Form => {
                 urlencoded(&hit.body, &mut all);
                 Ok(())
@@ -55,8 +69,29 @@ impl Pairs {
         };
         let is_too_many = all.len() > PAIRS_MAX;
         let too_many = is_too_many.then(|| format!("more than {PAIRS_MAX} parameters"));
-        Self { all, fault: too_many.or(read.err()) }
+        let header = |(name, text): &(String, String)| Pair {
+            is_header: true,
+            ..Pair::new(name.clone(), text.clone())
+        };
+        let headers = hit.headers.iter().map(header).collect();
+        Self { hit, all, headers, fault: too_many.or(read.err()) }
     }
+
+    /// Those that stand where the parameter does and are called as it is.
+    pub fn of_parameter(&self, parameter: &Parameter) -> impl Iterator<Item = &Pair> {
+        let all = if parameter.in_header { &self.headers } else { &self.all };
+        all.iter().filter(|pair| pair.is_of(parameter))
+    }
+}
+
+/// The form body of a hit, where it has one.
+pub(super) fn form(hit: &Hit) -> Option<&[u8]> {
+    matches!(body_kind(hit), Body::Form).then_some(&hit.body)
+}
+
+/// Whether a hit has no body worth speaking of.
+pub(super) fn is_bodiless(hit: &Hit) -> bool {
+    hit.body.iter().all(u8::is_ascii_whitespace)
 }
 
 enum Body {
@@ -79,22 +114,31 @@ fn body_kind(hit: &Hit) -> Body {
     }
 }
 
+/// What stands between the `&`.
+pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'&').filter(|part| !part.is_empty())
+}
+
+/// Name and value of a part, not decoded.
+pub(super) fn halves(part: &[u8]) -> (&[u8], &[u8]) {
+    match part.iter().position(|byte| *byte == b'=') {
+        Some(place) => (&part[..place], &part[place + 1..]),
+        None => (part, &[]),
+    }
+}
+
 fn urlencoded(bytes: &[u8], pairs: &mut Vec<Pair>) {
-    let parts = bytes.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
-    for part in parts.take(PAIRS_SEEN_MAX.saturating_sub(pairs.len())) {
-        let (name, value) = match part.iter().position(|byte| *byte == b'=') {
-            Some(place) => (&part[..place], &part[place + 1..]),
-            None => (part, &[][..]),
-        };
+    for part in parts(bytes).take(PAIRS_SEEN_MAX.saturating_sub(pairs.len())) {
+        let (name, value) = halves(part);
         let (name, _) = decode(name);
         let (text, is_malformed) = decode(value);
         let raw = is_malformed.then(|| String::from_utf8_lossy(value).into_owned());
-        pairs.push(Pair { name, text, is_malformed, raw });
+        pairs.push(Pair { is_malformed, raw, ..Pair::new(name, text) });
     }
 }
 
 /// The text, and whether anything in it was not properly encoded.
-fn decode(bytes: &[u8]) -> (String, bool) {
+pub(super) fn decode(bytes: &[u8]) -> (String, bool) {
     let mut is_malformed = false;
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -243,7 +287,7 @@ mod tests {
         let shown = |pair: &Pair| {
             format!("{}={}{}", pair.name, pair.text, if pair.is_malformed { "!" } else { "" })
         };
-        let Pairs { all, fault } = Pairs::of(&hit);
+        let Pairs { all, fault, .. } = Pairs::of(&hit);
         fault.map_or_else(|| Ok(all.iter().map(shown).collect::<Vec<_>>().join(" ")), Err)
     }
 
@@ -298,7 +342,8 @@ mod tests {
         let read = |target: &str, body: &str| {
             let content_type = Some("application/json".to_owned());
             let (target, body) = (target.as_bytes().to_vec(), body.as_bytes().to_vec());
-            let pairs = Pairs::of(&Hit { target, content_type, body, ..Hit::default() });
+            let hit = Hit { target, content_type, body, ..Hit::default() };
+            let pairs = Pairs::of(&hit);
             assert!(pairs.fault.is_some(), "{pairs:?}");
             pairs.all.iter().map(|pair| pair.text.clone()).collect::<Vec<_>>()
         };

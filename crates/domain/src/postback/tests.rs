@@ -14,16 +14,16 @@ fn get(query: &str) -> Hit {
     Hit { method: "GET".to_owned(), target, ..Hit::default() }
 }
 
-fn read(contract: &Contract, hit: &Hit, sender: Sender<'_>) -> Reading {
+fn read(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Reading {
     super::read(contract, &Pairs::of(hit), sender)
 }
 
-fn verify(contract: &Contract, hit: &Hit, sender: Sender<'_>) -> Result<bool, Problem> {
-    super::verify(contract, &Pairs::of(hit), sender)
+fn verify(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Result<bool, Problem> {
+    super::verify(contract, &Pairs::of(hit), sender).map(|proof| proof.is_verified)
 }
 
 fn reading(contract: &Contract, query: &str) -> Reading {
-    read(contract, &get(query), Sender::default())
+    read(contract, &get(query), &Sender::default())
 }
 
 fn said(contract: &Contract, query: &str) -> Postback {
@@ -219,7 +219,7 @@ fn a_body_says_what_a_query_says() {
     let post = |query: &str, content_type: &str, body: &str| {
         let content_type = Some(content_type.to_owned());
         let hit = Hit { content_type, body: body.as_bytes().to_vec(), ..get(query) };
-        read(&contract, &hit, Sender::default()).result
+        read(&contract, &hit, &Sender::default()).result
     };
     let json = r#"{"click_id":"a","revenue":2.50,"txn_id":1234567890123456789012,"goal":null}"#;
     let postback = post("", "application/json", json).unwrap();
@@ -246,8 +246,8 @@ fn a_token_proves_the_sender_and_a_wrong_one_speaks_against_it() {
     let mut contract = contract("click_id! token=secret,token");
     contract.verification.token = Some(Canonical::Token);
     let secret = Secret::new("s3cret".to_owned());
-    let sender = Sender { address: None, token: Some(&secret) };
-    let flags = |query: &str| read(&contract, &get(query), sender).result.map(|one| one.flags);
+    let sender = Sender { tokens: vec![&secret], ..Sender::default() };
+    let flags = |query: &str| read(&contract, &get(query), &sender).result.map(|one| one.flags);
     assert!(!flags("click_id=a&token=s3cret").unwrap().has(Flag::Unverified));
     assert!(!flags("click_id=a&secret=%20s3cret").unwrap().has(Flag::Unverified));
     for query in ["click_id=a", "click_id=a&token=", "click_id=a&token=S3CRET", "token=x"] {
@@ -257,13 +257,13 @@ fn a_token_proves_the_sender_and_a_wrong_one_speaks_against_it() {
         assert!(!problem.detail.contains("s3cret"));
     }
     assert_eq!(flags("token=s3cret").unwrap_err().reason, Reason::MissingParameter);
-    let beside = |query: &str| verify(&contract, &get(query), sender);
+    let beside = |query: &str| verify(&contract, &get(query), &sender);
     assert_eq!(beside("token=s3cret"), Ok(true), "the proof alone is looked at");
     assert_eq!(beside("token=x").unwrap_err().reason, Reason::SignatureMismatch);
     assert_eq!(beside("token=s3cret&secret=x").unwrap_err().reason, Reason::InvalidPayload);
     contract.verification.networks = vec![Network::parse("203.0.113.0/24").unwrap()];
     assert_eq!(
-        verify(&contract, &get("token=s3cret"), sender).unwrap_err().reason,
+        verify(&contract, &get("token=s3cret"), &sender).unwrap_err().reason,
         Reason::SourceNotAllowed
     );
 }
@@ -273,13 +273,14 @@ fn a_signature_can_carry_the_token() {
     let mut contract = contract("click_id! signature!");
     contract.verification.token = Some(Canonical::Signature);
     contract.verification.token_required = true;
-    let refused = |sender, query: &str| read(&contract, &get(query), sender).result.map(|_| ());
-    let told = refused(Sender::default(), "click_id=a&signature=x").unwrap_err();
+    let refused =
+        |sender: &Sender<'_>, query: &str| read(&contract, &get(query), sender).result.map(|_| ());
+    let told = refused(&Sender::default(), "click_id=a&signature=x").unwrap_err();
     assert_eq!(told.reason, Reason::SignatureMismatch, "nothing is agreed yet");
     let secret = Secret::new("s".to_owned());
-    let sender = Sender { address: None, token: Some(&secret) };
-    assert_eq!(refused(sender, "click_id=a").unwrap_err().reason, Reason::SignatureMismatch);
-    assert_eq!(refused(sender, "click_id=a&signature=s"), Ok(()));
+    let sender = Sender { tokens: vec![&secret], ..Sender::default() };
+    assert_eq!(refused(&sender, "click_id=a").unwrap_err().reason, Reason::SignatureMismatch);
+    assert_eq!(refused(&sender, "click_id=a&signature=s"), Ok(()));
 }
 
 #[test]
@@ -303,7 +304,7 @@ proptest! {
         prop_assert_eq!(postback.txn_id, Some(text.clone()));
         let json = serde_json::json!({"click_id": "a", "txn_id": text}).to_string();
         let hit = Hit { body: json.into_bytes(), ..get("") };
-        let postback = read(&plain(), &hit, Sender::default()).result.unwrap();
+        let postback = read(&plain(), &hit, &Sender::default()).result.unwrap();
         prop_assert_eq!(postback.txn_id, Some(text));
     }
 

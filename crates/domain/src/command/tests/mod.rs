@@ -317,6 +317,31 @@ fn secrets_are_those_the_contract_asks_for_and_never_shown() {
 }
 
 #[test]
+fn a_secret_that_signs_must_be_able_to() {
+    let mut signed = contract("click_id! signature=sig");
+    signed.verification.signature = serde_json::from_str(
+        r#"{"algorithm":"hmac_sha1","key":"base64","input":{"kind":"query"}}"#,
+    )
+    .unwrap();
+    let mut world = World::new(signed, LEAD);
+    let set = |name: &str, value: &str| Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params: None,
+        secrets: Some(BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))])),
+    };
+    for never_right in ["", "whsec_", "no base64!", &"A".repeat(504)] {
+        let failure = world.attempt(&set("signature", never_right)).unwrap_err();
+        assert_eq!(told(&failure), invalid("secrets.signature"), "{never_right:.10}");
+    }
+    assert_eq!(told(&world.attempt(&set("token", "x")).unwrap_err()), invalid("secrets.token"));
+    world.act(set("signature", " whsec_AAAA "));
+    world.check("?click_id=@a -> refused signature_mismatch sig");
+    let mut plain = self::world();
+    let failure = plain.attempt(&set("signature", "x")).unwrap_err();
+    assert_eq!(told(&failure), invalid("secrets.signature"));
+}
+
+#[test]
 fn landing_parameters_are_checked() {
     let mut world = world();
     let set = |params: &str| Act::ChangeIntegration {

@@ -1,0 +1,149 @@
+//! What vouches for a sender: its network, a token it knows, a signature it made.
+//!
+//! Whatever a contract asks for must hold, and anything that holds vouches. In shadow mode what
+//! does not hold is noted, and refuses nothing.
+
+use super::{Pairs, Problem, Reader, signature};
+use crate::contract::{Canonical, Contract, Parameter, SIGNATURE, Secret, TOKEN};
+use crate::integration::Integration;
+use crate::reason::Reason;
+use crate::time::Timestamp;
+use std::net::IpAddr;
+
+/// The sender as far as the connection shows it, and the secrets it should know: those in force,
+/// and those on their way out.
+#[derive(Clone, Debug, Default)]
+pub struct Sender<'a> {
+    pub address: Option<IpAddr>,
+    pub tokens: Vec<&'a Secret>,
+    pub signing: Vec<&'a Secret>,
+}
+
+impl<'a> Sender<'a> {
+    /// Whoever calls at `at` as `integration`; without one, nothing has been agreed.
+    pub fn of(
+        integration: Option<&'a Integration>,
+        address: Option<IpAddr>,
+        at: Timestamp,
+    ) -> Self {
+        let secrets = |name: &'static str| {
+            let all = integration.into_iter().flat_map(move |one| one.secrets_at(name, at));
+            all.filter(|secret| !secret.is_empty()).collect()
+        };
+        Self { address, tokens: secrets(TOKEN), signing: secrets(SIGNATURE) }
+    }
+
+    /// Whether it has to prove anything by `contract`'s rules.
+    pub fn must_prove(&self, contract: &Contract) -> bool {
+        let rules = &contract.verification;
+        let is_signed = rules.signature.is_some() && !self.signing.is_empty();
+        let has_token = rules.token.is_some() && !self.tokens.is_empty();
+        rules.token_required || is_signed || has_token || !rules.networks.is_empty()
+    }
+}
+
+/// What a contract's verification comes to, where it refuses nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Something vouches for the sender, and nothing speaks against it.
+    pub is_verified: bool,
+    /// What would be refused, were it not in shadow mode.
+    pub shadow: Option<Problem>,
+}
+
+/// Judges the sender by `contract`'s rules alone; a problem where something speaks against it.
+pub fn verify(
+    contract: &Contract,
+    sent: &Pairs<'_>,
+    sender: &Sender<'_>,
+) -> Result<Proof, Problem> {
+    let mut reader = Reader::new(contract, sent, sender);
+    if let Some(token) = contract.verification.token.and_then(|token| contract.parameter(token)) {
+        match reader.value(token) {
+            Ok(value) => reader.found.extend(value),
+            Err(problem) if contract.verification.shadow => reader.shadow = Some(problem),
+            Err(problem) => return Err(problem),
+        }
+    }
+    let is_verified = reader.verify()?;
+    Ok(Proof { is_verified, shadow: reader.shadow })
+}
+
+impl Reader<'_> {
+    /// Whether the parameter proves the sender, as things are agreed.
+    pub(super) fn is_proof(&self, canonical: Canonical) -> bool {
+        let rules = &self.contract.verification;
+        let is_agreed = |secrets: &[&Secret]| rules.token_required || !secrets.is_empty();
+        let is_token = rules.token == Some(canonical) && is_agreed(&self.sender.tokens);
+        let is_signed = canonical == Canonical::Signature && rules.signature.is_some();
+        is_token || is_signed && is_agreed(&self.sender.signing)
+    }
+
+    /// Whether what is wrong with it refuses nothing yet.
+    pub(super) fn is_shadowed(&self, parameter: &Parameter) -> bool {
+        self.contract.verification.shadow && parameter.canonical.is_secret()
+    }
+
+    /// Whether anything vouches for the sender; a problem where something speaks against it.
+    pub(super) fn verify(&mut self) -> Result<bool, Problem> {
+        match self.proven() {
+            Ok(is_verified) => Ok(is_verified && self.shadow.is_none()),
+            Err(problem) if self.contract.verification.shadow => {
+                self.shadow.get_or_insert(problem);
+                Ok(false)
+            }
+            Err(problem) => Err(problem),
+        }
+    }
+
+    fn proven(&self) -> Result<bool, Problem> {
+        let proofs = [self.network()?, self.token()?, self.signature()?];
+        Ok(proofs.into_iter().any(|is_proven| is_proven))
+    }
+
+    fn network(&self) -> Result<bool, Problem> {
+        let networks = &self.contract.verification.networks;
+        let is_inside = |address: IpAddr| networks.iter().any(|net| net.contains(address));
+        if networks.is_empty() || self.sender.address.is_some_and(is_inside) {
+            return Ok(!networks.is_empty());
+        }
+        let detail = "the sender's address is outside the contract's networks";
+        Err(Problem::new(Reason::SourceNotAllowed, None, detail))
+    }
+
+    fn token(&self) -> Result<bool, Problem> {
+        let rules = &self.contract.verification;
+        let Some(canonical) = rules.token else { return Ok(false) };
+        let name = self.contract.parameter(canonical).map_or(TOKEN, Parameter::name);
+        let wrong = |detail: String| Problem::new(Reason::SignatureMismatch, Some(name), detail);
+        let tokens = &self.sender.tokens;
+        if tokens.is_empty() {
+            let detail = || wrong(format!("no token has been set for `{name}` yet"));
+            return if rules.token_required { Err(detail()) } else { Ok(false) };
+        }
+        let Some(text) = self.text(canonical) else {
+            return Err(wrong(format!("`{name}` is missing")));
+        };
+        // All are compared: how long it takes says nothing about which one it is.
+        let is_right = tokens.iter().fold(false, |is_right, token| is_right | token.verifies(text));
+        if is_right { Ok(true) } else { Err(wrong(format!("`{name}` is not the agreed token"))) }
+    }
+
+    fn signature(&self) -> Result<bool, Problem> {
+        let rules = &self.contract.verification;
+        let parameter = self.contract.parameter(Canonical::Signature);
+        let (Some(scheme), Some(parameter)) = (&rules.signature, parameter) else {
+            return Ok(false);
+        };
+        let name = parameter.name();
+        let wrong = |detail| Problem::new(Reason::SignatureMismatch, Some(name), detail);
+        let signing = &self.sender.signing;
+        if signing.is_empty() {
+            let detail = || wrong(format!("no secret has been set for `{name}` yet"));
+            return if rules.token_required { Err(detail()) } else { Ok(false) };
+        }
+        signature::verify(self.contract, scheme, parameter, self.sent, signing)
+            .map(|()| true)
+            .map_err(wrong)
+    }
+}
