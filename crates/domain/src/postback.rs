@@ -297,9 +297,6 @@ impl<'a> Reader<'a> {
         if !is_verified {
             flags.add(Flag::Unverified);
         }
-        if self.shadow.is_some() {
-            flags.add(Flag::ShadowRefused);
-        }
         let owned = |canonical| self.text(canonical).map(str::to_owned);
         let labels: Vec<Value> =
             self.found.iter().filter(|value| value.canonical.is_label()).cloned().collect();

@@ -141,7 +141,10 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
     };
     let flags = case.flags();
     match case.decide() {
-        Ok(decision) => Decision { flags: decision.flags.union(flags), ..decision },
+        Ok(decision) => {
+            let detail = decision.detail.or_else(|| case.shadow().map(|one| one.detail));
+            Decision { flags: decision.flags.union(flags), detail, ..decision }
+        }
         Err(problem) => {
             let conversion = conversion.map(|one| (one.id, one.status));
             Decision { conversion, ..Decision::because(&problem, flags) }
@@ -163,8 +166,19 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// What would be refused, were the contract's verification more than a shadow.
+    fn shadow(&self) -> Option<Problem> {
+        let is_shadow = self.contract.verification.shadow;
+        let stale = || is_shadow.then(|| self.check_timestamp().err()).flatten();
+        self.read.reading.shadow.clone().or_else(stale)
+    }
+
     fn flags(&self) -> Flags {
         let mut flags = self.postback.flags;
+        if self.shadow().is_some() {
+            flags.add(Flag::ShadowRefused);
+            flags.add(Flag::Unverified);
+        }
         let Some(click) = self.facts.click else {
             flags.add(Flag::ClickDetailMissing);
             return flags;
@@ -200,7 +214,9 @@ impl Case<'_> {
         {
             return Err(problem.clone());
         }
-        self.check_timestamp()?;
+        if !self.contract.verification.shadow {
+            self.check_timestamp()?;
+        }
         if self.postback.status == Said::Ignore {
             let name = self.name(Canonical::Status);
             let detail = "the status asks for nothing";

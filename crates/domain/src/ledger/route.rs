@@ -151,7 +151,6 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
         let mut proof = verify_beside(as_of, campaign, level, &sent, at);
         let is_verified = proof.as_ref().is_ok_and(|proof| proof.is_verified);
         let shadow = proof.as_mut().ok().and_then(|proof| proof.shadow.take());
-        let has_shadow = shadow.is_some();
         read.reading.shadow = read.reading.shadow.or(shadow);
         read.reading.result = earlier(proof, read.reading.result);
         if level == Some(Level::Other) {
@@ -161,9 +160,6 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
         if let Ok(postback) = &mut read.reading.result {
             if is_verified {
                 postback.flags.remove(Flag::Unverified);
-            }
-            if has_shadow {
-                postback.flags.add(Flag::ShadowRefused);
             }
             let then = campaign_then(setup, campaign, click_id);
             read.goal = goal_of(then, campaign, postback);

@@ -153,7 +153,9 @@ fn the_table_of_flags_is_the_codes() {
         Flag::LabelDropped => {
             "a label, or a value that is not used, could not be read or was still a macro"
         }
-        Flag::Unverified => "no token and no network vouched for the sender: only the click id did",
+        Flag::Unverified => {
+            "no token, no signature and no network vouched for the sender: only the click id did"
+        }
         Flag::ShadowRefused => {
             "the contract's verification would have refused it, were it more than a shadow"
         }

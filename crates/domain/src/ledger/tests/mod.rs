@@ -6,6 +6,7 @@ mod labels;
 mod manual;
 mod mistakes;
 mod money;
+mod proofs;
 mod properties;
 mod reasons;
 mod scope;

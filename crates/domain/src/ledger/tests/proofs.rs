@@ -1,0 +1,212 @@
+//! What vouches for a sender, and what comes of it.
+
+use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, plain};
+use crate::command::Act;
+use crate::contract::{Canonical, Contract, Network, Secret};
+use crate::hit::Hit;
+use crate::integration::RetiringSecret;
+use crate::ledger::read;
+use crate::reason::Verdict;
+use crate::setup::Change;
+use std::collections::BTreeMap;
+
+/// printf '%s' 'user-1:2.35:s3cret' | md5sum, and the fields it is made of.
+const SIGNED: &str = "revenue=2.35&geo=user-1&sig=f43125e8ce2ceb5f608cf7d84f64d74f";
+/// printf '%s' 'user-1:2.35:another' | md5sum
+const RENEWED: &str = "revenue=2.35&geo=user-1&sig=3a2be4c834681bdc0e2481a9543b0941";
+
+fn signed(parameters: &str) -> Contract {
+    let mut contract = contract(parameters);
+    contract.verification.signature = serde_json::from_str(
+        r#"{"algorithm":"md5","input":{"kind":"fields","fields":["geo","revenue","{secret}"],
+            "separator":":"}}"#,
+    )
+    .unwrap();
+    assert_eq!(contract.fault(), None);
+    contract
+}
+
+fn set(world: &mut World, name: &str, secret: &str) {
+    let mut secrets = world.setup.integrations[&OWN_ID].latest().secrets.clone();
+    secrets.insert(name.to_owned(), Secret::new(secret.to_owned()));
+    let act = Act::ChangeIntegration { id: OWN_ID, landing_params: None, secrets: Some(secrets) };
+    world.act(act);
+}
+
+const PARAMETERS: &str = "click_id! txn_id status goal revenue geo signature=sig";
+
+#[test]
+fn a_signature_vouches_for_its_sender() {
+    let mut world = World::new(signed(PARAMETERS), LEAD);
+    world.shows_unverified = true;
+    world.check("?click_id=@o&revenue=1&sig=x -> recorded approved 1/1.75 !unverified");
+    set(&mut world, "signature", "s3cret");
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}            -> recorded approved 2.35/1.75
+        ?click_id=@a&{SIGNED}&txn_id=7   -> recorded approved 2.35/1.75
+        ?click_id=@b&{SIGNED}0           -> refused signature_mismatch sig
+        ?click_id=@b&{SIGNED}&geo=user-1 -> refused signature_mismatch sig
+        ?click_id=@b&revenue=2.35        -> refused signature_mismatch sig
+        ?click_id=@b&revenue=2.35&sig=   -> refused signature_mismatch sig
+        ?click_id=@b&revenue=2&sig={{hash}} -> refused macro_not_replaced sig
+        ?click_id=@b&{SIGNED}&goal={{goal}} -> refused macro_not_replaced goal
+        ?click_id=nobodys&{SIGNED}       -> refused unknown_click click_id
+        ?{SIGNED}                        -> refused missing_parameter click_id
+        ?sig=0                           -> refused signature_mismatch sig
+        "
+    ));
+}
+
+#[test]
+fn nothing_is_accepted_before_the_secret_that_proves_it() {
+    let mut strict = signed(PARAMETERS);
+    strict.verification.token_required = true;
+    let mut world = World::new(strict, LEAD);
+    world.check(&format!("?click_id=@a&{SIGNED} -> refused signature_mismatch sig"));
+    set(&mut world, "signature", "s3cret");
+    world.check(&format!("?click_id=@a&{SIGNED} -> recorded approved 2.35/1.75"));
+}
+
+#[test]
+fn all_that_is_asked_for_must_hold() {
+    let mut all = signed("click_id! revenue geo token signature=sig");
+    all.verification.token = Some(Canonical::Token);
+    all.verification.networks = vec![Network::parse("203.0.113.0/24").unwrap()];
+    let mut world = World::new(all, LEAD);
+    set(&mut world, "token", "t0ken");
+    set(&mut world, "signature", "s3cret");
+    world.shows_unverified = true;
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}&token=t0ken   -> refused source_not_allowed
+        from 203.0.113.7
+        ?click_id=@a&{SIGNED}&token=t0ke    -> refused signature_mismatch token
+        ?click_id=@a&{SIGNED}&token=        -> refused signature_mismatch token
+        ?click_id=@a&token=t0ken&sig=00     -> refused signature_mismatch sig
+        ?click_id=@a&{SIGNED}&token=t0ken   -> recorded approved 2.35/1.75
+        "
+    ));
+}
+
+#[test]
+fn a_secret_on_its_way_out_counts_until_its_end() {
+    let mut world = World::new(signed(PARAMETERS), LEAD);
+    set(&mut world, "signature", "another");
+    let mut integration = world.setup.integrations[&OWN_ID].latest().clone();
+    integration.retiring = vec![RetiringSecret {
+        name: "signature".to_owned(),
+        secret: Secret::new("s3cret".to_owned()),
+        until: world.now.plus_s(3_600),
+    }];
+    world.setup.put(world.now, Change::Integration(integration));
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}   -> recorded approved 2.35/1.75
+        ?click_id=@b&{RENEWED}  -> recorded approved 2.35/1.75
+        wait 1h
+        ?click_id=@c&{SIGNED}   -> refused signature_mismatch sig
+        ?click_id=@c&{RENEWED}  -> recorded approved 2.35/1.75
+        "
+    ));
+}
+
+#[test]
+fn a_header_is_none_of_the_parameters_and_a_parameter_no_header() {
+    let mut by_header = signed("click_id! revenue geo signature=X-Sig conversion_ref=ref");
+    for place in [3, 4] {
+        by_header.parameters[place].in_header = true;
+    }
+    let mut world = World::new(by_header, LEAD);
+    set(&mut world, "signature", "s3cret");
+    let fields = "revenue=2.35&geo=user-1";
+    let signature = "f43125e8ce2ceb5f608cf7d84f64d74f";
+    world.check(&format!(
+        "?click_id=@a&{fields}&X-Sig={signature} -> refused signature_mismatch X-Sig"
+    ));
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let bare = world.hit(&format!("?click_id=@a&{fields}&ref=1"));
+    let headers = vec![header("x-sig", signature), header("revenue", "9"), header("click_id", "9")];
+    let hit = Hit { headers, ..bare.clone() };
+    let reading = read(&world.setup, &super::world::keyring(), &hit, world.now).reading;
+    assert_eq!(reading.unread, ["ref"], "headers that nobody asked for are not listed");
+    assert_eq!(reading.result.unwrap().conversion_ref(), None);
+    let decision = world.receive(&hit);
+    assert_eq!(decision.verdict, Verdict::Recorded, "{decision:?}");
+    assert_eq!(world.total(), "2.35/1.75");
+    let twice = vec![header("x-sig", signature), header("x-sig", signature)];
+    let decision = world.receive(&Hit { headers: twice, ..bare });
+    assert_eq!(decision.verdict, Verdict::Refused);
+}
+
+#[test]
+fn a_shadow_refuses_nothing_and_says_what_it_would() {
+    let mut tried = signed("click_id! txn_id revenue geo token! timestamp! signature=sig");
+    tried.verification.shadow = true;
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.timestamp_tolerance_s = Some(300);
+    tried.verification.networks = vec![Network::parse("203.0.113.0/24").unwrap()];
+    let mut world = World::new(tried, LEAD);
+    set(&mut world, "token", "t0ken");
+    set(&mut world, "signature", "s3cret");
+    world.shows_unverified = true;
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}&token=t0ken&timestamp=@now -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        from 203.0.113.7
+        ?click_id=@b&{SIGNED}&token=t0ken&timestamp=@now -> recorded approved 2.35/1.75
+        ?click_id=@c&{SIGNED}&token=t&timestamp=@now     -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        ?click_id=@d&{SIGNED}&timestamp=@now             -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        ?click_id=@e&{SIGNED}&token={{t}}&timestamp=@now -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        ?click_id=@f&{SIGNED}0&token=t0ken&timestamp=@now -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        ?click_id=@g&{SIGNED}&token=t0ken&timestamp=7    -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        ?click_id=@g&{SIGNED}&token=t&timestamp=@now     -> duplicate already_processed !unverified !shadow_refused
+        ?click_id=@h&token=t0ken&timestamp=x             -> refused invalid_payload timestamp
+        "
+    ));
+    let hit = world.hit(&format!("?click_id=@i&{SIGNED}0&token=t0ken&timestamp=@now"));
+    let decision = world.receive(&hit);
+    assert_eq!(decision.detail.as_deref(), Some("`sig` is not written as the contract says"));
+    assert_eq!(decision.reason, None);
+}
+
+/// The campaign's own integration is a shadow; the call comes by the global key.
+#[test]
+fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
+    let mut tried = signed(PARAMETERS);
+    tried.verification.shadow = true;
+    let mut world = World::new(tried, LEAD);
+    set(&mut world, "signature", "s3cret");
+    world.shows_unverified = true;
+    world.check(&format!(
+        "
+        /postback/{GLOBAL}?click_id=@a&{SIGNED}   -> recorded approved 2.35/1.75
+        /postback/{GLOBAL}?click_id=@b&revenue=1  -> recorded approved 1/1.75 !unverified !shadow_refused
+        "
+    ));
+    let mut guarded = contract("click_id! revenue token");
+    guarded.verification.token = Some(Canonical::Token);
+    let partner = super::world::partner("guarded", guarded);
+    world.act(Act::LoadCatalogue { partners: vec![partner], key: "unused".to_owned() });
+    let advertiser_id = crate::id::AdvertiserId(1);
+    let scope = crate::integration::Scope::Advertiser { advertiser_id };
+    world.integration(scope, "guarded", "adv", "t0ken");
+    world.check(&format!(
+        "
+        /postback/{GLOBAL}?click_id=@c&{SIGNED}             -> refused signature_mismatch token
+        /postback/{GLOBAL}?click_id=@c&{SIGNED}&token=t0ken -> recorded approved 2.35/1.75
+        /postback/{GLOBAL}?click_id=@d&revenue=1&token=t0ken -> recorded approved 1/1.75 !unverified !shadow_refused
+        "
+    ));
+}
+
+#[test]
+fn an_integration_without_secrets_asks_for_none() {
+    let mut world = World::new(plain(), LEAD);
+    let failure = world.attempt(&Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params: None,
+        secrets: Some(BTreeMap::from([("signature".to_owned(), Secret::new("x".to_owned()))])),
+    });
+    assert_eq!(failure.unwrap_err().parameter.as_deref(), Some("secrets.signature"));
+}
