@@ -4,13 +4,14 @@
 //! same outcomes. An invalid one has an outcome and no effect. All randomness is in the command.
 
 mod campaigns;
+mod contracts;
 mod execute;
 
 pub use execute::{Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
-use crate::contract::{Partner, Secret};
+use crate::contract::{Contract, Partner, Role, Secret, Version};
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
@@ -18,6 +19,7 @@ use crate::id::{
 use crate::integration::{Integration, Scope};
 use crate::money::Currency;
 use crate::reason::Verdict;
+use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -45,6 +47,13 @@ pub struct Idempotency {
     pub key: String,
     /// SHA-256 over method, path and body, in hex.
     pub request: String,
+}
+
+/// Who carries a command out, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    pub actor: &'a str,
+    pub at: Timestamp,
 }
 
 /// What can be done. Ids in it were given by the caller; ids it makes are counters.
@@ -115,6 +124,50 @@ pub enum Act {
     ArchiveIntegration {
         id: IntegrationId,
     },
+    /// A new version of an integration's contract; `token` is for its page.
+    DraftContract {
+        integration_id: IntegrationId,
+        source: DraftSource,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cutover_on: Option<String>,
+        token: String,
+    },
+    /// What is `None` stays; `Some(None)` takes it away. Whoever had signed has to sign again.
+    ChangeDraft {
+        integration_id: IntegrationId,
+        number: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract: Option<Box<Contract>>,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+        note: Option<Option<String>>,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+        cutover_on: Option<Option<String>>,
+    },
+    DiscardDraft {
+        integration_id: IntegrationId,
+        number: u32,
+    },
+    SignOffContract {
+        integration_id: IntegrationId,
+        number: u32,
+        role: Role,
+        /// Who signs, in words.
+        name: String,
+    },
+    /// Also one that was active before: so a change is rolled back.
+    ActivateContract {
+        integration_id: IntegrationId,
+        number: u32,
+        #[serde(default, skip_serializing_if = "Sunset::is_default")]
+        sunset: Sunset,
+    },
+    /// Ends a sunset before its time.
+    RetireContract {
+        integration_id: IntegrationId,
+        number: u32,
+    },
     /// A click made by hand, always test.
     MakeTestClick {
         link_id: LinkId,
@@ -175,6 +228,12 @@ impl Act {
             Self::CreateIntegration(_) => "create_integration",
             Self::ChangeIntegration { .. } => "change_integration",
             Self::ArchiveIntegration { .. } => "archive_integration",
+            Self::DraftContract { .. } => "draft_contract",
+            Self::ChangeDraft { .. } => "change_draft",
+            Self::DiscardDraft { .. } => "discard_draft",
+            Self::SignOffContract { .. } => "sign_off_contract",
+            Self::ActivateContract { .. } => "activate_contract",
+            Self::RetireContract { .. } => "retire_contract",
             Self::MakeTestClick { .. } => "make_test_click",
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
             Self::LoadCatalogue { .. } => "load_catalogue",
@@ -261,6 +320,35 @@ pub struct NewIntegration {
     pub secrets: BTreeMap<String, Secret>,
 }
 
+/// What a draft begins as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DraftSource {
+    Contract(Box<Contract>),
+    /// A partner's contract, as the catalogue has it now.
+    Partner(String),
+    /// A version's.
+    Version(u32),
+}
+
+/// For how long the version that is replaced is still read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sunset {
+    /// As long as is usual.
+    #[default]
+    Usual,
+    /// 0: not at all.
+    Days(u16),
+    Until(Timestamp),
+}
+
+impl Sunset {
+    fn is_default(&self) -> bool {
+        *self == Self::Usual
+    }
+}
+
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -278,6 +366,7 @@ pub enum Answer {
     Campaign(Campaign),
     Link(Link),
     Integration(Box<Integration>),
+    Contract(Box<Version>),
     TestClick {
         click_id: ClickId,
         link_id: LinkId,

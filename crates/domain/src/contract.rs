@@ -5,6 +5,7 @@
 
 mod answers;
 mod canonical;
+mod difference;
 mod network;
 mod repeats;
 mod scheme;
@@ -12,12 +13,15 @@ mod secret;
 mod statuses;
 mod times;
 mod verification;
+pub mod version;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use answers::{Answers, ContentType, Profile, REPLY_BYTES_MAX, Reply};
 pub use canonical::Canonical;
+pub use difference::{Difference, difference};
 pub use network::Network;
 pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition, TxnIdAbsent};
 pub use scheme::{Algorithm, Encoding, Input, Key, SECRET_FIELD, Scheme, SecretPlace, Values};
@@ -25,6 +29,7 @@ pub use secret::{SIGNATURE, Secret, TOKEN};
 pub use statuses::{Meaning, Statuses};
 pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
 pub use verification::Verification;
+pub use version::{Role, SignOff, Version};
 
 use crate::time::Timestamp;
 use schemars::JsonSchema;

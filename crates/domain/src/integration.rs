@@ -54,6 +54,21 @@ pub struct EarlierContract {
 }
 
 impl Integration {
+    /// Its contract, and those before it.
+    pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
+        std::iter::once(&self.contract).chain(self.earlier.iter().map(|one| &one.contract))
+    }
+
+    /// The earlier contracts that are still read at `at`, the latest first.
+    pub fn in_sunset(&self, at: Timestamp) -> impl Iterator<Item = &EarlierContract> {
+        self.earlier.iter().filter(move |one| one.until > at)
+    }
+
+    /// The earlier contracts whose sunset is over at `at`, the latest first.
+    pub fn retired(&self, at: Timestamp) -> impl Iterator<Item = &EarlierContract> {
+        self.earlier.iter().filter(move |one| one.until <= at)
+    }
+
     /// The secrets of that name that count at `at`, the one in force first.
     pub fn secrets_at(&self, name: &str, at: Timestamp) -> impl Iterator<Item = &Secret> {
         let retiring = self.retiring.iter().filter(move |one| one.until > at);

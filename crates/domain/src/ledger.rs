@@ -10,6 +10,7 @@ mod decide;
 mod entry;
 mod rehearsal;
 mod route;
+mod spoken;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -60,6 +60,7 @@ pub enum Reason {
     UnknownIntegration,
     MacroNotReplaced,
     InvalidPayload,
+    ContractRetired,
     SourceNotAllowed,
     SignatureMismatch,
     MissingParameter,
@@ -79,10 +80,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownIntegration,
         Self::MacroNotReplaced,
         Self::InvalidPayload,
+        Self::ContractRetired,
         Self::SourceNotAllowed,
         Self::SignatureMismatch,
         Self::MissingParameter,
@@ -106,6 +108,7 @@ impl Reason {
             Self::UnknownIntegration => "unknown_integration",
             Self::MacroNotReplaced => "macro_not_replaced",
             Self::InvalidPayload => "invalid_payload",
+            Self::ContractRetired => "contract_retired",
             Self::SourceNotAllowed => "source_not_allowed",
             Self::StaleTimestamp => "stale_timestamp",
             Self::SignatureMismatch => "signature_mismatch",
@@ -149,6 +152,7 @@ impl Reason {
             Self::SourceNotAllowed => 403,
             Self::UnknownIntegration | Self::UnknownClick => 404,
             Self::TransitionNotAllowed => 409,
+            Self::ContractRetired => 410,
             Self::CampaignMismatch
             | Self::UnknownGoal
             | Self::UnknownStatus

@@ -9,7 +9,7 @@ mod as_of;
 pub use as_of::AsOf;
 
 use crate::campaign::{Advertiser, Campaign, Link, Publisher};
-use crate::contract::Partner;
+use crate::contract::{Partner, Version};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::time::Timestamp;
@@ -59,6 +59,7 @@ pub enum Change {
     Campaign(Campaign),
     Link(Link),
     Integration(Integration),
+    Contract(Version),
     Partner(Partner),
     /// Ids up to this one are not given any more: they may have been, before a restore.
     IdFloor(u32),
@@ -73,6 +74,7 @@ impl Change {
             Self::Campaign(_) => "campaign",
             Self::Link(_) => "link",
             Self::Integration(_) => "integration",
+            Self::Contract(_) => "contract",
             Self::Partner(_) => "partner",
             Self::IdFloor(_) => "id_floor",
         }
@@ -86,6 +88,7 @@ impl Change {
             Self::Campaign(campaign) => campaign.id.to_string(),
             Self::Link(link) => link.id.to_string(),
             Self::Integration(integration) => integration.id.to_string(),
+            Self::Contract(version) => version.reference(),
             Self::Partner(partner) => partner.name.clone(),
             Self::IdFloor(_) => String::new(),
         }
@@ -100,6 +103,8 @@ pub struct Setup {
     pub campaigns: BTreeMap<CampaignId, History<Campaign>>,
     pub links: BTreeMap<LinkId, History<Link>>,
     pub integrations: BTreeMap<IntegrationId, History<Integration>>,
+    /// Every version of every integration's contract, by its number.
+    pub contracts: BTreeMap<(IntegrationId, u32), History<Version>>,
     pub partners: BTreeMap<String, History<Partner>>,
     id_floor: u32,
     link_by_token: HashMap<String, LinkId>,
@@ -110,6 +115,7 @@ pub struct Setup {
     partners_by_path: HashMap<String, Vec<String>>,
     /// All that ever accepted our click id under the name.
     integrations_by_click_id: HashMap<String, Vec<IntegrationId>>,
+    contract_by_token: HashMap<String, (IntegrationId, u32)>,
     /// All that any contract ever read, in lower case.
     header_names: BTreeSet<String>,
 }
@@ -125,17 +131,8 @@ impl Setup {
                 self.link_by_token.insert(new.token.clone(), new.id);
                 put(&mut self.links, new.id, since, new);
             }
-            Change::Integration(new) => {
-                self.header_names.extend(new.contract.header_names());
-                for name in new.contract.click_id_names() {
-                    add(&mut self.integrations_by_click_id, name, new.id);
-                }
-                let is_new = self.integration_by_key.insert(new.key.clone(), new.id).is_none();
-                if is_new {
-                    self.integrations_by_scope.entry(new.scope).or_default().push(new.id);
-                }
-                put(&mut self.integrations, new.id, since, new);
-            }
+            Change::Integration(new) => self.put_integration(since, new),
+            Change::Contract(new) => self.put_contract(since, new),
             Change::Partner(new) => {
                 self.header_names.extend(new.contract.header_names());
                 for path in &new.paths {
@@ -145,6 +142,30 @@ impl Setup {
             }
             Change::IdFloor(floor) => self.id_floor = self.id_floor.max(floor),
         }
+    }
+
+    fn put_integration(&mut self, since: Timestamp, new: Integration) {
+        for contract in new.contracts() {
+            self.header_names.extend(contract.header_names());
+            for name in contract.click_id_names() {
+                add(&mut self.integrations_by_click_id, name, new.id);
+            }
+        }
+        let is_new = self.integration_by_key.insert(new.key.clone(), new.id).is_none();
+        if is_new {
+            self.integrations_by_scope.entry(new.scope).or_default().push(new.id);
+        }
+        // Its first version comes with it; a later one with a change of its own.
+        if !self.contracts.contains_key(&(new.id, new.version)) {
+            self.put_contract(since, Version::first(&new));
+        }
+        put(&mut self.integrations, new.id, since, new);
+    }
+
+    fn put_contract(&mut self, since: Timestamp, new: Version) {
+        let id = (new.integration_id, new.number);
+        self.contract_by_token.insert(new.token.clone(), id);
+        put(&mut self.contracts, id, since, new);
     }
 
     /// The setup as it was at `at`.
@@ -183,6 +204,21 @@ impl Setup {
 
     pub fn integration(&self, id: IntegrationId) -> Option<&Integration> {
         self.integrations.get(&id).map(History::latest)
+    }
+
+    pub fn contract(&self, id: IntegrationId, number: u32) -> Option<&Version> {
+        self.contracts.get(&(id, number)).map(History::latest)
+    }
+
+    /// Every version of an integration's contract, discarded ones too, by its number.
+    pub fn contracts_of(&self, id: IntegrationId) -> impl Iterator<Item = &History<Version>> {
+        self.contracts.range((id, 0)..=(id, u32::MAX)).map(|(_, history)| history)
+    }
+
+    /// The version whose page is at that token.
+    pub fn contract_by_token(&self, token: &str) -> Option<&Version> {
+        let (id, number) = self.contract_by_token.get(token)?;
+        self.contract(*id, *number)
     }
 
     /// The headers that a hit is kept with, in lower case.
@@ -236,6 +272,8 @@ impl Setup {
             .chain(latest(&self.advertisers, Change::Advertiser))
             .chain(latest(&self.publishers, Change::Publisher))
             .chain(latest(&self.partners, Change::Partner))
+            // Before their integrations, which would bring first versions with them.
+            .chain(latest(&self.contracts, Change::Contract))
             .chain(latest(&self.integrations, Change::Integration))
             .chain(latest(&self.campaigns, Change::Campaign))
             .chain(latest(&self.links, Change::Link))

@@ -145,6 +145,7 @@ impl Live {
             }
             Change::Advertiser(_)
             | Change::Publisher(_)
+            | Change::Contract(_)
             | Change::Partner(_)
             | Change::IdFloor(_) => Vec::new(),
         }

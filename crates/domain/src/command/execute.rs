@@ -3,7 +3,7 @@
 //! Commands that touch the ledger (conversions, hits, clicks) are judged beside it, where the
 //! facts are; here they only pass the checks that need no facts.
 
-use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
+use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
 use crate::contract::{Partner, SIGNATURE, Secret, TOKEN};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
@@ -31,6 +31,7 @@ impl Effect {
                 super::mask(&mut shown.secrets);
                 Answer::Integration(Box::new(shown))
             }
+            Change::Contract(new) => Answer::Contract(Box::new(new.clone())),
             Change::Partner(_) | Change::IdFloor(_) => Answer::Nothing,
         };
         Self { changes: vec![change], answer }
@@ -45,7 +46,7 @@ pub(super) type Executed = Result<Effect, Failure>;
 
 impl Setup {
     /// What `act` does to this setup. Nothing is changed yet: the caller puts the changes.
-    pub fn execute(&self, act: &Act) -> Executed {
+    pub fn execute(&self, act: &Act, by: By<'_>) -> Executed {
         match act {
             Act::CreateAdvertiser { name } => {
                 let id = AdvertiserId(self.next_id(&self.advertisers));
@@ -95,6 +96,12 @@ impl Setup {
                 self.change_integration(*id, landing_params.as_ref(), secrets.as_ref())
             }
             Act::ArchiveIntegration { id } => self.archive_integration(*id),
+            Act::DraftContract { .. }
+            | Act::ChangeDraft { .. }
+            | Act::DiscardDraft { .. }
+            | Act::SignOffContract { .. }
+            | Act::ActivateContract { .. }
+            | Act::RetireContract { .. } => self.execute_on_contract(act, by),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => {
@@ -121,7 +128,7 @@ impl Setup {
         self.link(id).cloned().ok_or_else(|| Failure::not_found("link", id))
     }
 
-    fn the_integration(&self, id: IntegrationId) -> Result<Integration, Failure> {
+    pub(super) fn the_integration(&self, id: IntegrationId) -> Result<Integration, Failure> {
         self.integration(id).cloned().ok_or_else(|| Failure::not_found("integration", id))
     }
 

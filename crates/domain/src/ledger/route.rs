@@ -1,6 +1,7 @@
 //! Which integration reads a hit, and what it reads.
 
 use super::Key;
+use super::spoken::{self, Spoken, spoken};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
 use crate::contract::{Canonical, Contract, Partner};
@@ -64,10 +65,6 @@ impl ContractRef {
             }
             _ => false,
         }
-    }
-
-    fn of(integration: &Integration) -> Self {
-        Self::Integration { id: integration.id, version: integration.version }
     }
 }
 
@@ -135,12 +132,18 @@ pub fn is_ours(setup: &Setup, keyring: &Keyring, hit: &Hit) -> bool {
 pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -> Read<'a> {
     let as_of = setup.as_of(at);
     let sent = Pairs::of(hit);
-    let Chosen { by, contract, integration, conflict } = match choose(as_of, keyring, hit, &sent) {
+    let chosen = match choose(as_of, keyring, hit, &sent) {
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
+    let Chosen { by, contract, integration, is_in_sunset, fault } = chosen;
     let mut reading = postback::read(contract, &sent, &Sender::of(integration, hit.peer, at));
-    reading.result = earlier(conflict, reading.result);
+    reading.result = earlier(fault, reading.result);
+    if let Ok(postback) = &mut reading.result
+        && is_in_sunset
+    {
+        postback.flags.add(Flag::ContractInSunset);
+    }
     let mut read = Read { contract: Some(contract), ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
@@ -245,23 +248,33 @@ struct Chosen<'a> {
     contract: &'a Contract,
     /// `None`: a partner's own contract.
     integration: Option<&'a Integration>,
-    /// Whether the names that carry click ids agree.
-    conflict: Result<(), Problem>,
+    /// Another contract has taken the place of the one that reads.
+    is_in_sunset: bool,
+    /// Names that carry click ids and do not agree, or whose sunset is over.
+    fault: Result<(), Problem>,
 }
 
 impl<'a> Chosen<'a> {
-    fn integration(integration: &'a Integration) -> Self {
+    fn integration(integration: &'a Integration, sent: &Pairs, at: Timestamp) -> Self {
+        let Spoken { version, contract, is_in_sunset } = spoken(integration, sent, at);
         Self {
-            by: ContractRef::of(integration),
-            contract: &integration.contract,
+            by: ContractRef::Integration { id: integration.id, version },
+            contract,
             integration: Some(integration),
-            conflict: Ok(()),
+            is_in_sunset,
+            fault: spoken::retired(integration, sent, at),
         }
     }
 
     fn partner(partner: &'a Partner) -> Self {
         let by = ContractRef::Partner(partner.name.clone());
-        Self { by, contract: &partner.contract, integration: None, conflict: Ok(()) }
+        let contract = &partner.contract;
+        Self { by, contract, integration: None, is_in_sunset: false, fault: Ok(()) }
+    }
+
+    /// The same, where the click ids may disagree.
+    fn with(self, conflict: Result<(), Problem>) -> Self {
+        Self { fault: earlier(self.fault, conflict), ..self }
     }
 }
 
@@ -271,11 +284,12 @@ fn choose<'a>(
     hit: &Hit,
     sent: &Pairs,
 ) -> Result<Chosen<'a>, Problem> {
+    let by_integration = |one| Chosen::integration(one, sent, setup.at());
     match route_as_of(setup, hit.path()) {
         Route::Key(key) => setup
             .integration_by_key(key)
             .filter(|integration| !integration.archived)
-            .map(Chosen::integration)
+            .map(by_integration)
             .ok_or_else(|| {
                 let detail = "the postback URL's key is not one of ours";
                 Problem::new(Reason::UnknownIntegration, None, detail)
@@ -283,13 +297,16 @@ fn choose<'a>(
         Route::Partner(name) => {
             let partner = setup.partner(name).expect("the path led to it");
             let names = partner.contract.click_id_names();
-            let is_click_id = |name: &str| names.iter().any(|own| own == name);
+            let is_click_id = |name: &str| {
+                names.iter().any(|own| own == name)
+                    || setup.is_click_id_name_of(&partner.name, name)
+            };
             let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
             let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
             let mut all = around.chain(setup.integrations_of(Scope::Global));
             let own = all.find(|integration| integration.partner == name);
-            let chosen = own.map_or_else(|| Chosen::partner(partner), Chosen::integration);
-            Ok(Chosen { conflict, ..chosen })
+            let chosen = own.map_or_else(|| Chosen::partner(partner), by_integration);
+            Ok(chosen.with(conflict))
         }
         Route::Plain | Route::Elsewhere => {
             let is_click_id = |name: &str| setup.is_click_id_name(name);
@@ -297,7 +314,7 @@ fn choose<'a>(
             campaign
                 .and_then(|campaign| setup.integrations_for(campaign).next())
                 .or_else(|| setup.integrations_of(Scope::Global).next())
-                .map(|integration| Chosen { conflict, ..Chosen::integration(integration) })
+                .map(|integration| by_integration(integration).with(conflict))
                 .ok_or_else(|| {
                     let detail = "there is no global integration to read it";
                     Problem::new(Reason::UnknownIntegration, None, detail)

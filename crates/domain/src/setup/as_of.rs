@@ -5,7 +5,7 @@
 
 use super::{History, Setup};
 use crate::campaign::{Campaign, Link};
-use crate::contract::Partner;
+use crate::contract::{Contract, Partner};
 use crate::id::{CampaignId, IntegrationId, LinkId};
 use crate::integration::{Integration, Scope};
 use crate::time::Timestamp;
@@ -22,6 +22,10 @@ pub struct AsOf<'a> {
 impl<'a> AsOf<'a> {
     pub(super) fn new(setup: &'a Setup, at: Timestamp) -> Self {
         Self { setup, at }
+    }
+
+    pub fn at(self) -> Timestamp {
+        self.at
     }
 
     fn get<K, Q, T>(self, all: &'a BTreeMap<K, History<T>>, id: &Q) -> Option<&'a T>
@@ -65,11 +69,23 @@ impl<'a> AsOf<'a> {
         partners.find(|partner| partner.paths.iter().any(|own| own == path))
     }
 
-    /// Whether any contract in use accepts our click id under that name.
+    /// Whether any contract in use accepts our click id under that name, or did before another one
+    /// took its place: who still speaks so has to be told.
     pub fn is_click_id_name(self, name: &str) -> bool {
-        let accepts = |one: &Integration| one.contract.click_id_names().iter().any(|it| it == name);
+        self.integrations_by_click_id(name).next().is_some()
+    }
+
+    /// The same, of the contracts of that partner's integrations alone.
+    pub fn is_click_id_name_of(self, partner: &str, name: &str) -> bool {
+        self.integrations_by_click_id(name).any(|one| one.partner == partner)
+    }
+
+    fn integrations_by_click_id(self, name: &str) -> impl Iterator<Item = &'a Integration> {
+        let accepts = move |one: &&Integration| {
+            one.contracts().flat_map(Contract::click_id_names).any(|it| it == name)
+        };
         let ids = self.setup.integrations_by_click_id.get(name).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|id| self.integration_in_use(*id)).any(accepts)
+        ids.iter().filter_map(move |id| self.integration_in_use(*id)).filter(accepts)
     }
 
     /// The integrations of that scope that are in use, the first made first.

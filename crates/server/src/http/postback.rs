@@ -136,11 +136,11 @@ fn judge(app: &App, hit: &Hit) -> Judged {
     let setup = app.live.setup();
     let keyring = &app.keys.click;
     let is_ours = ledger::is_ours(&setup, keyring, hit);
-    if is_ours && let Some(answers) = answers_by_key(&setup, hit) {
+    let now = app.clock.now();
+    if is_ours && let Some(answers) = answers_by_key(&setup, hit, now) {
         return Judged::Ours(Box::new(answers));
     }
-    let Read { contract, contract_ref, reading, .. } =
-        ledger::read(&setup, keyring, hit, Timestamp::MAX);
+    let Read { contract, contract_ref, reading, .. } = ledger::read(&setup, keyring, hit, now);
     let answers = contract.map_or_else(Answers::default, |contract| contract.answers.clone());
     match reading.result {
         Err(problem) if !is_ours => {
@@ -151,15 +151,17 @@ fn judge(app: &App, hit: &Hit) -> Judged {
     }
 }
 
-/// Where the key alone names the contract, nothing has to be read to know it.
-fn answers_by_key(setup: &Setup, hit: &Hit) -> Option<Answers> {
+/// Where the key alone names the contract, nothing has to be read to know it. Beside a contract in
+/// sunset it does not.
+fn answers_by_key(setup: &Setup, hit: &Hit, now: Timestamp) -> Option<Answers> {
     let Route::Key(key) = ledger::route(setup, hit.path()) else { return None };
     let integration = setup.integration_by_key(key)?;
-    Some(if integration.archived {
-        Answers::default()
-    } else {
-        integration.contract.answers.clone()
-    })
+    if integration.archived {
+        return Some(Answers::default());
+    }
+    let answers = &integration.contract.answers;
+    let is_alike = integration.in_sunset(now).all(|one| one.contract.answers == *answers);
+    is_alike.then(|| answers.clone())
 }
 
 /// Journals a hit that came at `since`, and waits for its verdict as long as its contract wants to

@@ -9,7 +9,7 @@ use self::replay::Replay;
 use super::{POSITION_LAG_MAX, Writer, command, conversion, setup, verdict};
 use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
-use domain::command::{Act, Answer, Command, Failure, FailureKind, Outcome};
+use domain::command::{Act, Answer, By, Command, Failure, FailureKind, Outcome};
 use domain::contract::Answers;
 use domain::hit::Hit;
 use domain::id::{ConversionId, Position};
@@ -298,7 +298,8 @@ impl Writer {
         decided_at: Timestamp,
     ) -> Result<(Outcome, Vec<Change>), Error> {
         let setup = &self.setup;
-        let executed = match guarded(position, || setup.execute(&command.act))? {
+        let by = By { actor: &command.actor, at };
+        let executed = match guarded(position, || setup.execute(&command.act, by))? {
             Ok(executed) => executed,
             Err(failure) => return Ok((Outcome::Failed(failure), Vec::new())),
         };

@@ -58,7 +58,7 @@ fn every_command_comes_back_from_the_journal() {
         Act::Redecide { position: Position(0) },
         Act::SkipIds,
     ];
-    for act in acts {
+    for act in acts.into_iter().chain(contract_acts()) {
         names.push(act.name());
         let json = serde_json::to_value(&act).unwrap();
         assert_eq!(json["act"], act.name());
@@ -74,12 +74,57 @@ fn every_command_comes_back_from_the_journal() {
         }
     }
     names.dedup();
-    assert_eq!(names.len(), 23, "every act is here: {names:?}");
+    assert_eq!(names.len(), 29, "every act is here: {names:?}");
+}
+
+fn contract_acts() -> Vec<Act> {
+    let (id, text) = (OWN_ID, || "x".to_owned());
+    vec![
+        Act::DraftContract {
+            integration_id: id,
+            source: DraftSource::Contract(Box::new(plain())),
+            note: Some(text()),
+            cutover_on: Some(text()),
+            token: text(),
+        },
+        Act::DraftContract {
+            integration_id: id,
+            source: DraftSource::Partner(text()),
+            note: None,
+            cutover_on: None,
+            token: text(),
+        },
+        Act::ChangeDraft {
+            integration_id: id,
+            number: 2,
+            contract: Some(Box::new(plain())),
+            note: Some(None),
+            cutover_on: None,
+        },
+        Act::ChangeDraft {
+            integration_id: id,
+            number: 2,
+            contract: None,
+            note: None,
+            cutover_on: Some(Some(text())),
+        },
+        Act::DiscardDraft { integration_id: id, number: u32::MAX },
+        Act::SignOffContract { integration_id: id, number: 2, role: Role::Finance, name: text() },
+        Act::ActivateContract { integration_id: id, number: 2, sunset: Sunset::Usual },
+        Act::ActivateContract { integration_id: id, number: 2, sunset: Sunset::Days(0) },
+        Act::ActivateContract {
+            integration_id: id,
+            number: 2,
+            sunset: Sunset::Until(Timestamp::from_us(1)),
+        },
+        Act::RetireContract { integration_id: id, number: 1 },
+    ]
 }
 
 #[test]
 fn outcomes_and_changes_come_back_from_the_ledger() {
     let mut world = world();
+    world.agree(contract("click_id!=cid"), Sunset::Days(1));
     let done = Outcome::Done(Box::new(world.act(Act::ArchiveLink { id: LINK })));
     let failed = Outcome::Failed(world.attempt(&Act::ArchiveLink { id: LinkId(9) }).unwrap_err());
     let test_click =
@@ -98,6 +143,8 @@ fn outcomes_and_changes_come_back_from_the_ledger() {
         Change::Campaign(setup.campaign(CAMPAIGN).unwrap().clone()),
         Change::Link(setup.link(LINK).unwrap().clone()),
         Change::Integration(setup.integration(OWN_ID).unwrap().clone()),
+        Change::Contract(setup.contract(OWN_ID, 1).unwrap().clone()),
+        Change::Contract(setup.contract(OWN_ID, 2).unwrap().clone()),
         Change::Partner(setup.partner("it").unwrap().clone()),
         Change::IdFloor(7),
     ];
@@ -113,6 +160,7 @@ fn the_same_changes_make_the_same_setup() {
     let mut world = world();
     world.integration(Scope::Global, "it", "second", "");
     set(&mut world, Status::Paused).unwrap();
+    world.agree(contract("click_id!=cid"), Sunset::Days(1));
     let setup = &world.setup;
     let mut again = crate::setup::Setup::default();
     let mut changes: Vec<(crate::time::Timestamp, Change)> = Vec::new();
@@ -128,6 +176,7 @@ fn the_same_changes_make_the_same_setup() {
         publishers Change::Publisher;
         campaigns Change::Campaign;
         links Change::Link;
+        contracts Change::Contract;
         integrations Change::Integration;
         partners Change::Partner;
     }

@@ -1,15 +1,16 @@
 //! What must hold of commands: what each does to the setup, and what it refuses.
 
 mod campaigns;
+mod contracts;
 mod journal;
 
 use super::{
-    Act, Answer, CampaignChanges, Command, Failure, FailureKind, IDS_SKIPPED, Idempotency,
-    NewCampaign, NewIntegration, OWN_PARTNER, Outcome,
+    Act, Answer, By, CampaignChanges, Command, DraftSource, Failure, FailureKind, IDS_SKIPPED,
+    Idempotency, NewCampaign, NewIntegration, OWN_PARTNER, Outcome, Sunset,
 };
 use crate::campaign::{Campaign, GOALS_MAX, Kind, NAME_BYTES_MAX, Status, Term, WINDOW_DAYS_MAX};
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Secret};
+use crate::contract::{Canonical, Contract, Role, Secret, Version};
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
@@ -21,7 +22,10 @@ use crate::ledger::tests::world::{
 use crate::money::Micros;
 use crate::record::{self, Record};
 use crate::setup::Change;
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
+
+const BY: By<'_> = By { actor: "tester", at: Timestamp::UNIX_EPOCH };
 
 fn world() -> World {
     World::new(plain(), LEAD)
@@ -48,6 +52,34 @@ fn set(world: &mut World, to: Status) -> Result<Answer, Failure> {
 
 fn change(world: &mut World, changes: CampaignChanges) -> Result<Answer, Failure> {
     world.attempt(&Act::ChangeCampaign { id: CAMPAIGN, changes: Box::new(changes) })
+}
+
+/// A draft of the campaign's own contract.
+fn drafted(world: &mut World, contract: Contract) -> Version {
+    let token = format!("page-{}", world.setup.contracts.len());
+    let act = Act::DraftContract {
+        integration_id: OWN_ID,
+        source: DraftSource::Contract(Box::new(contract)),
+        note: None,
+        cutover_on: None,
+        token,
+    };
+    version(world.act(act))
+}
+
+fn version(answer: Answer) -> Version {
+    match answer {
+        Answer::Contract(version) => *version,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sign(world: &mut World, number: u32, roles: &[Role]) -> Version {
+    let sign = |world: &mut World, role| {
+        let name = "A. Person".to_owned();
+        version(world.act(Act::SignOffContract { integration_id: OWN_ID, number, role, name }))
+    };
+    roles.iter().map(|role| sign(world, *role)).last().expect("somebody signs")
 }
 
 /// Kind, code and parameter: what a caller acts on.
@@ -252,13 +284,13 @@ fn a_fresh_server_gets_one_global_integration_of_our_own() {
     let again = vec![partner("it", plain()), partner(OWN_PARTNER, plain())];
     let effect = world
         .setup
-        .execute(&Act::LoadCatalogue { partners: again, key: "other".to_owned() })
+        .execute(&Act::LoadCatalogue { partners: again, key: "other".to_owned() }, BY)
         .unwrap();
     assert_eq!(effect.changes, [], "the same catalogue is no news");
     let newer = partner("it", contract("click_id!=cid"));
     let partners = vec![newer.clone(), partner(OWN_PARTNER, plain())];
     let effect =
-        world.setup.execute(&Act::LoadCatalogue { partners, key: "k".to_owned() }).unwrap();
+        world.setup.execute(&Act::LoadCatalogue { partners, key: "k".to_owned() }, BY).unwrap();
     assert_eq!(effect.changes, [Change::Partner(newer)]);
     let mut faulty = partner("it", plain());
     faulty.contract.parameters.clear();
@@ -368,6 +400,6 @@ fn what_is_beside_the_setup_changes_nothing_in_it() {
         Act::Redecide { position: Position(1) },
     ];
     for act in acts {
-        assert_eq!(world.setup.execute(&act).unwrap().changes, [], "{act:?}");
+        assert_eq!(world.setup.execute(&act, BY).unwrap().changes, [], "{act:?}");
     }
 }

@@ -28,6 +28,7 @@ fn runbook(reason: Reason) -> &'static str {
         Reason::UnknownIntegration => page!("unknown_integration"),
         Reason::MacroNotReplaced => page!("macro_not_replaced"),
         Reason::InvalidPayload => page!("invalid_payload"),
+        Reason::ContractRetired => page!("contract_retired"),
         Reason::SourceNotAllowed => page!("source_not_allowed"),
         Reason::SignatureMismatch => page!("signature_mismatch"),
         Reason::MissingParameter => page!("missing_parameter"),

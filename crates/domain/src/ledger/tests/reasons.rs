@@ -3,6 +3,7 @@
 use super::world::{CAMPAIGN, LEAD, OWN, OWN_ID, World, contract, plain};
 use crate::campaign::Status as CampaignStatus;
 use crate::click_id::{Keyring, Minter};
+use crate::command::Sunset;
 use crate::contract::{Canonical, Contract, Network};
 use crate::id::{CampaignId, LinkId, NodeId};
 use crate::ledger::Decision;
@@ -21,7 +22,10 @@ fn strict() -> Contract {
 }
 
 fn world() -> World {
-    let mut world = World::new(strict(), LEAD);
+    let mut earlier = strict();
+    earlier.parameters.extend(contract("click_id! payout").parameters.pop());
+    let mut world = World::new(earlier, LEAD);
+    world.agree(strict(), Sunset::Days(0));
     world.set_token(OWN_ID, "secret");
     world.from = Some("203.0.113.7".parse().unwrap());
     world
@@ -41,6 +45,7 @@ fn every_reason_is_given_for_what_it_says() {
         ?click_id=@a&txn_id=1&revenue=x&{good}       -> refused invalid_payload revenue
         ?click_id=@a&txn_id=1&revenue=-1&{good}      -> refused invalid_payload revenue
         ?click_id=@a&txn_id=1&txn_id=2&{good}        -> refused invalid_payload txn_id
+        ?click_id=@a&txn_id=1&payout=1&{good}        -> refused contract_retired payout
         from 198.51.100.1
         ?click_id=@a&txn_id=1&{good}                 -> refused source_not_allowed
         from 203.0.113.7
@@ -110,6 +115,7 @@ impl Sent {
             Reason::UnknownIntegration => &[("path", "/postback/nobody")],
             Reason::MacroNotReplaced => &[("sale_amount", "{amount}")],
             Reason::InvalidPayload => &[("campaign_id", "1"), ("campaign_id ", "2")],
+            Reason::ContractRetired => &[("payout", "1")],
             Reason::SourceNotAllowed => &[("from", "198.51.100.1")],
             Reason::SignatureMismatch => &[("token", "wrong")],
             Reason::MissingParameter => &[("txn_id", "")],

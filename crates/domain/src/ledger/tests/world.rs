@@ -8,8 +8,10 @@
 use crate::campaign::{Goal, Status as CampaignStatus};
 use crate::click::{Click, Label, Labels, Personal};
 use crate::click_id::{ClickId, ClickIdText, Keyring, Minter};
-use crate::command::{Act, Answer, Failure, NewCampaign, NewIntegration, OWN_PARTNER};
-use crate::contract::{Canonical, Contract, Parameter, Partner, Secret, Statuses, Unit};
+use crate::command::{
+    Act, Answer, By, DraftSource, Failure, NewCampaign, NewIntegration, OWN_PARTNER, Sunset,
+};
+use crate::contract::{Canonical, Contract, Parameter, Partner, Role, Secret, Statuses, Unit};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::id::{
@@ -174,6 +176,23 @@ impl World {
         self.act(Act::SetCampaignStatus { id: CAMPAIGN, to, key: OWN.to_owned() });
     }
 
+    /// Puts another contract in the place of the campaign's own, signed off by all. Its number.
+    pub(crate) fn agree(&mut self, contract: Contract, sunset: Sunset) -> u32 {
+        let integration_id = OWN_ID;
+        let source = DraftSource::Contract(Box::new(contract));
+        let token = format!("page-{}", self.setup.contracts.len());
+        let (note, cutover_on) = (None, None);
+        let draft = Act::DraftContract { integration_id, source, note, cutover_on, token };
+        let Answer::Contract(draft) = self.act(draft) else { panic!("it is a contract") };
+        let number = draft.number;
+        for role in Role::ALL {
+            let name = "A. Person".to_owned();
+            self.act(Act::SignOffContract { integration_id, number, role, name });
+        }
+        self.act(Act::ActivateContract { integration_id, number, sunset });
+        number
+    }
+
     pub(crate) fn link(&mut self, campaign_id: CampaignId, test: bool) -> LinkId {
         let token = format!("link-{}", self.setup.links.len());
         let publisher_id = PublisherId(1);
@@ -210,7 +229,7 @@ impl World {
     }
 
     pub(crate) fn attempt(&mut self, act: &Act) -> Result<Answer, Failure> {
-        let effect = self.setup.execute(act)?;
+        let effect = self.setup.execute(act, By { actor: "tester", at: self.now })?;
         for change in effect.changes {
             self.setup.put(self.now, change);
         }

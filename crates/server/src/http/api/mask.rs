@@ -23,13 +23,19 @@ pub(super) struct Mask<'a> {
     secrets: Vec<&'a Secret>,
 }
 
-/// The contract of a reference as verdicts have it: `12.3`, or a partner's name.
-fn contract_of<'a>(setup: &'a Setup, reference: &str) -> Option<(&'a Contract, Vec<&'a Secret>)> {
+/// The contracts of a reference as verdicts have it: `12.3`, or a partner's name.
+///
+/// An integration's are all that it ever had: who speaks as an earlier one sends its secret under
+/// that one's name.
+fn contracts_of<'a>(
+    setup: &'a Setup,
+    reference: &str,
+) -> Option<(Vec<&'a Contract>, Vec<&'a Secret>)> {
     let id = reference.split_once('.').and_then(|(id, _)| id.parse().ok()).map(IntegrationId);
     if let Some(integration) = id.and_then(|id| setup.integration(id)) {
-        return Some((&integration.contract, integration.secrets.values().collect()));
+        return Some((integration.contracts().collect(), integration.secrets.values().collect()));
     }
-    setup.partner(reference).map(|partner| (&partner.contract, Vec::new()))
+    setup.partner(reference).map(|partner| (vec![&partner.contract], Vec::new()))
 }
 
 impl<'a> Mask<'a> {
@@ -38,9 +44,9 @@ impl<'a> Mask<'a> {
     pub(super) fn of(setup: &'a Setup, reference: Option<&str>) -> Self {
         let (hidden, shown) = (BTreeSet::from(["signature", "token"]), BTreeSet::new());
         let mut mask = Self { hidden, shown, secrets: Vec::new() };
-        if let Some((contract, secrets)) = reference.and_then(|one| contract_of(setup, one)) {
+        if let Some((contracts, secrets)) = reference.and_then(|one| contracts_of(setup, one)) {
             mask.secrets = secrets;
-            mask.add(contract);
+            contracts.into_iter().for_each(|contract| mask.add(contract));
         } else {
             setup.partners.values().for_each(|partner| mask.add(&partner.latest().contract));
         }

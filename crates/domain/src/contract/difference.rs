@@ -1,0 +1,427 @@
+//! What differs between two contracts, in words.
+//!
+//! Nothing that differs is left out: what has no sentence of its own is told by its place and its
+//! value, and counts as touching money until somebody has thought about it.
+
+use super::{Canonical, Contract, Meaning, Parameter, Unit, words};
+use crate::reason::Verdict;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[cfg(test)]
+mod tests;
+
+/// One thing that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Where in the contract, such as `parameters.txn_id.required`.
+    pub path: String,
+    /// `None`: there was nothing.
+    pub before: Option<String>,
+    /// `None`: there is nothing any more.
+    pub after: Option<String>,
+    pub sentence: String,
+    /// It may change what counts, as what, or how much for: finance has to agree.
+    pub touches_money: bool,
+}
+
+impl Difference {
+    pub fn is_money(&self) -> bool {
+        self.touches_money
+    }
+}
+
+/// What differs, in the order of the contract.
+pub fn difference(before: &Contract, after: &Contract) -> Vec<Difference> {
+    let mut found = Found::default();
+    found.parameters(before, after);
+    found.statuses(before, after);
+    found.goals(before, after);
+    found.identity(before, after);
+    found.repeats(before, after);
+    found.times(before, after);
+    found.answers(before, after);
+    found.rest(before, after);
+    found.all
+}
+
+/// What has sentences of its own; the rest is told as it stands.
+const WORDED: [&str; 9] = [
+    "parameters",
+    "statuses",
+    "goals",
+    "identity",
+    "txn_id_absent",
+    "payout_may_be_revenue",
+    "repeats",
+    "times",
+    "answers",
+];
+
+/// Whether a difference outside the sentences of its own touches money.
+fn may_touch_money(path: &str) -> bool {
+    let root = path.split('.').next().unwrap_or_default();
+    // Who may send, and how words that mean nothing look, changes no amount.
+    !["verification", "unreplaced"].contains(&root)
+}
+
+/// Whether what a parameter says decides if something counts, as what, or how much for.
+fn is_about_money(contract: &Contract, canonical: Canonical) -> bool {
+    canonical.is_money()
+        || contract.txn_id_parts.contains(&canonical)
+        || matches!(
+            canonical,
+            Canonical::TxnId
+                | Canonical::Status
+                | Canonical::Goal
+                | Canonical::EventType
+                | Canonical::Currency
+        )
+}
+
+#[derive(Default)]
+struct Found {
+    all: Vec<Difference>,
+}
+
+impl Found {
+    fn add(
+        &mut self,
+        path: impl Into<String>,
+        (before, after): (Option<String>, Option<String>),
+        touches_money: bool,
+        sentence: impl Into<String>,
+    ) {
+        let (path, sentence) = (path.into(), sentence.into());
+        self.all.push(Difference { path, before, after, sentence, touches_money });
+    }
+
+    /// Where two values differ: what they were, and the sentence about them.
+    fn changed<T: PartialEq>(
+        &mut self,
+        path: impl Into<String>,
+        (before, after): (&T, &T),
+        touches_money: bool,
+        show: impl Fn(&T) -> String,
+        sentence: impl FnOnce(&str, &str) -> String,
+    ) {
+        if before != after {
+            let (before, after) = (show(before), show(after));
+            let sentence = sentence(&before, &after);
+            self.add(path, (Some(before), Some(after)), touches_money, sentence);
+        }
+    }
+
+    fn parameters(&mut self, before: &Contract, after: &Contract) {
+        for new in &after.parameters {
+            let canonical = new.canonical;
+            let is_money = [before, after].into_iter().any(|it| is_about_money(it, canonical));
+            match before.parameter(canonical) {
+                Some(old) => self.parameter(old, new, is_money),
+                None => {
+                    let names = words::listed(&new.names, "or");
+                    let required = if new.required { "; it is required" } else { "" };
+                    let sentence = format!("`{canonical}` is read now, from {names}{required}");
+                    let path = format!("parameters.{canonical}");
+                    self.add(path, (None, Some(new.names.join(", "))), is_money, sentence);
+                }
+            }
+        }
+        for old in before.parameters.iter().filter(|old| after.parameter(old.canonical).is_none()) {
+            let canonical = old.canonical;
+            let names = words::listed(&old.names, "or");
+            let sentence = format!("`{canonical}` is not read any more; it was read from {names}");
+            let path = format!("parameters.{canonical}");
+            let is_money = is_about_money(before, canonical);
+            self.add(path, (Some(old.names.join(", ")), None), is_money, sentence);
+        }
+        let order = |one: &Contract, other: &Contract| -> Vec<String> {
+            let all = one.parameters.iter().map(|parameter| parameter.canonical);
+            all.filter(|it| other.parameter(*it).is_some()).map(|it| it.to_string()).collect()
+        };
+        let (old, new) = (order(before, after), order(after, before));
+        self.changed(
+            "parameters",
+            (&old, &new),
+            false,
+            |it| it.join(", "),
+            |_, after| format!("the order of the parameters in the postback URL is now {after}"),
+        );
+    }
+
+    fn parameter(&mut self, old: &Parameter, new: &Parameter, is_money: bool) {
+        let canonical = new.canonical;
+        let path = |field: &str| format!("parameters.{canonical}.{field}");
+        self.names(old, new, is_money);
+        let place = |is_header: &bool| if *is_header { "a header" } else { "a parameter" }.into();
+        let both = (&old.in_header, &new.in_header);
+        self.changed(path("in_header"), both, is_money, place, |_, after| {
+            format!("`{canonical}` is now read from {after}")
+        });
+        let both = (&old.required, &new.required);
+        self.changed(path("required"), both, is_money, bool::to_string, |_, _| {
+            let may = if new.required { "is now required" } else { "may now be left out" };
+            format!("`{canonical}` {may}")
+        });
+        let both = (&old.in_url, &new.in_url);
+        self.changed(path("in_url"), both, false, bool::to_string, |_, _| {
+            let is = if new.in_url { "now stands" } else { "does not stand any more" };
+            format!("`{canonical}` {is} in the postback URL that we hand out")
+        });
+        let own = || format!("{{{canonical}}}");
+        let shown = |one: &Option<String>| one.clone().unwrap_or_else(own);
+        let both = (&old.placeholder, &new.placeholder);
+        self.changed(path("macro"), both, false, shown, |before, after| {
+            format!("`{canonical}` is asked for by `{after}` instead of `{before}`")
+        });
+        let both = (&old.length_max(), &new.length_max());
+        self.changed(path("max_length"), both, is_money, usize::to_string, |before, after| {
+            format!("`{canonical}` may have {after} bytes; it was {before}")
+        });
+        let shown = |all: &Vec<String>| match all.as_slice() {
+            [] => "anything".to_owned(),
+            all => words::listed(all, "or"),
+        };
+        let both = (&old.allowed, &new.allowed);
+        self.changed(path("allowed"), both, is_money, shown, |before, after| {
+            format!("`{canonical}` may be {after}; it was {before}")
+        });
+        let shown = |unit: &Unit| words::unit(*unit).to_owned();
+        self.changed(path("unit"), (&old.unit, &new.unit), is_money, shown, |before, after| {
+            format!("`{canonical}` is counted in {after}; it was {before}")
+        });
+    }
+
+    fn names(&mut self, old: &Parameter, new: &Parameter, is_money: bool) {
+        let canonical = new.canonical;
+        let only = |one: &Parameter, other: &Parameter| -> Vec<String> {
+            one.names.iter().filter(|name| !other.names.contains(name)).cloned().collect()
+        };
+        let (gone, come) = (only(old, new), only(new, old));
+        let sentence = match (gone.is_empty(), come.is_empty()) {
+            (true, true) if old.names == new.names => return,
+            (true, true) => format!("`{canonical}` is asked for as `{}` first", new.name()),
+            (true, false) => {
+                format!("`{canonical}` is read from {} too", words::listed(&come, "and"))
+            }
+            (false, true) => {
+                format!("`{canonical}` is not read from {} any more", words::listed(&gone, "or"))
+            }
+            (false, false) => {
+                let (come, gone) = (words::listed(&come, "and"), words::listed(&gone, "and"));
+                format!("`{canonical}` is read from {come} instead of {gone}")
+            }
+        };
+        let names = |one: &Parameter| Some(one.names.join(", "));
+        let is_money = is_money && !(gone.is_empty() && come.is_empty());
+        let path = format!("parameters.{canonical}.names");
+        self.add(path, (names(old), names(new)), is_money, sentence);
+    }
+
+    fn statuses(&mut self, before: &Contract, after: &Contract) {
+        let raws = |one: &Contract| -> BTreeSet<String> {
+            let all = one.statuses.values.values().flatten().chain(&one.statuses.ignore);
+            all.map(|raw| raw.to_ascii_lowercase()).collect()
+        };
+        for raw in raws(before).union(&raws(after)) {
+            let meaning = |one: &Contract| match one.statuses.meaning(raw) {
+                Meaning::Status(status) => Some(status.name()),
+                Meaning::Ignore => Some("nothing, as a ping"),
+                Meaning::Unknown => None,
+            };
+            let (old, new) = (meaning(before), meaning(after));
+            let sentence = match (old, new) {
+                (Some(old), Some(new)) if old != new => {
+                    format!("`{raw}` now means {new}; it meant {old}")
+                }
+                (None, Some(new)) => format!("`{raw}` now means {new}; it was unknown"),
+                (Some(old), None) => format!("`{raw}` is unknown now; it meant {old}"),
+                _ => continue,
+            };
+            let both = (old.map(str::to_owned), new.map(str::to_owned));
+            self.add(format!("statuses.values.{raw}"), both, true, sentence);
+        }
+        let (old, new) = (&before.statuses, &after.statuses);
+        let shown = |status: &Option<_>| words::assumed(*status);
+        self.changed("statuses.absent", (&old.absent, &new.absent), true, shown, |old, new| {
+            format!("an absent status is {new}; it was {old}")
+        });
+        let blank = |one: &super::Statuses| one.blank.or(one.absent);
+        let both = (&blank(old), &blank(new));
+        self.changed("statuses.blank", both, true, shown, |old, new| {
+            format!("a blank status is {new}; it was {old}")
+        });
+    }
+
+    fn goals(&mut self, before: &Contract, after: &Contract) {
+        let folded = |one: &Contract| -> BTreeMap<String, String> {
+            let goals = one.goals.iter();
+            goals.map(|(raw, key)| (raw.to_ascii_lowercase(), key.clone())).collect()
+        };
+        let (old, new) = (folded(before), folded(after));
+        for raw in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            let sentence = match (old.get(raw), new.get(raw)) {
+                (Some(was), Some(is)) if was != is => {
+                    format!("`{raw}` now names the goal `{is}`; it named `{was}`")
+                }
+                (None, Some(is)) => format!("`{raw}` now names the goal `{is}`"),
+                (Some(was), None) => format!("`{raw}` does not name the goal `{was}` any more"),
+                _ => continue,
+            };
+            let both = (old.get(raw).cloned(), new.get(raw).cloned());
+            self.add(format!("goals.{raw}"), both, true, sentence);
+        }
+    }
+
+    fn identity(&mut self, before: &Contract, after: &Contract) {
+        let shown = |one: &super::Identity| words::identity(*one).to_owned();
+        self.changed("identity", (&before.identity, &after.identity), true, shown, |old, new| {
+            format!("two postbacks are one conversion by {new}; it was {old}")
+        });
+        let shown = |one: &super::TxnIdAbsent| words::txn_id_absent(*one).to_owned();
+        let both = (&before.txn_id_absent, &after.txn_id_absent);
+        self.changed("txn_id_absent", both, true, shown, |old, new| {
+            format!("postbacks without a transaction id are {new}; they were {old}")
+        });
+        let both = (&before.payout_may_be_revenue, &after.payout_may_be_revenue);
+        self.changed("payout_may_be_revenue", both, true, bool::to_string, |_, _| {
+            let is = if after.payout_may_be_revenue { "is now" } else { "is no longer" };
+            format!("a `payout` without a `revenue` {is} taken for our revenue")
+        });
+    }
+
+    fn repeats(&mut self, before: &Contract, after: &Contract) {
+        let (old, new) = (&before.repeats, &after.repeats);
+        let both = (&old.status, &new.status);
+        self.changed("repeats.status", both, true, bool::to_string, |_, _| {
+            let may = if new.status { "may now" } else { "may no longer" };
+            format!("a second postback {may} change the status")
+        });
+        let shown = |one: &super::RepeatedAmount| words::repeated_amount(*one).to_owned();
+        self.changed("repeats.amount", (&old.amount, &new.amount), true, shown, |old, new| {
+            format!("of two amounts for one conversion {new} counts; it was {old}")
+        });
+        let shown = |one: &super::RepeatedEvents| words::repeated_events(*one).to_owned();
+        self.changed("repeats.events", (&old.events, &new.events), false, shown, |old, new| {
+            format!("of two numbers for one event {new} counts; it was {old}")
+        });
+        self.changed("repeats.mark", (&old.mark, &new.mark), false, bool::to_string, |_, _| {
+            let is = if new.mark { "is now" } else { "is no longer" };
+            format!("a further conversion of one click and goal {is} marked as repeated")
+        });
+        let shown = |all: &BTreeSet<super::Transition>| match all.len() {
+            0 => "all that there are".to_owned(),
+            _ => all.iter().map(|one| String::from(*one)).collect::<Vec<_>>().join(", "),
+        };
+        let both = (&old.transitions, &new.transitions);
+        self.changed("repeats.transitions", both, true, shown, |old, new| {
+            format!("the changes of status that postbacks may ask for are {new}; they were {old}")
+        });
+    }
+
+    fn times(&mut self, before: &Contract, after: &Contract) {
+        let (old, new) = (&before.times, &after.times);
+        let shown = |all: &Vec<String>| {
+            all.iter().map(|one| words::time_format(one)).collect::<Vec<_>>().join(", or ")
+        };
+        self.changed("times.formats", (&old.formats, &new.formats), false, shown, |old, new| {
+            format!("the time is written as {new}; it was {old}")
+        });
+        let both = (&old.zone, &new.zone);
+        self.changed("times.zone", both, false, String::clone, |old, new| {
+            format!("a time that names no zone is of `{new}`; it was `{old}`")
+        });
+    }
+
+    fn answers(&mut self, before: &Contract, after: &Contract) {
+        let (old, new) = (&before.answers, &after.answers);
+        for verdict in Verdict::ALL.map(Some).into_iter().chain([None]) {
+            if old.reply(verdict) == new.reply(verdict) && old.profile == new.profile {
+                continue;
+            }
+            let (was, is) = (words::reply(old, verdict), words::reply(new, verdict));
+            let name = verdict.map_or("received", Verdict::name);
+            if was != is {
+                let sentence =
+                    format!("answers to {}: {is} instead of {was}", words::occasion(verdict));
+                self.add(format!("answers.{name}"), (Some(was), Some(is)), false, sentence);
+            } else if let (Some(was), Some(is)) = (old.reply(verdict), new.reply(verdict)) {
+                let (was, is) = (was.content_type.name(), is.content_type.name());
+                let sentence = format!("answers to {} are {is}", words::occasion(verdict));
+                let both = (Some(was.to_owned()), Some(is.to_owned()));
+                self.add(format!("answers.{name}.content_type"), both, false, sentence);
+            }
+        }
+        let shown =
+            |number: &Option<u32>| number.map_or("not said".to_owned(), |it| it.to_string());
+        let both = (&old.retry_after_s, &new.retry_after_s);
+        self.changed("answers.retry_after_s", both, false, shown, |old, new| {
+            format!("seconds to wait before a retry: {new}; before, {old}")
+        });
+        let both = (&old.max_retries, &new.max_retries);
+        self.changed("answers.max_retries", both, false, shown, |old, new| {
+            format!("how often to retry: {new}; before, {old}")
+        });
+        let shown = |name: &Option<String>| name.clone().unwrap_or_default();
+        let both = (&old.return_name, &new.return_name);
+        self.changed("answers.return_name", both, false, shown, |_, new| match new {
+            "" => "no parameter gives the body of answers any more".to_owned(),
+            new => format!("`{new}` gives the body of answers"),
+        });
+    }
+
+    /// Whatever has no sentence of its own, leaf by leaf.
+    fn rest(&mut self, before: &Contract, after: &Contract) {
+        let leaves = |one: &Contract| {
+            let mut leaves = BTreeMap::new();
+            let value = serde_json::to_value(one).expect("a contract is plain data");
+            let Value::Object(fields) = value else { unreachable!("a struct is an object") };
+            let rest = fields.into_iter().filter(|(name, _)| !WORDED.contains(&name.as_str()));
+            rest.for_each(|(name, value)| collect(name, value, &mut leaves));
+            leaves
+        };
+        let (old, new) = (leaves(before), leaves(after));
+        for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            let (was, is) = (old.get(path), new.get(path));
+            if was == is {
+                continue;
+            }
+            let sentence = match (was, is) {
+                (Some(was), Some(is)) => format!("`{path}` is now `{is}`; it was `{was}`"),
+                (None, Some(is)) => format!("`{path}` is now `{is}`"),
+                _ => format!("`{path}` is not said any more"),
+            };
+            let touches_money = may_touch_money(path);
+            self.add(path.clone(), (was.cloned(), is.cloned()), touches_money, sentence);
+        }
+    }
+}
+
+/// The plain values in `value`, by their paths; a list of plain values is one.
+fn collect(path: String, value: Value, leaves: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                collect(format!("{path}.{name}"), value, leaves);
+            }
+        }
+        Value::Array(values) if values.iter().any(|it| it.is_object() || it.is_array()) => {
+            for (place, value) in values.into_iter().enumerate() {
+                collect(format!("{path}[{place}]"), value, leaves);
+            }
+        }
+        Value::Array(values) => {
+            let shown: Vec<String> = values.iter().map(shown).collect();
+            leaves.insert(path, shown.join(", "));
+        }
+        value => _ = leaves.insert(path, shown(&value)),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,147 @@
+//! What differs is told in words, and none of it is left out.
+
+use super::*;
+use crate::contract::{
+    Identity, Network, Profile, RepeatedAmount, RepeatedEvents, Reply, Transition, TxnIdAbsent,
+};
+use crate::conversion::Status;
+use crate::ledger::tests::world::{contract, plain};
+
+fn told(before: &Contract, after: &Contract) -> String {
+    let line = |one: &Difference| {
+        format!("{}{}: {}", if one.touches_money { "$ " } else { "" }, one.path, one.sentence)
+    };
+    difference(before, after).iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_is_the_same_has_no_difference() {
+    assert_eq!(difference(&plain(), &plain()), []);
+}
+
+#[test]
+fn parameters_are_told_of_in_words() {
+    let before = contract("click_id! txn_id payout sale_amount=sale,total sub1 status");
+    let mut after = contract("click_id!=cid txn_id! payout=payout,sum currency sub1! status");
+    after.parameters[2].unit = Unit::Minor;
+    after.parameters[3].allowed = vec!["USD".to_owned(), "EUR".to_owned()];
+    after.parameters[1].max_length = Some(100);
+    after.parameters[0].in_url = true;
+    after.parameters[0].placeholder = Some("{c}".to_owned());
+    after.parameters[4].in_header = true;
+    after.parameters.swap(4, 5);
+    insta::assert_snapshot!(told(&before, &after), @r#"
+    parameters.click_id.names: `click_id` is read from `cid` instead of `click_id`
+    parameters.click_id.in_url: `click_id` now stands in the postback URL that we hand out
+    parameters.click_id.macro: `click_id` is asked for by `{c}` instead of `{click_id}`
+    $ parameters.txn_id.required: `txn_id` is now required
+    $ parameters.txn_id.max_length: `txn_id` may have 100 bytes; it was 255
+    $ parameters.payout.names: `payout` is read from `sum` too
+    $ parameters.payout.unit: `payout` is counted in minor units (`235` is 2.35); it was units, with a point before the decimals (`2.35`)
+    $ parameters.currency: `currency` is read now, from `currency`
+    parameters.sub1.in_header: `sub1` is now read from a header
+    parameters.sub1.required: `sub1` is now required
+    $ parameters.sale_amount: `sale_amount` is not read any more; it was read from `sale` or `total`
+    parameters: the order of the parameters in the postback URL is now click_id, txn_id, payout, status, sub1
+    "#);
+}
+
+#[test]
+fn names_are_told_of_by_what_became_of_them() {
+    let told = |before: &str, after: &str| {
+        let line = |one: &Difference| format!("{} ${}", one.sentence, one.touches_money);
+        let all = difference(&contract(before), &contract(after));
+        all.iter().map(line).collect::<Vec<_>>().join("; ")
+    };
+    let rows = [
+        told("click_id! payout=a", "click_id! payout=a,b"),
+        told("click_id! payout=a,b", "click_id! payout=a"),
+        told("click_id! payout=a", "click_id! payout=b"),
+        told("click_id! payout=a,b", "click_id! payout=b,a"),
+        told("click_id! sub1=a", "click_id! sub1=b"),
+    ];
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    `payout` is read from `b` too $true
+    `payout` is not read from `b` any more $true
+    `payout` is read from `b` instead of `a` $true
+    `payout` is asked for as `b` first $false
+    `sub1` is read from `b` instead of `a` $false
+    "#);
+}
+
+#[test]
+fn rules_are_told_of_in_words() {
+    let before = plain();
+    let mut after = plain();
+    let values = &mut after.statuses.values;
+    values.get_mut(&Status::Pending).unwrap()[1] = "wait".to_owned();
+    values.get_mut(&Status::Rejected).unwrap().push("ping".to_owned());
+    after.statuses.ignore = vec!["test".to_owned()];
+    after.statuses.absent = None;
+    after.goals.insert("1".to_owned(), "lead".to_owned());
+    after.identity = Identity::Click;
+    after.txn_id_absent = TxnIdAbsent::Payload;
+    after.payout_may_be_revenue = true;
+    after.txn_id_folded = true;
+    after.repeats.amount = RepeatedAmount::Add;
+    after.repeats.events = RepeatedEvents::Add;
+    after.repeats.mark = true;
+    after.repeats.status = false;
+    let pending = Status::Pending;
+    after.repeats.transitions.insert(Transition { from: pending, to: Status::Approved });
+    after.unreplaced = vec!["xx".to_owned()];
+    after.times.zone = "Europe/Berlin".to_owned();
+    after.verification.networks = vec![Network::parse("192.0.2.0/24").unwrap()];
+    insta::assert_snapshot!(told(&before, &after), @r#"
+    $ statuses.values.hold: `hold` is unknown now; it meant pending
+    $ statuses.values.ping: `ping` now means rejected; it meant nothing, as a ping
+    $ statuses.values.test: `test` now means nothing, as a ping; it was unknown
+    $ statuses.values.wait: `wait` now means pending; it was unknown
+    $ statuses.absent: an absent status is refused; it was taken for approved
+    $ statuses.blank: a blank status is refused; it was taken for approved
+    $ goals.1: `1` now names the goal `lead`
+    $ identity: two postbacks are one conversion by the same click; it was the same click, goal and transaction id
+    $ txn_id_absent: postbacks without a transaction id are one conversion for each different postback; they were one conversion for each click and goal
+    $ payout_may_be_revenue: a `payout` without a `revenue` is now taken for our revenue
+    $ repeats.status: a second postback may no longer change the status
+    $ repeats.amount: of two amounts for one conversion their sum counts; it was the first one
+    repeats.events: of two numbers for one event their sum counts; it was the last one
+    repeats.mark: a further conversion of one click and goal is now marked as repeated
+    $ repeats.transitions: the changes of status that postbacks may ask for are pending > approved; they were all that there are
+    times.zone: a time that names no zone is of `Europe/Berlin`; it was `UTC`
+    $ txn_id_folded: `txn_id_folded` is now `true`; it was `false`
+    unreplaced: `unreplaced` is now `xx`
+    verification.networks: `verification.networks` is now `192.0.2.0/24`
+    "#);
+}
+
+#[test]
+fn answers_are_told_of_one_by_one() {
+    let before = plain();
+    let mut after = plain();
+    let body = "DUP".to_owned();
+    let content_type = crate::contract::ContentType::Plain;
+    after.answers.duplicate = Some(Reply { http_status: 200, body, content_type });
+    after.answers.retry_after_s = Some(60);
+    after.answers.return_name = Some("return".to_owned());
+    let mut other = after.clone();
+    other.answers.duplicate.as_mut().unwrap().content_type = crate::contract::ContentType::Json;
+    let mut blind = plain();
+    blind.answers.profile = Profile::Acknowledge;
+    let all = [told(&before, &after), told(&after, &other), told(&before, &blind)];
+    insta::assert_snapshot!(all.join("\n\n"), @r#"
+    answers.duplicate: answers to a duplicate: 200 `DUP` instead of the receipt
+    answers.retry_after_s: seconds to wait before a retry: 60; before, not said
+    answers.return_name: `return` gives the body of answers
+
+    answers.duplicate.content_type: answers to a duplicate are application/json
+
+    answers.recorded: answers to a new conversion: 200 as soon as it is on disk instead of the receipt
+    answers.updated: answers to a change of one: 200 as soon as it is on disk instead of the receipt
+    answers.duplicate: answers to a duplicate: 200 as soon as it is on disk instead of the receipt
+    answers.parked: answers to a postback that cannot be decided yet: 200 as soon as it is on disk instead of the receipt
+    answers.ignored: answers to a ping: 200 as soon as it is on disk instead of the receipt
+    answers.refused: answers to a refusal: 200 as soon as it is on disk instead of the receipt
+    answers.received: answers to a postback that is not decided yet: 200 as soon as it is on disk instead of the receipt
+    "#);
+}
