@@ -383,11 +383,14 @@ fn verify_beside(
     let satisfied = |in_shadow: bool| {
         let verifying = || {
             let all = setup.integrations_around(campaign);
-            all.filter(|one| one.contract.verification.shadow == in_shadow).filter_map(|one| {
+            all.filter_map(|one| {
                 let level = Level::of(campaign, one);
+                let contract = spoken(one, sent, at).contract;
                 let sender = Sender::of(Some(one), sent.hit.peer, at);
-                let verifies = Some(level) > reader && sender.must_prove(&one.contract);
-                verifies.then_some((level, &one.contract, sender))
+                let verifies = Some(level) > reader
+                    && contract.verification.shadow == in_shadow
+                    && sender.must_prove(contract);
+                verifies.then_some((level, contract, sender))
             })
         };
         let nearest = verifying().map(|(level, ..)| level).max();
