@@ -377,8 +377,10 @@ impl<'a> Reader<'a> {
         else {
             return Ok(None);
         };
-        sent_instant(&value.text).map(Some).ok_or_else(|| {
-            let detail = format!("`{}` is neither Unix seconds nor RFC 3339", value.name);
+        let times = &self.contract.times;
+        times.read(&value.text).map(Some).ok_or_else(|| {
+            let formats = times.formats.join(", ");
+            let detail = format!("`{}` is no time as it was agreed: {formats}", value.name);
             Problem::new(Reason::InvalidPayload, Some(&value.name), detail)
         })
     }
@@ -431,17 +433,6 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
         return Some(format!("`{name}` is not a number"));
     }
     None
-}
-
-/// Unix seconds, or RFC 3339.
-fn sent_instant(text: &str) -> Option<Timestamp> {
-    if !text.bytes().all(|digit| digit.is_ascii_digit()) {
-        return text.parse().ok();
-    }
-    let seconds = text.parse().ok()?;
-    let instant = Timestamp::from_s(seconds);
-    // Milliseconds read as seconds lie outside the years there are.
-    (instant.as_s() == seconds).then_some(instant)
 }
 
 /// The nearest name is one that is near to any that is accepted, or to our own word for it.
