@@ -10,13 +10,14 @@ pub use execute::{Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
-use crate::contract::{Partner, Secret};
+use crate::contract::Secret;
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
 };
 use crate::integration::{Integration, Scope};
 use crate::money::Currency;
+use crate::partner::Partner;
 use crate::reason::Verdict;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;

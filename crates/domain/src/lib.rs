@@ -10,7 +10,8 @@
 //! | [`id`], [`base32`], [`click_id`], [`receipt`] | click id, receipt | ids, and the two that prove themselves |
 //! | [`money`], [`time`] | revenue, payout, cost | exact amounts; instants, zones and days |
 //! | [`campaign`] | advertiser, publisher, campaign, goal, term, link | what an operator sets up |
-//! | [`contract`] | contract, integration, partner | how one sender speaks |
+//! | [`contract`] | contract, integration | how one sender speaks |
+//! | [`partner`], [`outbound`] | partner | a known platform, and what we call to tell it of a conversion |
 //! | [`setup`] | setup | all of the above, with its history |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
 //! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
@@ -35,6 +36,8 @@ pub mod landing;
 pub mod ledger;
 pub mod macros;
 pub mod money;
+pub mod outbound;
+pub mod partner;
 pub mod postback;
 pub mod reason;
 pub mod receipt;

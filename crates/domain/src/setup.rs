@@ -9,9 +9,10 @@ mod as_of;
 pub use as_of::AsOf;
 
 use crate::campaign::{Advertiser, Campaign, Link, Publisher};
-use crate::contract::Partner;
+use crate::contract::Contract;
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
+use crate::partner::Partner;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -137,7 +138,8 @@ impl Setup {
                 put(&mut self.integrations, new.id, since, new);
             }
             Change::Partner(new) => {
-                self.header_names.extend(new.contract.header_names());
+                let contract = new.contract.iter();
+                self.header_names.extend(contract.flat_map(Contract::header_names));
                 for path in &new.paths {
                     add(&mut self.partners_by_path, path, new.name.clone());
                 }

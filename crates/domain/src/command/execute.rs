@@ -5,10 +5,11 @@
 
 use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
-use crate::contract::{Partner, SIGNATURE, Secret, TOKEN};
+use crate::contract::{Contract, SIGNATURE, Secret, TOKEN};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
+use crate::partner::Partner;
 use crate::setup::{Change, Setup};
 use std::collections::BTreeMap;
 
@@ -207,7 +208,7 @@ impl Setup {
         partner: &str,
         key: &str,
     ) -> Result<Integration, Failure> {
-        let known = self.known_partner(partner)?;
+        let (known, contract) = self.calling_partner(partner)?;
         if self.integration_by_key(key).is_some() {
             return Err(Failure::conflict("in_use", "the key is another integration's"));
         }
@@ -221,18 +222,24 @@ impl Setup {
             retiring: Vec::new(),
             macros: BTreeMap::new(),
             version: 1,
-            contract: known.contract.clone(),
+            contract: contract.clone(),
             earlier: Vec::new(),
             archived: false,
         })
     }
 
-    pub(super) fn known_partner(&self, name: &str) -> Result<&Partner, Failure> {
-        self.partner(name).ok_or_else(|| {
+    /// A partner that calls us, and how it speaks.
+    pub(super) fn calling_partner(&self, name: &str) -> Result<(&Partner, &Contract), Failure> {
+        let Some(partner) = self.partner(name) else {
             let names: Vec<&str> = self.partners.keys().map(String::as_str).collect();
             let detail = format!("no partner is called `{name}`; there are: {}", names.join(", "));
-            Failure::invalid("partner", detail)
-        })
+            return Err(Failure::invalid("partner", detail));
+        };
+        let Some(contract) = &partner.contract else {
+            let detail = format!("`{name}` never calls us, so nothing can be read as it sends it");
+            return Err(Failure::invalid("partner", detail));
+        };
+        Ok((partner, contract))
     }
 
     fn change_integration(
@@ -316,9 +323,8 @@ impl Setup {
     }
 
     fn load_catalogue(&self, partners: &[Partner], key: &str) -> Executed {
-        let fault = |partner: &Partner| {
-            partner.contract.fault().map(|fault| format!("{}: {fault}", partner.name))
-        };
+        let fault =
+            |partner: &Partner| partner.fault().map(|fault| format!("{}: {fault}", partner.name));
         if let Some(fault) = partners.iter().find_map(fault) {
             return Err(Failure::invalid("partners", fault));
         }
@@ -327,6 +333,7 @@ impl Setup {
             partners.iter().filter(is_news).cloned().map(Change::Partner).collect();
         let own = partners.iter().find(|partner| partner.name == OWN_PARTNER);
         if let Some(own) = own
+            && let Some(contract) = &own.contract
             && self.integrations_of(Scope::Global).next().is_none()
         {
             changes.push(Change::Integration(Integration {
@@ -339,7 +346,7 @@ impl Setup {
                 retiring: Vec::new(),
                 macros: BTreeMap::new(),
                 version: 1,
-                contract: own.contract.clone(),
+                contract: contract.clone(),
                 earlier: Vec::new(),
                 archived: false,
             }));

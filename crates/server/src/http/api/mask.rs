@@ -9,7 +9,7 @@ use domain::contract::{Contract, Secret};
 use domain::hit::Hit;
 use domain::id::IntegrationId;
 use domain::macros::nearest;
-use domain::setup::Setup;
+use domain::setup::{History, Setup};
 use percent_encoding::percent_decode;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
@@ -29,7 +29,8 @@ fn contract_of<'a>(setup: &'a Setup, reference: &str) -> Option<(&'a Contract, V
     if let Some(integration) = id.and_then(|id| setup.integration(id)) {
         return Some((&integration.contract, integration.secrets.values().collect()));
     }
-    setup.partner(reference).map(|partner| (&partner.contract, Vec::new()))
+    let contract = setup.partner(reference)?.contract.as_ref()?;
+    Some((contract, Vec::new()))
 }
 
 impl<'a> Mask<'a> {
@@ -42,7 +43,8 @@ impl<'a> Mask<'a> {
             mask.secrets = secrets;
             mask.add(contract);
         } else {
-            setup.partners.values().for_each(|partner| mask.add(&partner.latest().contract));
+            let partners = setup.partners.values().map(History::latest);
+            partners.filter_map(|one| one.contract.as_ref()).for_each(|one| mask.add(one));
         }
         mask
     }
@@ -181,8 +183,9 @@ fn value_len(text: &str) -> usize {
 mod tests {
     use super::super::show::tests::{contract_of, integration, parameter};
     use super::*;
-    use domain::contract::{Canonical, Partner};
+    use domain::contract::Canonical;
     use domain::integration::Scope;
+    use domain::partner::Partner;
     use domain::setup::Change;
     use domain::time::Timestamp;
 
@@ -200,10 +203,16 @@ mod tests {
             name: "kiwiwall".to_owned(),
             title: String::new(),
             kind: String::new(),
-            source: String::new(),
+            confidence: None,
+            sources: Vec::new(),
             source_on: String::new(),
+            notes: Vec::new(),
+            menu: None,
+            landing_params: None,
+            click: Vec::new(),
             paths: Vec::new(),
-            contract: contract.clone(),
+            outbound: None,
+            contract: Some(contract.clone()),
         };
         setup.put(Timestamp::UNIX_EPOCH, Change::Partner(partner));
         let one = integration(Scope::Global, contract);
