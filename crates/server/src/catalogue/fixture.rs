@@ -183,15 +183,19 @@ impl Fixture {
         })
     }
 
-    fn read(&self, contract: &Contract, hit: &Hit, sent: &Pairs) -> Reading {
-        let sender = Sender { address: hit.peer, token: self.secret.as_ref() };
-        postback::read(contract, sent, sender)
+    fn read(&self, contract: &Contract, hit: &Hit, sent: &Pairs<'_>) -> Reading {
+        let mut sender = Sender { address: hit.peer, ..Sender::default() };
+        match contract.verification.signature {
+            Some(_) => sender.signing.extend(&self.secret),
+            None => sender.tokens.extend(&self.secret),
+        }
+        postback::read(contract, sent, &sender)
     }
 
     fn check_answer(
         &self,
         contract: &Contract,
-        sent: &Pairs,
+        sent: &Pairs<'_>,
         reason: Option<Reason>,
     ) -> Result<(), String> {
         let Some(told) = &self.answer else { return Ok(()) };
@@ -208,10 +212,12 @@ impl Fixture {
         let returned = returned.and_then(|name| sent.all.iter().find(|pair| pair.name == *name));
         let body = match (returned, answers.reply(Some(verdict))) {
             (Some(pair), _) => pair.text.clone(),
-            (None, Some(reply)) => reply
-                .body
-                .replace("{verdict}", verdict.name())
-                .replace("{reason}", reason.map_or("", Reason::name)),
+            (None, Some(reply)) => reply.filled(|part| match part {
+                "verdict" => Some(verdict.name()),
+                "reason" => Some(reason.map_or("", Reason::name)),
+                // Nobody has its own receipt in a file.
+                _ => None,
+            }),
             (None, None) => {
                 let verdict = verdict.name();
                 return Err(format!("answers.{verdict} spells no body out to compare with"));

@@ -150,10 +150,10 @@ fn is_ours_to_fill(canonical: Canonical) -> bool {
 }
 
 fn signature(entry: &Entry<'_>, contract: &Contract, found: &mut Vec<(Range<usize>, String)>) {
-    if has_signature(contract) && fixture::vectors(entry).next().is_none() {
+    if contract.verification.signature.is_some() && fixture::vectors(entry).next().is_none() {
         let detail = "a signature needs a fixture that it verifies, with its `secret`, and with a \
                       `vector` that says by what other program it was computed";
-        found.push((entry.place_of("contract.verification"), detail.to_owned()));
+        found.push((entry.place_of("contract.verification.signature"), detail.to_owned()));
     }
 }
 
@@ -194,8 +194,4 @@ fn instructions(entry: &Entry<'_>, found: &mut Vec<(Range<usize>, String)>) {
         check("outbound.url", &outbound.url);
         check("outbound.body", outbound.body.as_deref().unwrap_or_default());
     }
-}
-
-fn has_signature(_: &Contract) -> bool {
-    false
 }
