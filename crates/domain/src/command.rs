@@ -10,7 +10,7 @@ pub use execute::{Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
-use crate::contract::Secret;
+use crate::contract::{Canonical, Secret};
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
@@ -116,6 +116,11 @@ pub enum Act {
     ArchiveIntegration {
         id: IntegrationId,
     },
+    /// The macros that an integration's sender has for its values, in place of all there were.
+    SetMacros {
+        id: IntegrationId,
+        macros: BTreeMap<Canonical, String>,
+    },
     /// A click made by hand, always test.
     MakeTestClick {
         link_id: LinkId,
@@ -176,6 +181,7 @@ impl Act {
             Self::CreateIntegration(_) => "create_integration",
             Self::ChangeIntegration { .. } => "change_integration",
             Self::ArchiveIntegration { .. } => "archive_integration",
+            Self::SetMacros { .. } => "set_macros",
             Self::MakeTestClick { .. } => "make_test_click",
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
             Self::LoadCatalogue { .. } => "load_catalogue",

@@ -12,6 +12,7 @@
 //! | [`campaign`] | advertiser, publisher, campaign, goal, term, link | what an operator sets up |
 //! | [`contract`] | contract, integration | how one sender speaks |
 //! | [`partner`], [`outbound`] | partner | a known platform, and what we call to tell it of a conversion |
+//! | [`builder`] | macro | URLs that are handed out, with the other side's macros |
 //! | [`setup`] | setup | all of the above, with its history |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
 //! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
@@ -23,6 +24,7 @@
 //! | [`report`] | query, dimension, metric | what can be asked of the figures |
 
 pub mod base32;
+pub mod builder;
 pub mod campaign;
 pub mod click;
 pub mod click_id;

@@ -5,7 +5,7 @@
 
 use super::{Act, Answer, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
-use crate::contract::{Contract, SIGNATURE, Secret, TOKEN};
+use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
@@ -96,6 +96,7 @@ impl Setup {
                 self.change_integration(*id, landing_params.as_ref(), secrets.as_ref())
             }
             Act::ArchiveIntegration { id } => self.archive_integration(*id),
+            Act::SetMacros { id, macros } => self.set_macros(*id, macros),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => {
@@ -267,6 +268,34 @@ impl Setup {
         Ok(Effect::of(Change::Integration(integration)))
     }
 
+    fn set_macros(&self, id: IntegrationId, macros: &BTreeMap<Canonical, String>) -> Executed {
+        let integration = self.the_integration(id)?;
+        in_use("integration", id, integration.archived)?;
+        for (canonical, text) in macros {
+            let fault = |why: String| Failure::invalid(&format!("macros.{canonical}"), why);
+            let Some(parameter) = integration.contract.parameter(*canonical) else {
+                let all = &integration.contract.parameters;
+                let all: Vec<String> = all.iter().map(|one| one.canonical.to_string()).collect();
+                let why = format!("the contract has no `{canonical}`, but: {}", all.join(", "));
+                return Err(fault(why));
+            };
+            if canonical.is_secret() || parameter.in_header {
+                return Err(fault("it is no part of a postback URL".to_owned()));
+            }
+            if *canonical == Canonical::CampaignId {
+                return Err(fault("we fill it in ourselves".to_owned()));
+            }
+            let is_in_query = |byte: u8| byte.is_ascii_graphic() && byte != b'&';
+            if !(1..=MACRO_BYTES_MAX).contains(&text.len()) || !text.bytes().all(is_in_query) {
+                return Err(fault(format!(
+                    "a macro such as {{aff_sub}}: 1 to {MACRO_BYTES_MAX} printable ASCII \
+                     characters without blanks and &"
+                )));
+            }
+        }
+        Ok(Effect::of(Change::Integration(Integration { macros: macros.clone(), ..integration })))
+    }
+
     /// An active campaign that uses the integration and would lose its click id by the change,
     /// on its own landing URL or a link's.
     fn first_without_click_id(&self, changed: &Integration) -> Option<CampaignId> {
@@ -354,6 +383,9 @@ impl Setup {
         Ok(Effect { changes, answer: Answer::Nothing })
     }
 }
+
+/// The longest macro of a sender, in bytes.
+const MACRO_BYTES_MAX: usize = 200;
 
 /// The partner whose contract is our own, under the canonical names.
 pub const OWN_PARTNER: &str = "counterfoil";

@@ -371,3 +371,32 @@ fn what_is_beside_the_setup_changes_nothing_in_it() {
         assert_eq!(world.setup.execute(&act).unwrap().changes, [], "{act:?}");
     }
 }
+
+#[test]
+fn a_senders_macros_are_those_of_the_contracts_parameters() {
+    let mut world = world();
+    let set = |world: &mut World, macros: &[(Canonical, &str)]| {
+        let macros = macros.iter().map(|(canonical, text)| (*canonical, (*text).to_owned()));
+        world.attempt(&Act::SetMacros { id: OWN_ID, macros: macros.collect() })
+    };
+    let first = [(Canonical::ClickId, "{aff_sub}"), (Canonical::TxnId, "#tid#")];
+    set(&mut world, &first).unwrap();
+    let saved = |world: &World| world.setup.integration(OWN_ID).unwrap().macros.clone();
+    assert_eq!(saved(&world)[&Canonical::TxnId], "#tid#");
+    set(&mut world, &first[..1]).unwrap();
+    assert_eq!(saved(&world).len(), 1, "they take the place of all there were");
+    let wrong = [
+        (Canonical::Device, "{device}", "macros.device"),
+        (Canonical::CampaignId, "{offer}", "macros.campaign_id"),
+        (Canonical::ClickId, "", "macros.click_id"),
+        (Canonical::ClickId, "{a b}", "macros.click_id"),
+        (Canonical::ClickId, "{a}&x=1", "macros.click_id"),
+    ];
+    for (canonical, text, parameter) in wrong {
+        let failure = set(&mut world, &[(canonical, text)]).unwrap_err();
+        assert_eq!(told(&failure), invalid(parameter));
+    }
+    assert_eq!(saved(&world).len(), 1);
+    set(&mut world, &[]).unwrap();
+    assert!(saved(&world).is_empty());
+}
