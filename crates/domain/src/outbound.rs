@@ -13,6 +13,7 @@ pub use answer::{Condition, Verdict};
 pub use template::{Fault, Field, Syntax, Template};
 
 use crate::macros::{self, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -32,7 +33,7 @@ pub const FAILURES_MAX: usize = 20;
 const WORD_BYTES_MAX: usize = 500;
 
 /// How a platform is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outbound {
     #[serde(default)]
@@ -63,7 +64,7 @@ fn yes() -> bool {
 }
 
 /// The request's method.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Method {
     #[default]
     #[serde(rename = "GET")]
@@ -82,7 +83,7 @@ impl Method {
 }
 
 /// One value of the operator's account with the platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// In the template: `{account.name}`.

@@ -6,6 +6,7 @@
 use crate::contract::Contract;
 use crate::macros::{LandingUrl, Macro};
 use crate::outbound::Outbound;
+use schemars::JsonSchema;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -18,7 +19,7 @@ pub const LINE_BYTES_MAX: usize = 2_000;
 pub const NAME_BYTES_MAX: usize = 50;
 
 /// A known platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Partner {
     /// Its stable name, as in `POST /integrations`.
@@ -32,6 +33,7 @@ pub struct Partner {
     /// Where the facts are from, at least one. One alone is written as it was before there
     /// could be several.
     #[serde(rename = "source", alias = "sources", with = "one_or_more")]
+    #[schemars(with = "Vec<String>")]
     pub sources: Vec<String>,
     /// When the sources were read: a date.
     pub source_on: String,
@@ -59,7 +61,9 @@ pub struct Partner {
 }
 
 /// How well the facts are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Confidence {
     /// The platform's own documentation.
     A,
@@ -89,7 +93,7 @@ impl Confidence {
 }
 
 /// One parameter of our links, with the macro that a source of visitors puts its value for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClickParameter {
     /// Ours: `external_id`, `sub1` … `sub10`, `source`, `creative`, `placement`, `cost`.

@@ -1,6 +1,7 @@
 //! What a platform's answer is held against.
 
 use super::WORD_BYTES_MAX;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many statuses a condition may name.
@@ -9,7 +10,7 @@ const STATUSES_MAX: usize = 20;
 const LOOKED_AT_BYTES_MAX: usize = 64 * 1024;
 
 /// What became of a request that was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Delivered,
@@ -29,7 +30,7 @@ impl Verdict {
 }
 
 /// It holds where everything it says holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Condition {
     /// One of these; empty: any.

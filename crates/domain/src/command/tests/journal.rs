@@ -75,7 +75,7 @@ fn every_command_comes_back_from_the_journal() {
         }
     }
     names.dedup();
-    assert_eq!(names.len(), 23, "every act is here: {names:?}");
+    assert_eq!(names.len(), 24, "every act is here: {names:?}");
 }
 
 #[test]
