@@ -11,13 +11,14 @@ pub use execute::{Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
-use crate::contract::{Contract, Partner, Role, Secret, Version};
+use crate::contract::{Canonical, Contract, Role, Secret, Version};
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
 };
 use crate::integration::{Integration, Scope};
 use crate::money::Currency;
+use crate::partner::Partner;
 use crate::reason::Verdict;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -168,6 +169,11 @@ pub enum Act {
         integration_id: IntegrationId,
         number: u32,
     },
+    /// The macros that an integration's sender has for its values, in place of all there were.
+    SetMacros {
+        id: IntegrationId,
+        macros: BTreeMap<Canonical, String>,
+    },
     /// A click made by hand, always test.
     MakeTestClick {
         link_id: LinkId,
@@ -234,6 +240,7 @@ impl Act {
             Self::SignOffContract { .. } => "sign_off_contract",
             Self::ActivateContract { .. } => "activate_contract",
             Self::RetireContract { .. } => "retire_contract",
+            Self::SetMacros { .. } => "set_macros",
             Self::MakeTestClick { .. } => "make_test_click",
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
             Self::LoadCatalogue { .. } => "load_catalogue",

@@ -321,22 +321,3 @@ fn is_header_name(name: &str) -> bool {
 fn is_name(name: &str) -> bool {
     (1..=crate::campaign::NAME_BYTES_MAX).contains(&name.len())
 }
-
-/// A known platform: an entry of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Partner {
-    /// Its stable name, as in `POST /integrations`.
-    pub name: String,
-    pub title: String,
-    /// What kind of platform it is, in a few words.
-    pub kind: String,
-    /// Where the facts are from.
-    pub source: String,
-    /// When the source was read: a date.
-    pub source_on: String,
-    /// Paths on which its senders call, beside `/postback` and `/postback/{key}`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub paths: Vec<String>,
-    pub contract: Contract,
-}

@@ -10,8 +10,10 @@
 //! | [`id`], [`base32`], [`click_id`], [`receipt`] | click id, receipt | ids, and the two that prove themselves |
 //! | [`money`], [`time`] | revenue, payout, cost | exact amounts; instants, zones and days |
 //! | [`campaign`] | advertiser, publisher, campaign, goal, term, link | what an operator sets up |
-//! | [`contract`] | contract, partner | how one sender speaks, and the versions of that |
+//! | [`contract`] | contract | how one sender speaks, and the versions of that |
 //! | [`integration`] | integration | a contract in use |
+//! | [`partner`], [`outbound`] | partner | a known platform, and what we call to tell it of a conversion |
+//! | [`builder`] | macro | URLs that are handed out, with the other side's macros |
 //! | [`setup`] | setup | all of the above, with its history |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
 //! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
@@ -23,6 +25,7 @@
 //! | [`report`] | query, dimension, metric | what can be asked of the figures |
 
 pub mod base32;
+pub mod builder;
 pub mod campaign;
 pub mod click;
 pub mod click_id;
@@ -36,6 +39,8 @@ pub mod landing;
 pub mod ledger;
 pub mod macros;
 pub mod money;
+pub mod outbound;
+pub mod partner;
 pub mod postback;
 pub mod reason;
 pub mod receipt;

@@ -9,9 +9,10 @@ mod as_of;
 pub use as_of::AsOf;
 
 use crate::campaign::{Advertiser, Campaign, Link, Publisher};
-use crate::contract::{Partner, Version};
+use crate::contract::{Contract, Version};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
+use crate::partner::Partner;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -134,7 +135,8 @@ impl Setup {
             Change::Integration(new) => self.put_integration(since, new),
             Change::Contract(new) => self.put_contract(since, new),
             Change::Partner(new) => {
-                self.header_names.extend(new.contract.header_names());
+                let contract = new.contract.iter();
+                self.header_names.extend(contract.flat_map(Contract::header_names));
                 for path in &new.paths {
                     add(&mut self.partners_by_path, path, new.name.clone());
                 }

@@ -9,7 +9,6 @@ use crate::open::{self, Failure, LEDGER, Parts, RESTORED};
 use anyhow::{Context, anyhow, bail};
 use domain::command::{Act, Command, Outcome};
 use domain::id::Position;
-use domain::integration::Scope;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -109,26 +108,24 @@ impl Engine {
         }
     }
 
-    /// What every start does last: this release's catalogue is loaded.
+    /// What every start does last: what is new in this release's catalogue is loaded.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
-        let partners = catalogue::partners();
-        let is_known = {
+        let loads = {
             let setup = self.app.live.setup();
-            partners.iter().all(|partner| setup.partner(&partner.name) == Some(partner))
-                && setup.integrations_of(Scope::Global).next().is_some()
+            catalogue::loads(&setup, catalogue::partners())
         };
-        if is_known {
-            return Ok(());
+        for partners in loads {
+            let key = crate::http::api::draw::key();
+            let act = Act::LoadCatalogue { partners, key };
+            let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act };
+            match self.app.ingest.command(command).await {
+                // What is late is journaled.
+                Ok(Outcome::Done(_)) | Err(Unavailable::Late) => {}
+                Ok(Outcome::Failed(failure)) => bail!("the catalogue: {}", failure.detail),
+                Err(why) => bail!("the catalogue cannot be journaled: {why:?}"),
+            }
         }
-        let key = crate::http::api::draw::key();
-        let act = Act::LoadCatalogue { partners, key };
-        let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act };
-        match self.app.ingest.command(command).await {
-            // What is late is journaled.
-            Ok(Outcome::Done(_)) | Err(Unavailable::Late) => Ok(()),
-            Ok(Outcome::Failed(failure)) => bail!("the catalogue: {}", failure.detail),
-            Err(why) => bail!("the catalogue cannot be journaled: {why:?}"),
-        }
+        Ok(())
     }
 
     /// The same, once the ledger takes what it is given.

@@ -17,6 +17,7 @@ mod ledger;
 mod live;
 mod open;
 mod open_files;
+mod partners;
 mod scratch;
 mod serve;
 mod snapshot;
@@ -53,6 +54,8 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Make a data directory from a copy
     Restore(backup::RestoreArgs),
+    /// Look at the catalogue of known platforms, or check files of your own
+    Partners(partners::Args),
     /// Print the settings that are in force
     CheckConfig,
     /// Print the API's document, OpenAPI 3.1
@@ -83,6 +86,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Verify(args) => verify::run(args, config),
         Verb::Backup(args) => backup::backup(args, config),
         Verb::Restore(args) => backup::restore(args, config),
+        Verb::Partners(args) => partners::run(&args),
         Verb::Openapi => {
             print!("{}", http::api::document::text());
             Ok(ExitCode::SUCCESS)

@@ -44,7 +44,7 @@ impl Setup {
                 let detail = format!("integration {id} speaks as `{speaks}`: leave `partner` out");
                 return Err(Failure::invalid("partner", detail));
             }
-            (Some(partner), _) => self.known_partner(partner)?.name.clone(),
+            (Some(partner), _) => self.calling_partner(partner)?.0.name.clone(),
             (None, Some(integration)) => integration.partner.clone(),
             (None, None) => OWN_PARTNER.to_owned(),
         };

@@ -88,9 +88,7 @@ impl Setup {
         let integration = self.the_integration_in_use(id)?;
         let (base, contract) = match source {
             DraftSource::Contract(contract) => (integration.version, &**contract),
-            DraftSource::Partner(name) => {
-                (integration.version, &self.known_partner(name)?.contract)
-            }
+            DraftSource::Partner(name) => (integration.version, self.calling_partner(name)?.1),
             DraftSource::Version(number) => {
                 let from = self.contract(id, *number).ok_or_else(|| {
                     let detail = format!("integration {id} has no contract {number}");

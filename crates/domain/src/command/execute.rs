@@ -5,10 +5,11 @@
 
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
-use crate::contract::{Partner, SIGNATURE, Secret, TOKEN};
+use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
+use crate::partner::Partner;
 use crate::setup::{Change, Setup};
 use std::collections::BTreeMap;
 
@@ -102,6 +103,7 @@ impl Setup {
             | Act::SignOffContract { .. }
             | Act::ActivateContract { .. }
             | Act::RetireContract { .. } => self.execute_on_contract(act, by),
+            Act::SetMacros { id, macros } => self.set_macros(*id, macros),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => {
@@ -214,7 +216,7 @@ impl Setup {
         partner: &str,
         key: &str,
     ) -> Result<Integration, Failure> {
-        let known = self.known_partner(partner)?;
+        let (known, contract) = self.calling_partner(partner)?;
         if self.integration_by_key(key).is_some() {
             return Err(Failure::conflict("in_use", "the key is another integration's"));
         }
@@ -228,18 +230,24 @@ impl Setup {
             retiring: Vec::new(),
             macros: BTreeMap::new(),
             version: 1,
-            contract: known.contract.clone(),
+            contract: contract.clone(),
             earlier: Vec::new(),
             archived: false,
         })
     }
 
-    pub(super) fn known_partner(&self, name: &str) -> Result<&Partner, Failure> {
-        self.partner(name).ok_or_else(|| {
+    /// A partner that calls us, and how it speaks.
+    pub(super) fn calling_partner(&self, name: &str) -> Result<(&Partner, &Contract), Failure> {
+        let Some(partner) = self.partner(name) else {
             let names: Vec<&str> = self.partners.keys().map(String::as_str).collect();
             let detail = format!("no partner is called `{name}`; there are: {}", names.join(", "));
-            Failure::invalid("partner", detail)
-        })
+            return Err(Failure::invalid("partner", detail));
+        };
+        let Some(contract) = &partner.contract else {
+            let detail = format!("`{name}` never calls us, so nothing can be read as it sends it");
+            return Err(Failure::invalid("partner", detail));
+        };
+        Ok((partner, contract))
     }
 
     fn change_integration(
@@ -265,6 +273,34 @@ impl Setup {
             return Err(Failure::conflict("landing_url_without_click_id", detail));
         }
         Ok(Effect::of(Change::Integration(integration)))
+    }
+
+    fn set_macros(&self, id: IntegrationId, macros: &BTreeMap<Canonical, String>) -> Executed {
+        let integration = self.the_integration(id)?;
+        in_use("integration", id, integration.archived)?;
+        for (canonical, text) in macros {
+            let fault = |why: String| Failure::invalid(&format!("macros.{canonical}"), why);
+            let Some(parameter) = integration.contract.parameter(*canonical) else {
+                let all = &integration.contract.parameters;
+                let all: Vec<String> = all.iter().map(|one| one.canonical.to_string()).collect();
+                let why = format!("the contract has no `{canonical}`, but: {}", all.join(", "));
+                return Err(fault(why));
+            };
+            if canonical.is_secret() || parameter.in_header {
+                return Err(fault("it is no part of a postback URL".to_owned()));
+            }
+            if *canonical == Canonical::CampaignId {
+                return Err(fault("we fill it in ourselves".to_owned()));
+            }
+            let is_in_query = |byte: u8| byte.is_ascii_graphic() && byte != b'&';
+            if !(1..=MACRO_BYTES_MAX).contains(&text.len()) || !text.bytes().all(is_in_query) {
+                return Err(fault(format!(
+                    "a macro such as {{aff_sub}}: 1 to {MACRO_BYTES_MAX} printable ASCII \
+                     characters without blanks and &"
+                )));
+            }
+        }
+        Ok(Effect::of(Change::Integration(Integration { macros: macros.clone(), ..integration })))
     }
 
     /// An active campaign that uses the integration and would lose its click id by the change,
@@ -323,9 +359,8 @@ impl Setup {
     }
 
     fn load_catalogue(&self, partners: &[Partner], key: &str) -> Executed {
-        let fault = |partner: &Partner| {
-            partner.contract.fault().map(|fault| format!("{}: {fault}", partner.name))
-        };
+        let fault =
+            |partner: &Partner| partner.fault().map(|fault| format!("{}: {fault}", partner.name));
         if let Some(fault) = partners.iter().find_map(fault) {
             return Err(Failure::invalid("partners", fault));
         }
@@ -334,6 +369,7 @@ impl Setup {
             partners.iter().filter(is_news).cloned().map(Change::Partner).collect();
         let own = partners.iter().find(|partner| partner.name == OWN_PARTNER);
         if let Some(own) = own
+            && let Some(contract) = &own.contract
             && self.integrations_of(Scope::Global).next().is_none()
         {
             changes.push(Change::Integration(Integration {
@@ -346,7 +382,7 @@ impl Setup {
                 retiring: Vec::new(),
                 macros: BTreeMap::new(),
                 version: 1,
-                contract: own.contract.clone(),
+                contract: contract.clone(),
                 earlier: Vec::new(),
                 archived: false,
             }));
@@ -354,6 +390,9 @@ impl Setup {
         Ok(Effect { changes, answer: Answer::Nothing })
     }
 }
+
+/// The longest macro of a sender, in bytes.
+const MACRO_BYTES_MAX: usize = 200;
 
 /// The partner whose contract is our own, under the canonical names.
 pub const OWN_PARTNER: &str = "counterfoil";

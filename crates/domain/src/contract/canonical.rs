@@ -78,6 +78,13 @@ impl Canonical {
         })
     }
 
+    /// Every one there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let numbered = Self::NUMBERED.iter();
+        let numbered = numbered.flat_map(|(make, _, max)| (1..=*max).map(*make));
+        Self::PLAIN.iter().map(|(plain, _)| *plain).chain(numbered)
+    }
+
     /// Where it is an amount of money.
     pub fn is_money(self) -> bool {
         matches!(self, Self::Revenue | Self::SaleAmount | Self::Payout)

@@ -4,10 +4,11 @@ use super::Key;
 use super::spoken::{self, Spoken, spoken};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Partner};
+use crate::contract::{Canonical, Contract};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
+use crate::partner::Partner;
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::setup::{AsOf, Setup};
@@ -266,9 +267,8 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    fn partner(partner: &'a Partner) -> Self {
+    fn partner(partner: &'a Partner, contract: &'a Contract) -> Self {
         let by = ContractRef::Partner(partner.name.clone());
-        let contract = &partner.contract;
         Self { by, contract, integration: None, is_in_sunset: false, fault: Ok(()) }
     }
 
@@ -296,7 +296,8 @@ fn choose<'a>(
             }),
         Route::Partner(name) => {
             let partner = setup.partner(name).expect("the path led to it");
-            let names = partner.contract.click_id_names();
+            let contract = partner.contract.as_ref().expect("paths are those of who calls");
+            let names = contract.click_id_names();
             let is_click_id = |name: &str| {
                 names.iter().any(|own| own == name)
                     || setup.is_click_id_name_of(&partner.name, name)
@@ -305,7 +306,7 @@ fn choose<'a>(
             let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
             let mut all = around.chain(setup.integrations_of(Scope::Global));
             let own = all.find(|integration| integration.partner == name);
-            let chosen = own.map_or_else(|| Chosen::partner(partner), by_integration);
+            let chosen = own.map_or_else(|| Chosen::partner(partner, contract), by_integration);
             Ok(chosen.with(conflict))
         }
         Route::Plain | Route::Elsewhere => {

@@ -11,4 +11,5 @@ mod unreplaced;
 pub use landing::{LandingError, LandingUrl, PARAMS_BYTES_MAX, URL_BYTES_MAX};
 pub use nearest::{nearest, nearest_to_any};
 pub use template::{Macro, Template, Value};
-pub use unreplaced::is_unreplaced;
+pub(crate) use template::{encode, is_unreserved};
+pub use unreplaced::{is_unreplaced, macros_in};

@@ -183,12 +183,12 @@ fn leading_macro(before: Option<char>, text: &str) -> Option<(Macro, &str)> {
 }
 
 /// RFC 3986, section 2.3.
-const fn is_unreserved(byte: u8) -> bool {
+pub(crate) const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Appends bytes to `out`, percent-encoding those that may not stand as they are.
-fn encode(bytes: &[u8], out: &mut Vec<u8>, is_kept: impl Fn(u8) -> bool) {
+pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>, is_kept: impl Fn(u8) -> bool) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in bytes {
         if is_kept(*byte) {

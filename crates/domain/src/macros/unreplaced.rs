@@ -77,6 +77,49 @@ pub fn is_unreplaced(value: &str, literals: &[String]) -> bool {
         && (is_delimited(value) || is_dashed(value) || is_instruction(value))
 }
 
+/// The macros in a text, with their places: any of `known`, the longest first, and what looks like
+/// one.
+pub fn macros_in<'a>(text: &'a str, known: &[&str]) -> Vec<(usize, &'a str)> {
+    let mut found = Vec::new();
+    let mut place = 0;
+    while let Some(letter) = text[place..].chars().next() {
+        let rest = &text[place..];
+        let of_known = known.iter().find(|one| !one.is_empty() && rest.starts_with(**one));
+        match of_known.map(|one| one.len()).or_else(|| leading(text, place)) {
+            Some(len) => {
+                found.push((place, &rest[..len]));
+                place += len;
+            }
+            None => place += letter.len_utf8(),
+        }
+    }
+    found
+}
+
+/// The length of what looks like a macro at that place. `_x_` is one only as a whole value: it is
+/// what becomes of `__X__` when somebody types it.
+fn leading(text: &str, place: usize) -> Option<usize> {
+    let rest = &text[place..];
+    let window_end =
+        (0..=MACRO_BYTES_MAX.min(rest.len())).rev().find(|end| rest.is_char_boundary(*end));
+    let window = &rest[..window_end?];
+    let is_start = text[..place].ends_with(['=', '/', '&', '?']);
+    let delimited = DELIMITERS.iter().filter_map(|(open, close)| {
+        let inner = window.strip_prefix(open)?;
+        let end = inner.find(close)?;
+        // Two hexadecimal digits between percent signs are bytes.
+        let is_byte = *open == "%" && end <= 2;
+        (!is_byte && is_name(&inner[..end])).then_some(open.len() + end + close.len())
+    });
+    let single = || {
+        let value = window.split(['&', '#', '/']).next().filter(|_| is_start)?;
+        let inner = value.strip_prefix('_')?.strip_suffix('_')?;
+        let is_upper = inner.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        (is_upper && is_name(inner)).then_some(value.len())
+    };
+    delimited.max().or_else(single)
+}
+
 fn is_delimited(value: &str) -> bool {
     DELIMITERS.iter().any(|(open, close)| {
         let inner = value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));

@@ -5,9 +5,10 @@
 
 use super::{History, Setup};
 use crate::campaign::{Campaign, Link};
-use crate::contract::{Contract, Partner};
+use crate::contract::Contract;
 use crate::id::{CampaignId, IntegrationId, LinkId};
 use crate::integration::{Integration, Scope};
+use crate::partner::Partner;
 use crate::time::Timestamp;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -66,7 +67,10 @@ impl<'a> AsOf<'a> {
     pub fn partner_by_path(self, path: &str) -> Option<&'a Partner> {
         let names = self.setup.partners_by_path.get(path)?;
         let mut partners = names.iter().filter_map(|name| self.partner(name));
-        partners.find(|partner| partner.paths.iter().any(|own| own == path))
+        let is_called = |partner: &&Partner| {
+            partner.contract.is_some() && partner.paths.iter().any(|own| own == path)
+        };
+        partners.find(is_called)
     }
 
     /// Whether any contract in use accepts our click id under that name, or did before another one

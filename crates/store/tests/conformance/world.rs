@@ -4,7 +4,7 @@ use domain::campaign::Status;
 use domain::click::{Click, Label, Labels, Personal};
 use domain::click_id::{ClickId, Keyring, Minter};
 use domain::command::{Act, Answer, Command, Idempotency, NewCampaign, Outcome};
-use domain::contract::{Contract, Partner};
+use domain::contract::Contract;
 use domain::hit::Hit;
 use domain::id::{CampaignId, LinkId, NodeId, Position, PublisherId};
 use domain::ledger;
@@ -233,7 +233,7 @@ pub(crate) fn shown(verdict: &StoredVerdict) -> String {
     }
 }
 
-pub(crate) fn own_partner() -> Partner {
+pub(crate) fn own_partner() -> domain::partner::Partner {
     let contract: Contract = serde_json::from_value(serde_json::json!({
         "parameters": [
             {"canonical": "click_id", "names": ["click_id"], "required": true},
@@ -254,15 +254,11 @@ pub(crate) fn own_partner() -> Partner {
         "verification": {"token": "token"},
     }))
     .unwrap();
-    Partner {
-        name: "counterfoil".to_owned(),
-        title: "Counterfoil".to_owned(),
-        kind: "ours".to_owned(),
-        source: "ours".to_owned(),
-        source_on: "2026-11-20".to_owned(),
-        paths: Vec::new(),
-        contract,
-    }
+    serde_json::from_value(serde_json::json!({
+        "name": "counterfoil", "title": "Counterfoil", "kind": "ours", "source": "ours",
+        "source_on": "2026-11-20", "contract": contract,
+    }))
+    .unwrap()
 }
 
 fn new_campaign() -> NewCampaign {

@@ -421,7 +421,7 @@ fn shown(applied: &Applied) -> String {
     }
 }
 
-fn partner() -> domain::contract::Partner {
+fn partner() -> domain::partner::Partner {
     serde_json::from_value(json!({
         "name": "counterfoil", "title": "Counterfoil", "kind": "ours", "source": "ours",
         "source_on": "2026-11-20", "paths": [],

@@ -47,6 +47,7 @@ fn every_command_comes_back_from_the_journal() {
         Act::ChangeIntegration { id, landing_params: Some(None), secrets: Some(BTreeMap::new()) },
         Act::ChangeIntegration { id, landing_params: Some(Some(text())), secrets: Some(token) },
         Act::ArchiveIntegration { id },
+        Act::SetMacros { id, macros: BTreeMap::from([(Canonical::Sub(1), text())]) },
         Act::MakeTestClick { link_id: LINK, click_id: ClickId::from_bytes([0xFF; 16]) },
         Act::ChangeConversionStatus {
             id: ConversionId(u64::MAX),
@@ -74,7 +75,7 @@ fn every_command_comes_back_from_the_journal() {
         }
     }
     names.dedup();
-    assert_eq!(names.len(), 29, "every act is here: {names:?}");
+    assert_eq!(names.len(), 30, "every act is here: {names:?}");
 }
 
 fn contract_acts() -> Vec<Act> {

@@ -293,7 +293,7 @@ fn a_fresh_server_gets_one_global_integration_of_our_own() {
         world.setup.execute(&Act::LoadCatalogue { partners, key: "k".to_owned() }, BY).unwrap();
     assert_eq!(effect.changes, [Change::Partner(newer)]);
     let mut faulty = partner("it", plain());
-    faulty.contract.parameters.clear();
+    faulty.contract.as_mut().unwrap().parameters.clear();
     let act = Act::LoadCatalogue { partners: vec![faulty], key: "k".to_owned() };
     assert_eq!(told(&world.attempt(&act).unwrap_err()), invalid("partners"));
 }
@@ -305,7 +305,7 @@ fn an_integration_keeps_the_contract_it_was_made_with() {
     let newer = partner("it", contract("click_id!=cid"));
     world.act(Act::LoadCatalogue { partners: vec![newer], key: "k".to_owned() });
     assert_eq!(world.setup.integration(OWN_ID).unwrap().contract, before);
-    assert_ne!(world.setup.partner("it").unwrap().contract, before);
+    assert_ne!(world.setup.partner("it").unwrap().contract.as_ref(), Some(&before));
 }
 
 #[test]
@@ -402,4 +402,33 @@ fn what_is_beside_the_setup_changes_nothing_in_it() {
     for act in acts {
         assert_eq!(world.setup.execute(&act, BY).unwrap().changes, [], "{act:?}");
     }
+}
+
+#[test]
+fn a_senders_macros_are_those_of_the_contracts_parameters() {
+    let mut world = world();
+    let set = |world: &mut World, macros: &[(Canonical, &str)]| {
+        let macros = macros.iter().map(|(canonical, text)| (*canonical, (*text).to_owned()));
+        world.attempt(&Act::SetMacros { id: OWN_ID, macros: macros.collect() })
+    };
+    let first = [(Canonical::ClickId, "{aff_sub}"), (Canonical::TxnId, "#tid#")];
+    set(&mut world, &first).unwrap();
+    let saved = |world: &World| world.setup.integration(OWN_ID).unwrap().macros.clone();
+    assert_eq!(saved(&world)[&Canonical::TxnId], "#tid#");
+    set(&mut world, &first[..1]).unwrap();
+    assert_eq!(saved(&world).len(), 1, "they take the place of all there were");
+    let wrong = [
+        (Canonical::Device, "{device}", "macros.device"),
+        (Canonical::CampaignId, "{offer}", "macros.campaign_id"),
+        (Canonical::ClickId, "", "macros.click_id"),
+        (Canonical::ClickId, "{a b}", "macros.click_id"),
+        (Canonical::ClickId, "{a}&x=1", "macros.click_id"),
+    ];
+    for (canonical, text, parameter) in wrong {
+        let failure = set(&mut world, &[(canonical, text)]).unwrap_err();
+        assert_eq!(told(&failure), invalid(parameter));
+    }
+    assert_eq!(saved(&world).len(), 1);
+    set(&mut world, &[]).unwrap();
+    assert!(saved(&world).is_empty());
 }

@@ -11,7 +11,7 @@ use crate::click_id::{ClickId, ClickIdText, Keyring, Minter};
 use crate::command::{
     Act, Answer, By, DraftSource, Failure, NewCampaign, NewIntegration, OWN_PARTNER, Sunset,
 };
-use crate::contract::{Canonical, Contract, Parameter, Partner, Role, Secret, Statuses, Unit};
+use crate::contract::{Canonical, Contract, Parameter, Role, Secret, Statuses, Unit};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::id::{
@@ -22,6 +22,7 @@ use crate::ledger::{
     Cause, Conversion, Decision, Entry, Facts, Key, Occasion, change_by_person, decide, read,
 };
 use crate::money::{Currency, Micros};
+use crate::partner::Partner;
 use crate::reason::{Flag, Verdict};
 use crate::setup::Setup;
 use crate::time::Timestamp;
@@ -91,10 +92,16 @@ pub(crate) fn partner(name: &str, contract: Contract) -> Partner {
         name: name.to_owned(),
         title: name.to_owned(),
         kind: "a test".to_owned(),
-        source: "a test".to_owned(),
+        confidence: None,
+        sources: vec!["a test".to_owned()],
         source_on: "2026-11-20".to_owned(),
+        notes: Vec::new(),
+        menu: None,
+        landing_params: None,
+        click: Vec::new(),
         paths: Vec::new(),
-        contract,
+        outbound: None,
+        contract: Some(contract),
     }
 }
 

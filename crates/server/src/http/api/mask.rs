@@ -9,7 +9,7 @@ use domain::contract::{Contract, Secret};
 use domain::hit::Hit;
 use domain::id::IntegrationId;
 use domain::macros::nearest;
-use domain::setup::Setup;
+use domain::setup::{History, Setup};
 use percent_encoding::percent_decode;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
@@ -35,7 +35,8 @@ fn contracts_of<'a>(
     if let Some(integration) = id.and_then(|id| setup.integration(id)) {
         return Some((integration.contracts().collect(), integration.secrets.values().collect()));
     }
-    setup.partner(reference).map(|partner| (vec![&partner.contract], Vec::new()))
+    let contract = setup.partner(reference)?.contract.as_ref()?;
+    Some((vec![contract], Vec::new()))
 }
 
 impl<'a> Mask<'a> {
@@ -46,9 +47,12 @@ impl<'a> Mask<'a> {
         let mut mask = Self { hidden, shown, secrets: Vec::new() };
         if let Some((contracts, secrets)) = reference.and_then(|one| contracts_of(setup, one)) {
             mask.secrets = secrets;
-            contracts.into_iter().for_each(|contract| mask.add(contract));
+            for contract in contracts {
+                mask.add(contract);
+            }
         } else {
-            setup.partners.values().for_each(|partner| mask.add(&partner.latest().contract));
+            let partners = setup.partners.values().map(History::latest);
+            partners.filter_map(|one| one.contract.as_ref()).for_each(|one| mask.add(one));
         }
         mask
     }
@@ -187,8 +191,9 @@ fn value_len(text: &str) -> usize {
 mod tests {
     use super::super::show::tests::{contract_of, integration, parameter};
     use super::*;
-    use domain::contract::{Canonical, Partner};
+    use domain::contract::Canonical;
     use domain::integration::Scope;
+    use domain::partner::Partner;
     use domain::setup::Change;
     use domain::time::Timestamp;
 
@@ -206,10 +211,16 @@ mod tests {
             name: "kiwiwall".to_owned(),
             title: String::new(),
             kind: String::new(),
-            source: String::new(),
+            confidence: None,
+            sources: Vec::new(),
             source_on: String::new(),
+            notes: Vec::new(),
+            menu: None,
+            landing_params: None,
+            click: Vec::new(),
             paths: Vec::new(),
-            contract: contract.clone(),
+            outbound: None,
+            contract: Some(contract.clone()),
         };
         setup.put(Timestamp::UNIX_EPOCH, Change::Partner(partner));
         let one = integration(Scope::Global, contract);

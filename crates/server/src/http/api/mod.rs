@@ -6,6 +6,7 @@
 mod advertisers;
 pub(super) mod auth;
 mod body;
+mod builder;
 mod campaigns;
 mod clicks;
 mod conversions;
@@ -78,6 +79,7 @@ fn routes() -> Vec<Route> {
         links::routes(),
         integrations::routes(),
         partners::routes(),
+        builder::routes(),
         test_clicks::routes(),
         hits::routes(),
         clicks::routes(),

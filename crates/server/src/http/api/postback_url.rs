@@ -4,17 +4,15 @@
 //! It is for a person to copy and adapt, so macros stay readable. A secret is never filled in.
 
 use crate::http::Error;
+use domain::builder::{self, Filled};
 use domain::campaign::{Campaign, Goal};
-use domain::contract::{Canonical, Contract, Parameter};
+use domain::contract::Canonical;
 use domain::id::{AdvertiserId, CampaignId};
 use domain::integration::{Integration, Scope};
+use domain::partner::Partner;
 use domain::setup::Setup;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Serialize;
-
-/// All of a name or a value but letters, digits and what is safe everywhere.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What whoever sets a postback up needs.
 #[derive(JsonSchema, Serialize)]
@@ -33,6 +31,9 @@ struct Described<'a> {
     required: bool,
     #[serde(rename = "macro")]
     placeholder: String,
+    /// Whether its sender is known to have that macro.
+    #[serde(rename = "macro_known")]
+    is_known: bool,
     /// In bytes.
     max_length: usize,
 }
@@ -44,75 +45,41 @@ impl<'a> PostbackUrl<'a> {
         campaign_id: Option<CampaignId>,
         goal: Option<&Goal>,
     ) -> Self {
-        let described = |parameter: &'a Parameter| Described {
+        Self::for_partner(base, integration, None, campaign_id, goal)
+    }
+
+    /// With the macros of `partner`.
+    pub(super) fn for_partner(
+        base: &str,
+        integration: &'a Integration,
+        partner: Option<&'a Partner>,
+        campaign_id: Option<CampaignId>,
+        goal: Option<&Goal>,
+    ) -> Self {
+        let described = |Filled { parameter, placeholder, is_known }| Described {
             name: parameter.name(),
             canonical: parameter.canonical,
             required: parameter.required,
-            placeholder: placeholder(parameter),
+            placeholder,
+            is_known,
             max_length: parameter.length_max(),
         };
         Self {
-            url: url(base, integration, campaign_id, goal),
+            url: builder::postback_url(base, integration, partner, campaign_id, goal),
             method: "GET",
-            parameters: integration.contract.parameters.iter().map(described).collect(),
+            parameters: builder::parameters(integration, partner).map(described).collect(),
         }
     }
 }
 
-fn placeholder(parameter: &Parameter) -> String {
-    match &parameter.placeholder {
-        Some(placeholder) => placeholder.clone(),
-        None => format!("{{{}}}", parameter.canonical),
-    }
-}
-
-/// The parameter that names the goal.
-fn goal_parameter(contract: &Contract) -> Option<Canonical> {
-    let all = [Canonical::Goal, Canonical::EventType];
-    all.into_iter().find(|canonical| contract.parameter(*canonical).is_some())
-}
-
-/// The URL alone. `campaign_id` is filled in where the contract asks for it; `goal` is added
-/// where it is not the default, which needs no telling.
+/// The URL alone, with the macros of whoever the contract is made for.
 pub(super) fn url(
     base: &str,
     integration: &Integration,
     campaign_id: Option<CampaignId>,
     goal: Option<&Goal>,
 ) -> String {
-    let contract = &integration.contract;
-    let names_goal = goal_parameter(contract);
-    let mut url = format!("{base}/postback/{}", integration.key);
-    let mut joint = '?';
-    for parameter in &contract.parameters {
-        let canonical = parameter.canonical;
-        let is_asked_for = parameter.in_url || parameter.required;
-        let goal = goal.filter(|_| names_goal == Some(canonical));
-        let value = match (canonical, campaign_id, goal) {
-            (_, _, Some(goal)) if is_asked_for || !goal.default => {
-                encoded(word_for(contract, goal))
-            }
-            _ if !is_asked_for => continue,
-            (Canonical::CampaignId, Some(id), _) => id.to_string(),
-            _ => placeholder(parameter),
-        };
-        url.push(joint);
-        url.push_str(&encoded(parameter.name()));
-        url.push('=');
-        url.push_str(&value);
-        joint = '&';
-    }
-    url
-}
-
-/// What the contract's sender calls a goal: its own word where it has one, else the goal's key.
-fn word_for<'a>(contract: &'a Contract, goal: &'a Goal) -> &'a str {
-    let is_it = |(_, key): &(&String, &String)| key.eq_ignore_ascii_case(&goal.key);
-    contract.goals.iter().find(is_it).map_or(&goal.key, |(word, _)| word)
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
+    builder::postback_url(base, integration, None, campaign_id, goal)
 }
 
 /// Whose integration reads the postbacks.
@@ -151,7 +118,7 @@ pub(super) fn of_campaign<'a>(
         Level::Global => (global(setup)?, None),
     };
     if let Some(goal) = goal.filter(|goal| !goal.default)
-        && goal_parameter(&integration.contract).is_none()
+        && builder::goal_parameter(&integration.contract).is_none()
     {
         let detail = format!(
             "the contract of `{}` names no goal, so every postback is for the default one, not `{}`",
@@ -209,6 +176,7 @@ mod tests {
     use super::super::show::tests::{a_campaign, contract_of, integration, parameter};
     use super::*;
     use domain::campaign::Status;
+    use domain::contract::Contract;
     use domain::setup::Change;
     use domain::time::Timestamp;
 
@@ -322,7 +290,7 @@ mod tests {
         assert_eq!(shown["method"], "GET");
         let expected = serde_json::json!({
             "name": "txn_id", "canonical": "txn_id", "required": false,
-            "macro": "{txn_id}", "max_length": 255,
+            "macro": "{txn_id}", "macro_known": false, "max_length": 255,
         });
         assert_eq!(shown["parameters"][4], expected);
         assert_eq!(shown["parameters"].as_array().unwrap().len(), 6);

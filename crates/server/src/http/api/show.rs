@@ -8,6 +8,7 @@ use super::postback_url;
 use crate::keys::hex;
 use domain::campaign::{self, Term};
 use domain::click::{Label, Labels};
+use domain::contract::Canonical;
 use domain::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use domain::money::{Currency, Micros};
 use domain::setup::{History, Setup};
@@ -237,6 +238,8 @@ pub(super) struct Integration<'a> {
     postback_url: String,
     landing_params: Option<&'a str>,
     secrets: BTreeMap<&'a str, &'static str>,
+    /// The sender's own, by canonical name.
+    macros: &'a BTreeMap<Canonical, String>,
     archived: bool,
     created_at: Option<Timestamp>,
 }
@@ -259,6 +262,7 @@ impl<'a> Integration<'a> {
             postback_url: postback_url::url(base, one, campaign_id, None),
             landing_params: one.landing_params.as_deref(),
             secrets: one.secrets.keys().map(|name| (name.as_str(), MASK)).collect(),
+            macros: &one.macros,
             archived: one.archived,
             created_at: since(&setup.integrations, &one.id),
         }

@@ -1,0 +1,221 @@
+//! Looks at a URL that somebody has pasted together for a platform: is each macro in it one that
+//! this platform fills in, here?
+
+use crate::macros::{macros_in, nearest};
+use crate::partner::Partner;
+
+/// The longest URL that is looked at, in bytes.
+pub const CHECKED_BYTES_MAX: usize = 16 * 1024;
+/// No more macros of one URL are told of.
+const CHECKED_MAX: usize = 200;
+
+/// What a URL is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// A link of ours: the platform sends visitors.
+    Click,
+    /// A postback URL of ours: the platform calls it.
+    Postback,
+}
+
+impl Use {
+    pub const ALL: [Self; 2] = [Self::Click, Self::Postback];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Click => "click",
+            Self::Postback => "postback",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Click => Self::Postback,
+            Self::Postback => Self::Click,
+        }
+    }
+
+    /// What URLs of that use are called.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Click => "links",
+            Self::Postback => "postbacks",
+        }
+    }
+
+    /// What a URL looks like it is for: our links begin with `/c/`, and a platform that does only
+    /// one of both is asked for that.
+    pub fn of(partner: &Partner, url: &str) -> Self {
+        let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let path = behind_scheme.find('/').map_or("", |place| &behind_scheme[place..]);
+        match (partner.contract.is_some(), partner.click.is_empty()) {
+            _ if path.starts_with("/c/") => Self::Click,
+            (false, false) => Self::Click,
+            _ => Self::Postback,
+        }
+    }
+}
+
+/// What one macro of a URL is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    Recognised,
+    /// Nearly one of the platform's.
+    Misspelt,
+    /// One of the platform's that it fills in elsewhere, and not here.
+    Elsewhere,
+    /// Nothing that is known of this platform.
+    Unknown,
+}
+
+impl Judged {
+    pub const ALL: [Self; 4] = [Self::Recognised, Self::Misspelt, Self::Elsewhere, Self::Unknown];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recognised => "recognised",
+            Self::Misspelt => "misspelt",
+            Self::Elsewhere => "elsewhere",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One macro of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The parameter it stands in; `None`: it stands in the path.
+    pub parameter: Option<String>,
+    pub text: String,
+    pub judged: Judged,
+    /// What it is to us.
+    pub means: Option<String>,
+    /// The right one, where there is a nearest.
+    pub nearest: Option<String>,
+    pub note: Option<String>,
+}
+
+/// A macro of a platform, and what it is to us.
+#[derive(Clone, Debug)]
+struct Known {
+    text: String,
+    means: String,
+}
+
+fn known(partner: &Partner, of: Use) -> Vec<Known> {
+    match of {
+        Use::Click => {
+            let click = partner.click.iter();
+            let one =
+                |text: &str, means: &str| Known { text: text.to_owned(), means: means.to_owned() };
+            click.map(|parameter| one(&parameter.placeholder, &parameter.name)).collect()
+        }
+        Use::Postback => {
+            let parameters = partner.contract.iter().flat_map(|contract| &contract.parameters);
+            let all = parameters.filter_map(|parameter| {
+                let text = parameter.placeholder.clone()?;
+                Some(Known { text, means: parameter.canonical.to_string() })
+            });
+            all.collect()
+        }
+    }
+}
+
+/// Judges every macro of `url`, in the order in which they stand.
+pub fn check(partner: &Partner, url: &str, of: Use) -> Vec<Checked> {
+    let (here, there) = (known(partner, of), known(partner, of.other()));
+    let mut checked = Vec::new();
+    let mut texts: Vec<&str> = here.iter().chain(&there).map(|one| one.text.as_str()).collect();
+    texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    for (place, text) in macros_in(url, &texts).into_iter().take(CHECKED_MAX) {
+        let parameter = parameter_at(url, place);
+        let judged = judge(partner, of, &here, &there, text);
+        checked.push(Checked { parameter, ..judged });
+    }
+    checked
+}
+
+fn judge(partner: &Partner, of: Use, here: &[Known], there: &[Known], text: &str) -> Checked {
+    let is_it = |one: &&Known| one.text == text;
+    let means = |one: &Known| Some(one.means.clone());
+    let checked = |judged| Checked {
+        parameter: None,
+        text: text.to_owned(),
+        judged,
+        means: None,
+        nearest: None,
+        note: None,
+    };
+    if let Some(one) = here.iter().find(is_it) {
+        return Checked { means: means(one), ..checked(Judged::Recognised) };
+    }
+    let names: Vec<&str> = here.iter().map(|one| name_in(&one.text)).collect();
+    let near = nearest(name_in(text), names.iter().copied());
+    let near = near.and_then(|near| here.iter().find(|one| name_in(&one.text) == near));
+    if let Some(one) = there.iter().find(is_it) {
+        let same = here.iter().find(|other| stands_for(of, one, other));
+        let nouns = (of.other().noun(), of.noun());
+        let note = format!("{} fills it in in {}, not in {}", partner.title, nouns.0, nouns.1);
+        let right = same.or(near).map(|one| one.text.clone());
+        return Checked { nearest: right, note: Some(note), ..checked(Judged::Elsewhere) };
+    }
+    let note = trap(here, text);
+    match near {
+        Some(one) => Checked {
+            means: means(one),
+            nearest: Some(one.text.clone()),
+            note,
+            ..checked(Judged::Misspelt)
+        },
+        None => Checked { note, ..checked(Judged::Unknown) },
+    }
+}
+
+/// Whether what a platform fills in there for one thing has its like here: its id of the click
+/// goes out in links, and ours comes back in postbacks.
+fn stands_for(of: Use, there: &Known, here: &Known) -> bool {
+    let (ours, theirs) = ("click_id", "external_id");
+    match of {
+        Use::Postback => there.means == theirs && here.means == ours,
+        Use::Click => there.means == ours && here.means == theirs,
+    }
+}
+
+/// What is known to go wrong with macros that look so.
+fn trap(here: &[Known], text: &str) -> Option<String> {
+    let has = |start: &str, end: &str| {
+        here.iter().any(|one| one.text.starts_with(start) && one.text.ends_with(end))
+    };
+    let is_underscored =
+        text.starts_with('_') && !text.starts_with("__") && !text.starts_with("_~");
+    if is_underscored && has("__", "__") {
+        return Some("this platform's macros have two underscores on each side".to_owned());
+    }
+    if text.starts_with('#') && !text.starts_with("#{") && !has("#", "#") {
+        let note = "macros between # are of other platforms; here a # ends the URL, and what \
+                    follows it never reaches the server";
+        return Some(note.to_owned());
+    }
+    let is_single = |text: &str| text.starts_with('{') && !text.starts_with("{{");
+    let has_single = here.iter().any(|one| is_single(&one.text));
+    if text.starts_with("{{") && !has("{{", "}}") && has_single {
+        return Some("this platform's macros have one brace on each side".to_owned());
+    }
+    if is_single(text) && has("{{", "}}") && !has_single {
+        return Some("this platform's macros have two braces on each side".to_owned());
+    }
+    None
+}
+
+/// A macro without what stands around its name.
+fn name_in(text: &str) -> &str {
+    text.trim_matches(|letter: char| !letter.is_ascii_alphanumeric())
+}
+
+/// The name of the parameter that a place in a URL belongs to.
+fn parameter_at(url: &str, place: usize) -> Option<String> {
+    let before = &url[..place];
+    let start = before.rfind(['?', '&'])? + 1;
+    let name = before[start..].split('=').next().unwrap_or_default();
+    Some(name.to_owned())
+}

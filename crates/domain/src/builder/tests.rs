@@ -1,0 +1,219 @@
+//! What is handed out, and what is said of what was pasted.
+
+use super::*;
+use crate::contract::Secret;
+use crate::id::IntegrationId;
+use crate::integration::Scope;
+use proptest::prelude::*;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+fn contract(parameters: &[(&str, &str, &str)]) -> serde_json::Value {
+    let all: Vec<_> = parameters
+        .iter()
+        .map(|(canonical, name, placeholder)| {
+            let in_url = matches!(*canonical, "click_id" | "revenue" | "campaign_id");
+            let mut one = json!({"canonical": canonical, "names": [name], "in_url": in_url});
+            if !placeholder.is_empty() {
+                one["macro"] = json!(placeholder);
+            }
+            one
+        })
+        .collect();
+    json!({"parameters": all, "statuses": {"absent": "approved"}})
+}
+
+fn partner(name: &str, click: &[(&str, &str)], parameters: &[(&str, &str, &str)]) -> Partner {
+    let click: Vec<_> =
+        click.iter().map(|(name, text)| json!({"name": name, "macro": text})).collect();
+    let mut partner = json!({
+        "name": name, "title": name, "kind": "k", "source": "s", "source_on": "2026-11-20",
+        "click": click,
+    });
+    if !parameters.is_empty() {
+        partner["contract"] = contract(parameters);
+    }
+    serde_json::from_value(partner).unwrap()
+}
+
+fn affise() -> Partner {
+    let click = [("external_id", "{clickid}"), ("source", "{pid}")];
+    let parameters = [
+        ("click_id", "clickid", "{sub1}"),
+        ("revenue", "sum", "{sum}"),
+        ("goal", "goal", "{goal}"),
+    ];
+    partner("affise", &click, &parameters)
+}
+
+fn ours() -> Integration {
+    let parameters = [
+        ("click_id", "click_id", "{click_id}"),
+        ("campaign_id", "campaign_id", ""),
+        ("txn_id", "txn_id", "{txn_id}"),
+        ("goal", "goal value", "{goal}"),
+        ("revenue", "revenue", "{revenue}"),
+        ("token", "token", ""),
+    ];
+    Integration {
+        id: IntegrationId(1),
+        key: "k3y".to_owned(),
+        scope: Scope::Global,
+        partner: "counterfoil".to_owned(),
+        landing_params: None,
+        secrets: BTreeMap::from([("token".to_owned(), Secret::new("s3cret".to_owned()))]),
+        retiring: Vec::new(),
+        macros: BTreeMap::new(),
+        version: 1,
+        contract: serde_json::from_value(contract(&parameters)).unwrap(),
+        earlier: Vec::new(),
+        archived: false,
+    }
+}
+
+fn goal(default: bool) -> Goal {
+    let goal = json!({"key": "a sale", "default": default, "revenue": "1", "payout": "1"});
+    serde_json::from_value(goal).unwrap()
+}
+
+#[test]
+fn a_link_gets_the_macros_of_who_sends_visitors() {
+    let url = |link| click_url(link, &affise()).unwrap();
+    assert_eq!(
+        url("https://t.example/c/a"),
+        "https://t.example/c/a?external_id={clickid}&source={pid}"
+    );
+    assert!(
+        url("https://t.example/c/a?sub1=x")
+            .ends_with("a?sub1=x&external_id={clickid}&source={pid}")
+    );
+    assert_eq!(click_url("https://t.example/c/a", &partner("x", &[], &[])), None);
+}
+
+#[test]
+fn a_postback_url_has_our_names_and_their_macros() {
+    let ours = ours();
+    let url = |partner: Option<&Partner>, campaign_id, goal: Option<&Goal>| {
+        postback_url("https://t.example", &ours, partner, campaign_id, goal)
+            .replace("https://t.example/postback/k3y?", "")
+    };
+    let own = "click_id={click_id}&campaign_id={campaign_id}&revenue={revenue}";
+    assert_eq!(url(None, None, None), own);
+    let theirs = "click_id={sub1}&campaign_id=7&revenue={sum}";
+    assert_eq!(url(Some(&affise()), Some(CampaignId(7)), None), theirs);
+    let sale = "click_id={sub1}&campaign_id={campaign_id}&goal%20value=a%20sale&revenue={sum}";
+    assert_eq!(url(Some(&affise()), None, Some(&goal(false))), sale);
+    assert!(!url(Some(&affise()), None, Some(&goal(true))).contains("goal"));
+}
+
+#[test]
+fn the_senders_own_table_comes_first_and_adds_its_rows() {
+    let mut ours = ours();
+    ours.macros.insert(Canonical::ClickId, "{aff_sub}".to_owned());
+    ours.macros.insert(Canonical::TxnId, "{order}".to_owned());
+    let url = postback_url("", &ours, Some(&affise()), None, None);
+    let rows = "click_id={aff_sub}&campaign_id={campaign_id}&txn_id={order}&revenue={sum}";
+    assert_eq!(url, format!("/postback/k3y?{rows}"));
+    assert!(!url.contains("s3cret"));
+}
+
+#[test]
+fn what_the_other_side_is_not_known_to_have_is_said() {
+    let (ours, affise) = (ours(), affise());
+    let known = |partner| {
+        let all = parameters(&ours, partner).map(|one| (one.parameter.canonical, one.is_known));
+        all.collect::<BTreeMap<_, _>>()
+    };
+    let theirs = known(Some(&affise));
+    assert!(theirs[&Canonical::ClickId] && theirs[&Canonical::Goal]);
+    assert!(!theirs[&Canonical::TxnId] && !theirs[&Canonical::Token]);
+    assert!(known(None)[&Canonical::TxnId]);
+}
+
+/// Macro, verdict and the right one of each.
+fn judged(partner: &Partner, url: &str) -> Vec<String> {
+    let checked = check(partner, url, Use::of(partner, url)).into_iter().map(|one| {
+        let parameter = one.parameter.unwrap_or_default();
+        let right = one.nearest.or(one.means).unwrap_or_default();
+        format!("{parameter} {} {} {right}", one.text, one.judged.name()).trim().to_owned()
+    });
+    checked.collect()
+}
+
+#[test]
+fn each_macro_of_a_pasted_url_is_judged() {
+    let click = "https://t.example/c/abc?external_id={clickid}&sub1={pidd}&sub2={zzzzzz}&sub3=x";
+    assert_eq!(
+        judged(&affise(), click),
+        [
+            "external_id {clickid} recognised external_id",
+            "sub1 {pidd} misspelt {pid}",
+            "sub2 {zzzzzz} unknown",
+        ]
+    );
+    let postback =
+        "https://t.example/postback/k?click_id={clickid}&sum={smu}&x={sub1}-{goal}&y=%7B";
+    assert_eq!(
+        judged(&affise(), postback),
+        [
+            "click_id {clickid} elsewhere {sub1}",
+            "sum {smu} misspelt {sum}",
+            "x {sub1} recognised click_id",
+            "x {goal} recognised goal",
+        ]
+    );
+    assert_eq!(judged(&affise(), "https://t.example/postback/{key}?a=1"), ["{key} unknown"]);
+}
+
+#[test]
+fn known_traps_are_told() {
+    let note = |partner: &Partner, url: &str| {
+        let checked = check(partner, url, Use::Click);
+        assert_eq!(checked.len(), 1, "{checked:?}");
+        (checked[0].judged, checked[0].nearest.clone(), checked[0].note.clone().unwrap_or_default())
+    };
+    let tiktok = partner("tiktok", &[("external_id", "__CLICKID__")], &[]);
+    let (how, nearest, text) = note(&tiktok, "https://t.example/c/a?external_id=_CLICKID_&x=1");
+    assert_eq!((how, nearest.as_deref()), (Judged::Misspelt, Some("__CLICKID__")));
+    assert!(text.contains("two underscores"), "{text}");
+    let (how, _, text) = note(&affise(), "https://t.example/c/a?external_id=#reqid#");
+    assert_eq!(how, Judged::Unknown);
+    assert!(text.contains("never reaches"), "{text}");
+    let cake = partner("cake", &[("external_id", "#reqid#")], &[]);
+    assert_eq!(note(&cake, "https://t.example/c/a?x=#reqid#").0, Judged::Recognised);
+    let (how, nearest, text) = note(&affise(), "https://t.example/c/a?external_id={{clickid}}");
+    assert_eq!((how, nearest.as_deref()), (Judged::Misspelt, Some("{clickid}")));
+    assert!(text.contains("one brace"), "{text}");
+    let monlix = partner("monlix", &[("external_id", "{{userId}}")], &[]);
+    let (how, _, text) = note(&monlix, "https://t.example/c/a?external_id={userId}");
+    assert_eq!(how, Judged::Misspelt);
+    assert!(text.contains("two braces"), "{text}");
+}
+
+#[test]
+fn encoded_bytes_and_plain_values_are_no_macros() {
+    let url = "https://t.example/postback/k?a=%AB%CD%20x&b=100%&c=_x_&d=a_b_c&e=(none)&f=#top";
+    assert_eq!(judged(&affise(), url), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_url_is_for_is_seen() {
+    let both = affise();
+    let (source, sender) =
+        (partner("s", &[("sub1", "{a}")], &[]), partner("p", &[], &[("click_id", "c", "{c}")]));
+    assert_eq!(Use::of(&both, "https://t.example/c/abc"), Use::Click);
+    assert_eq!(Use::of(&both, "https://t.example/click.php?x"), Use::Postback);
+    assert_eq!(Use::of(&source, "https://t.example/postback"), Use::Click);
+    assert_eq!(Use::of(&sender, "no URL"), Use::Postback);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_looked_at_without_harm(url in "(\\PC|[{}%#_=&?/\\[\\]$]|__X__|\\{sub1\\}){0,60}") {
+        for of in Use::ALL {
+            for one in check(&affise(), &url, of) {
+                prop_assert!(url.contains(&one.text));
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What we call to tell a platform of a conversion, and what its answer means.
+//!
+//! The host is written out, or is a value of the account that an operator has entered: nothing
+//! that a visitor or a sender says can make us call another one.
+
+mod answer;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Condition, Verdict};
+pub use template::{Fault, Field, Syntax, Template};
+
+use crate::macros::{self, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The longest a URL may be as it is written, in bytes.
+pub const URL_BYTES_MAX: usize = 2_048;
+/// The longest a body may be as it is written, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// The longest a URL may be when it is filled in, in bytes.
+pub const FILLED_URL_BYTES_MAX: usize = 16 * 1024;
+/// The longest a body may be when it is filled in, in bytes.
+pub const FILLED_BODY_BYTES_MAX: usize = 256 * 1024;
+/// How many values of an account one platform may ask for.
+pub const ACCOUNTS_MAX: usize = 20;
+/// How many conditions may each mean a failure.
+pub const FAILURES_MAX: usize = 20;
+/// The longest a name, a content type or a text to look for may be, in bytes.
+const WORD_BYTES_MAX: usize = 500;
+
+/// How a platform is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    #[serde(default)]
+    pub method: Method,
+    /// With macros, see [`Template`].
+    pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// With macros; its content type says how values are written into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// What an operator has to enter once, such as an advertiser's id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
+    /// It was delivered: everything said must hold. `None`: any 2xx.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success: Option<Condition>,
+    /// It was rejected, whatever else holds: any one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failure: Vec<Condition>,
+    /// `false`: a good answer does not say whether the conversion counted.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub verifiable: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The request's method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Method {
+    #[default]
+    #[serde(rename = "GET")]
+    Get,
+    #[serde(rename = "POST")]
+    Post,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// One value of the operator's account with the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// In the template: `{account.name}`.
+    pub name: String,
+    /// What it is, and where it is found.
+    pub about: String,
+    #[serde(default)]
+    pub secret: bool,
+}
+
+/// A request that is ready to be sent, but for its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub method: Method,
+    pub url: String,
+    pub content_type: Option<String>,
+    pub body: Option<String>,
+}
+
+/// Why a request cannot be made from these values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfilled {
+    /// The account has no such value.
+    Account(String),
+    /// With the account's value, the URL has no host that could be called.
+    Host(String),
+    UrlTooLong,
+    BodyTooLong,
+}
+
+impl std::fmt::Display for Unfilled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Account(name) => write!(f, "the account has no value for `{name}`"),
+            Self::Host(why) => write!(f, "the account's values make no host: {why}"),
+            Self::UrlTooLong => write!(f, "the URL is above {FILLED_URL_BYTES_MAX} bytes"),
+            Self::BodyTooLong => write!(f, "the body is above {FILLED_BODY_BYTES_MAX} bytes"),
+        }
+    }
+}
+
+impl Outbound {
+    /// What is wrong with it, as `key: fault`; `None`: nothing.
+    pub fn fault(&self) -> Option<String> {
+        self.accounts_fault()
+            .or_else(|| self.body_fault())
+            .or_else(|| Some(format!("url: {}", self.url_fault()?)))
+            .or_else(|| Some(format!("success: {}", self.success.as_ref()?.fault()?)))
+            .or_else(|| {
+                let many = (self.failure.len() > FAILURES_MAX)
+                    .then(|| format!("failure: more than {FAILURES_MAX}"));
+                let each = || self.failure.iter().find_map(Condition::fault);
+                many.or_else(|| Some(format!("failure: {}", each()?)))
+            })
+    }
+
+    fn accounts_fault(&self) -> Option<String> {
+        if self.accounts.len() > ACCOUNTS_MAX {
+            return Some(format!("accounts: more than {ACCOUNTS_MAX}"));
+        }
+        let mut names = BTreeSet::new();
+        for account in &self.accounts {
+            let (name, about) = (&account.name, &account.about);
+            if !template::is_account_name(name) {
+                let fault = "is no name: lower-case letters, digits and `_`, a letter first";
+                return Some(format!("accounts: `{name}` {fault}"));
+            }
+            if about.trim().is_empty() || about.len() > WORD_BYTES_MAX {
+                return Some(format!("accounts: `{name}` does not say what it is about"));
+            }
+            if !names.insert(name) {
+                return Some(format!("accounts: `{name}` stands twice"));
+            }
+        }
+        let known = |name: &str| names.iter().any(|own| *own == name);
+        let used = self.used_accounts();
+        if let Some(name) = used.iter().find(|name| !known(name)) {
+            return Some(format!("url: {{account.{name}}} is not among the accounts"));
+        }
+        let idle = self.accounts.iter().find(|account| !used.contains(&account.name))?;
+        Some(format!("accounts: nothing uses `{}`", idle.name))
+    }
+
+    /// The names of the account's values that its templates have filled in.
+    fn used_accounts(&self) -> BTreeSet<String> {
+        let url = Template::parse(&self.url, Syntax::Url).ok();
+        let body = self.body_template().and_then(Result::ok);
+        let fields = url.iter().chain(&body).flat_map(Template::fields);
+        let accounts = fields.filter_map(|field| match field {
+            Field::Account(name) => Some(name.clone()),
+            _ => None,
+        });
+        accounts.collect()
+    }
+
+    fn body_template(&self) -> Option<Result<Template, Fault>> {
+        let syntax = Syntax::of(self.content_type.as_deref().unwrap_or_default());
+        Some(Template::parse(self.body.as_deref()?, syntax))
+    }
+
+    fn body_fault(&self) -> Option<String> {
+        let Some(body) = &self.body else {
+            return self.content_type.as_ref().map(|_| "content_type: there is no body".to_owned());
+        };
+        if self.method == Method::Get {
+            return Some("body: a GET has none".to_owned());
+        }
+        let content_type = self.content_type.as_deref().unwrap_or_default();
+        let is_plain = content_type.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !is_plain || !content_type.contains('/') || content_type.len() > WORD_BYTES_MAX {
+            return Some("content_type: a body needs one, such as application/json".to_owned());
+        }
+        if body.len() > BODY_BYTES_MAX {
+            return Some(format!("body: longer than {BODY_BYTES_MAX} bytes"));
+        }
+        let fault = self.body_template()?.err()?;
+        Some(format!("body: {fault}"))
+    }
+
+    fn url_fault(&self) -> Option<String> {
+        if self.url.len() > URL_BYTES_MAX {
+            return Some(format!("longer than {URL_BYTES_MAX} bytes"));
+        }
+        let template = match Template::parse(&self.url, Syntax::Url) {
+            Ok(template) => template,
+            Err(fault) => return Some(fault.to_string()),
+        };
+        let (scheme, authority) = match template.origin() {
+            Ok(origin) => origin,
+            Err(fault) => return Some(fault),
+        };
+        let origin = format!("{scheme}://{authority}/");
+        macros::LandingUrl::parse(&origin, None).err().map(|error| error.to_string())
+    }
+
+    /// Fills it in. `value` knows what the fields stand for; an account's value that is not
+    /// there is [`Value::Empty`].
+    ///
+    /// It must have no [`Outbound::fault`].
+    pub fn request<'v>(
+        &self,
+        mut value: impl FnMut(&Field) -> Value<'v>,
+    ) -> Result<Request, Unfilled> {
+        let parsed = "it was checked when it was loaded";
+        let url = Template::parse(&self.url, Syntax::Url).expect(parsed);
+        let body = self.body_template().map(|body| body.expect(parsed));
+        for template in std::iter::once(&url).chain(&body) {
+            for field in template.fields() {
+                if let Field::Account(name) = field
+                    && value(field) == Value::Empty
+                {
+                    return Err(Unfilled::Account(name.clone()));
+                }
+            }
+        }
+        let url = url.render(&mut value);
+        if url.len() > FILLED_URL_BYTES_MAX {
+            return Err(Unfilled::UrlTooLong);
+        }
+        check_host(&url)?;
+        let body = body.map(|body| body.render(&mut value));
+        if body.as_ref().is_some_and(|body| body.len() > FILLED_BODY_BYTES_MAX) {
+            return Err(Unfilled::BodyTooLong);
+        }
+        let content_type = self.content_type.clone();
+        Ok(Request { method: self.method, url, content_type, body })
+    }
+
+    /// What it means that the platform answered so.
+    pub fn verdict_of(&self, status: u16, body: &[u8]) -> Verdict {
+        if self.failure.iter().any(|failure| failure.holds(status, body)) {
+            return Verdict::Rejected;
+        }
+        let any = Condition::default();
+        let success = self.success.as_ref().unwrap_or(&any);
+        // What is only looked for in the body must come with a status that says yes.
+        let has_status = !success.status.is_empty() || (200..300).contains(&status);
+        match has_status && success.holds(status, body) {
+            true if self.verifiable => Verdict::Delivered,
+            true => Verdict::Unverified,
+            false => Verdict::Rejected,
+        }
+    }
+}
+
+fn check_host(url: &str) -> Result<(), Unfilled> {
+    let behind_scheme = url.find("://").map_or(0, |place| place + 3);
+    let rest = &url[behind_scheme..];
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let origin = format!("{}/", &url[..behind_scheme + end]);
+    match macros::LandingUrl::parse(&origin, None) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Unfilled::Host(error.to_string())),
+    }
+}

@@ -1,0 +1,178 @@
+//! Reads the files of the catalogue.
+
+use super::family;
+use super::fixture::{Answered, Called, Fixture};
+use super::place::{Fault, Text, Texts};
+use domain::contract::Contract;
+use domain::outbound::Outbound;
+use domain::partner::{ClickParameter, Confidence, Partner};
+use serde::Deserialize;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A file that reads: a partner, and what is tried on it.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) partner: Partner,
+    /// The entry that it takes from.
+    pub(crate) extends: Option<String>,
+    /// Requests as its senders make them.
+    pub(super) fixtures: Vec<Spanned<Fixture>>,
+    /// Requests that we make.
+    pub(super) called: Vec<Spanned<Called>>,
+    /// Answers to them.
+    pub(super) answered: Vec<Spanned<Answered>>,
+    /// For complaints: the table it was read from.
+    table: DeTable<'a>,
+    span: Range<usize>,
+}
+
+/// A file as it is written, with what it takes from others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: Spanned<String>,
+    title: String,
+    kind: String,
+    confidence: Confidence,
+    sources: Vec<String>,
+    source_on: String,
+    #[serde(default)]
+    notes: Vec<String>,
+    #[serde(default)]
+    extends: Option<String>,
+    #[serde(default)]
+    menu: Option<String>,
+    #[serde(default)]
+    landing_params: Option<String>,
+    #[serde(default)]
+    click: Click,
+    #[serde(default)]
+    paths: Vec<String>,
+    #[serde(default)]
+    outbound: Option<Box<Outbound>>,
+    #[serde(default)]
+    contract: Option<Contract>,
+    #[serde(default)]
+    fixtures: Vec<Spanned<Fixture>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Click {
+    parameters: Vec<ClickParameter>,
+}
+
+/// What is tried on an outbound URL; it stands in its table, and is no part of it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Tried {
+    fixtures: Vec<Spanned<Called>>,
+    answers: Vec<Spanned<Answered>>,
+}
+
+/// Reads one file, and those that it extends.
+pub(super) fn read<'a>(texts: &Texts<'a>, text: Text<'a>) -> Result<Entry<'a>, Fault> {
+    let table = family::table(texts, text)?;
+    let span = table.span();
+    let mut whole = table.clone();
+    let tried = take_tried(&mut whole).unwrap_or_default();
+    let told = |error: toml::de::Error| {
+        let at = error.span().unwrap_or(span.clone());
+        texts.fault(&at, error.message())
+    };
+    let tried: Tried =
+        Tried::deserialize(toml::Deserializer::from(Spanned::new(span.clone(), tried)))
+            .map_err(told)?;
+    let written = Written::deserialize(toml::Deserializer::from(whole)).map_err(told)?;
+    let name = written.name.get_ref();
+    if text.file.strip_suffix(".toml") != Some(name) {
+        let detail = "a file is called as its partner is";
+        return Err(texts.fault(&written.name.span(), detail));
+    }
+    let partner = Partner {
+        name: written.name.into_inner(),
+        title: written.title,
+        kind: written.kind,
+        confidence: Some(written.confidence),
+        sources: written.sources,
+        source_on: written.source_on,
+        notes: written.notes,
+        menu: written.menu,
+        landing_params: written.landing_params,
+        click: written.click.parameters,
+        paths: written.paths,
+        outbound: written.outbound,
+        contract: written.contract,
+    };
+    let entry = Entry {
+        partner,
+        extends: written.extends,
+        fixtures: written.fixtures,
+        called: tried.fixtures,
+        answered: tried.answers,
+        table: table.into_inner(),
+        span,
+    };
+    match entry.fault() {
+        Some((at, detail)) => Err(texts.fault(&at, detail)),
+        None => Ok(entry),
+    }
+}
+
+/// Takes out of the outbound table what is only tried on it.
+fn take_tried<'a>(whole: &mut Spanned<DeTable<'a>>) -> Option<DeTable<'a>> {
+    let DeValue::Table(outbound) = whole.get_mut().get_mut("outbound")?.get_mut() else {
+        return None;
+    };
+    let taken = ["fixtures", "answers"].into_iter().filter_map(|key| outbound.remove_entry(key));
+    Some(taken.collect())
+}
+
+impl Entry<'_> {
+    /// What is wrong with the partner, and where.
+    fn fault(&self) -> Option<(Range<usize>, String)> {
+        let contract = self.partner.contract.as_ref();
+        if let Some((place, detail)) = contract.and_then(Contract::parameter_fault) {
+            return Some((self.parameter(place), detail));
+        }
+        let detail = self.partner.fault()?;
+        let path = detail.split(':').next().unwrap_or_default();
+        Some((self.place_of(path), detail))
+    }
+
+    /// The place of the contract's parameter of that number.
+    pub(super) fn parameter(&self, place: usize) -> Range<usize> {
+        let parameters = value(&self.table, "contract")
+            .and_then(|contract| value(contract.as_table()?, "parameters")?.as_array());
+        let parameter = parameters.and_then(|all| all.get(place));
+        let canonical =
+            parameter.and_then(|one| one.get_ref().as_table()?.get("canonical").map(Spanned::span));
+        canonical.or_else(|| parameter.map(Spanned::span)).unwrap_or(self.span.clone())
+    }
+
+    /// The place of a key such as `outbound.url`, else of the nearest table around it; where the
+    /// first part is no key of the file, it is looked for in the contract.
+    pub(super) fn place_of(&self, path: &str) -> Range<usize> {
+        let found = walk(&self.table, path);
+        let found = found.or_else(|| walk(&self.table, &format!("contract.{path}")));
+        found.or_else(|| walk(&self.table, "contract")).unwrap_or(self.span.clone())
+    }
+}
+
+fn value<'t, 'a>(table: &'t DeTable<'a>, key: &str) -> Option<&'t DeValue<'a>> {
+    Some(table.get(key)?.get_ref())
+}
+
+/// The place of the last part of a path that is there.
+fn walk(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
+    let mut found = None;
+    let mut table = Some(table);
+    for part in path.split('.') {
+        let Some((key, value)) = table.and_then(|table| table.get_key_value(part)) else { break };
+        found = Some(key.span());
+        table = value.get_ref().as_table();
+    }
+    found
+}

@@ -1,0 +1,255 @@
+//! URLs to be pasted elsewhere: a link for a source of visitors, a postback URL for its sender, the
+//! table of a sender's macros, and what is wrong with a URL that somebody has pasted together.
+
+use super::body::{Sent, text};
+use super::field::{Field, Kind, words};
+use super::postback_url::PostbackUrl;
+use super::query::Query;
+use super::refusal;
+use super::reply::Body;
+use super::route::Route;
+use super::{Base, Id, command, not_found, odd, show};
+use crate::app::App;
+use crate::http::Error;
+use axum::extract::State;
+use domain::builder::{self, CHECKED_BYTES_MAX, Use};
+use domain::campaign::{Campaign, Goal};
+use domain::command::{Act, Answer};
+use domain::contract::Canonical;
+use domain::id::{IntegrationId, LinkId};
+use domain::integration::{Integration, Scope};
+use domain::partner::Partner;
+use domain::setup::{History, Setup};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+/// No more goals are told of where an unknown one was asked for.
+const KEYS_TOLD_MAX: usize = 50;
+
+const OF_PARTNER: &[Field] =
+    &[Field::required("partner", Kind::Text, "Whose macros: a name of the catalogue")
+        .such_as("voluum")];
+const OF_SENDER: &[Field] = &[
+    Field::optional("partner", Kind::Text, "Whose macros; the contract's own without it")
+        .such_as("affise"),
+    Field::optional("goal", Kind::Text, "The goal that it is for, by its key").such_as("install"),
+];
+const CHECKED: &[Field] = &[
+    Field::required("partner", Kind::Text, "Whose macros it should have").such_as("voluum"),
+    Field::required("url", Kind::Text, "The URL as it was pasted, with its macros")
+        .such_as("https://t.example/c/abc?external_id={clickid}"),
+    Field::optional(
+        "use",
+        Kind::Word(|| words(&Use::ALL, Use::name)),
+        "What it is for; by its path without it",
+    )
+    .such_as("click"),
+];
+
+/// A field for each thing that a contract can ask for and a sender can have a macro for.
+static MACROS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+    let fields = Canonical::all().filter(|canonical| !canonical.is_secret());
+    let fields = fields.map(|canonical| {
+        // Once for the whole process.
+        let name: &'static str = Box::leak(canonical.to_string().into_boxed_str());
+        Field::optional(name, Kind::Text, "The sender's macro for it; null is none")
+    });
+    fields.collect()
+});
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/links/{id}/click-url", "The link with a platform's macros", click_url)
+            .query(&[OF_PARTNER]),
+        Route::get("/integrations/{id}/postback-url", "Its postback URL", postback_url)
+            .query(&[OF_SENDER]),
+        Route::put(
+            "/integrations/{id}/macros",
+            "Its sender's macros, in place of all there were",
+            set_macros,
+        )
+        .body(&MACROS)
+        .refuses(&[refusal::ARCHIVED]),
+        Route::post("/builder/check", "Judges each macro of a pasted URL", check).body(CHECKED),
+    ]
+}
+
+/// A partner that was asked for by name.
+fn partner<'a>(setup: &'a Setup, name: &str) -> Result<&'a Partner, Error> {
+    setup.partner(name).ok_or_else(|| {
+        let names = setup.partners.keys().map(String::as_str);
+        let near = domain::macros::nearest(name, names);
+        let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+        Error::parameter("partner", format!("no partner is called `{name}`{near}"))
+    })
+}
+
+/// A link for one platform.
+#[derive(JsonSchema, Serialize)]
+struct ClickUrl<'a> {
+    url: String,
+    parameters: Vec<ClickMacro<'a>>,
+    /// For whoever uses it: contradictions, traps, what is unknown.
+    notes: &'a [String],
+}
+
+#[derive(JsonSchema, Serialize)]
+struct ClickMacro<'a> {
+    name: &'a str,
+    #[serde(rename = "macro")]
+    placeholder: &'a str,
+}
+
+async fn click_url(
+    State(app): State<Arc<App>>,
+    id: Id,
+    Base(base): Base,
+    query: Query,
+) -> Result<Body<ClickUrl<'static>>, Error> {
+    let id: LinkId = id.of("link")?;
+    let setup = app.live.setup();
+    let link = setup.link(id).ok_or_else(|| not_found("link", id))?;
+    let name = query.text("partner");
+    let name = name.ok_or_else(|| Error::parameter("partner", "whose macros?"))?;
+    let partner = partner(&setup, name)?;
+    let url =
+        builder::click_url(&format!("{base}/c/{}", link.token), partner).ok_or_else(|| {
+            let detail = format!("`{name}` is not known to fill anything into links");
+            Error::parameter("partner", detail)
+        })?;
+    let parameters = partner.click.iter();
+    let parameters = parameters
+        .map(|one| ClickMacro { name: &one.name, placeholder: &one.placeholder })
+        .collect();
+    Ok(Body::of(ClickUrl { url, parameters, notes: &partner.notes }))
+}
+
+async fn postback_url(
+    State(app): State<Arc<App>>,
+    id: Id,
+    Base(base): Base,
+    query: Query,
+) -> Result<Body<PostbackUrl<'static>>, Error> {
+    let id: IntegrationId = id.of("integration")?;
+    let setup = app.live.setup();
+    let integration = setup.integration(id).ok_or_else(|| not_found("integration", id))?;
+    let partner = query.text("partner").map(|name| partner(&setup, name)).transpose()?;
+    if let Some(partner) = partner
+        && partner.contract.is_none()
+    {
+        let detail = format!("`{}` never calls us", partner.name);
+        return Err(Error::parameter("partner", detail));
+    }
+    let goal = query.text("goal").map(|key| goal(&setup, integration, key)).transpose()?;
+    let campaign_id = match integration.scope {
+        Scope::Campaign { campaign_id } => Some(campaign_id),
+        Scope::Global | Scope::Advertiser { .. } => None,
+    };
+    Ok(Body::of(PostbackUrl::for_partner(&base, integration, partner, campaign_id, goal)))
+}
+
+/// The goal of that key, of any campaign whose postbacks the integration may read.
+fn goal<'a>(setup: &'a Setup, integration: &Integration, key: &str) -> Result<&'a Goal, Error> {
+    if builder::goal_parameter(&integration.contract).is_none() {
+        let detail = "the contract has no parameter for a goal";
+        return Err(Error::parameter("goal", detail));
+    }
+    let is_read = |campaign: &&Campaign| {
+        !campaign.archived && integration.scope.covers(campaign.advertiser_id, campaign.id)
+    };
+    let read = || setup.campaigns.values().map(History::latest).filter(is_read);
+    read().find_map(|campaign| campaign.goal(key)).ok_or_else(|| {
+        let keys = read().flat_map(|campaign| &campaign.goals).map(|goal| goal.key.as_str());
+        let keys: Vec<&str> =
+            keys.collect::<BTreeSet<_>>().into_iter().take(KEYS_TOLD_MAX).collect();
+        let detail = format!(
+            "no campaign that it reads for has such a goal; there are: {}",
+            keys.join(", ")
+        );
+        Error::parameter("goal", detail)
+    })
+}
+
+async fn set_macros(
+    State(app): State<Arc<App>>,
+    id: Id,
+    Base(base): Base,
+    mut sent: Sent,
+) -> Result<Body<show::Integration<'static>>, Error> {
+    let id = id.of("integration")?;
+    let mut fields = sent.fields();
+    let mut macros = BTreeMap::new();
+    for canonical in Canonical::all().filter(|canonical| !canonical.is_secret()) {
+        if let Some(text) = fields.optional(&canonical.to_string(), text)? {
+            macros.insert(canonical, text.trim().to_owned());
+        }
+    }
+    let changed = match command(&app, sent, Act::SetMacros { id, macros }).await? {
+        Answer::Integration(integration) => *integration,
+        other => return Err(odd(&other)),
+    };
+    Ok(Body::of(show::Integration::of(&app.live.setup(), &base, &changed)))
+}
+
+/// What is said of a pasted URL.
+#[derive(JsonSchema, Serialize)]
+struct Report {
+    /// What it was taken for.
+    #[serde(rename = "use")]
+    of: &'static str,
+    /// Nothing in it is wrong.
+    ok: bool,
+    macros: Vec<Judged>,
+    /// Of the platform, for whoever uses it.
+    notes: Vec<String>,
+}
+
+/// One macro of it.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "JudgedMacro")]
+struct Judged {
+    /// The parameter it stands in.
+    parameter: Option<String>,
+    #[serde(rename = "macro")]
+    text: String,
+    /// `recognised`, `misspelt`, `elsewhere` or `unknown`.
+    judged: &'static str,
+    /// What it is to us, by our word.
+    means: Option<String>,
+    /// The right one.
+    nearest: Option<String>,
+    note: Option<String>,
+}
+
+async fn check(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Report>, Error> {
+    let mut fields = sent.fields();
+    let name = fields.required("partner", text)?;
+    let url = fields.required("url", text)?;
+    let of = fields.optional("use", text)?;
+    if url.len() > CHECKED_BYTES_MAX {
+        let detail = format!("at most {CHECKED_BYTES_MAX} bytes are looked at");
+        return Err(Error::parameter("url", detail));
+    }
+    let setup = app.live.setup();
+    let partner = partner(&setup, &name)?;
+    let of = match of {
+        None => Use::of(partner, &url),
+        Some(word) => Use::ALL.into_iter().find(|of| of.name() == word).ok_or_else(|| {
+            let all = Use::ALL.map(Use::name).join(", ");
+            Error::parameter("use", format!("one of: {all}"))
+        })?,
+    };
+    let checked = builder::check(partner, &url, of);
+    let macros: Vec<Judged> = checked.into_iter().map(Judged::of).collect();
+    let ok = macros.iter().all(|one| one.judged == builder::Judged::Recognised.name());
+    Ok(Body::of(Report { of: of.name(), ok, macros, notes: partner.notes.clone() }))
+}
+
+impl Judged {
+    fn of(one: builder::Checked) -> Self {
+        let builder::Checked { parameter, text, judged, means, nearest, note } = one;
+        Self { parameter, text, judged: judged.name(), means, nearest, note }
+    }
+}

@@ -1,0 +1,252 @@
+//! `counterfoil partners`: looks at the catalogue of this build, or at files of one's own.
+
+use crate::catalogue::{Catalogue, Entry, FILE_BYTES_MAX, Fault};
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use domain::contract::{Contract, Parameter};
+use domain::partner::Partner;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How many files a folder may have.
+const FILES_MAX: usize = 1_000;
+/// No column of a table is wider, in characters.
+const COLUMN_CHARS_MAX: usize = 40;
+
+#[derive(Parser)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// Look at the files of this folder instead; they may extend those of this build
+    #[arg(long, global = true, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Check every file against the rules of the catalogue
+    Lint,
+    /// List the partners
+    List,
+    /// Show all that is known of a partner
+    Show { name: String },
+    /// Try every fixture: requests both ways, and what answers mean
+    Test,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let files = args.dir.as_deref().map(files).transpose()?;
+    let catalogue = match &files {
+        Some(files) => Catalogue::of_folder(files),
+        None => Catalogue::built_in(),
+    };
+    let (text, faults) = match &args.what {
+        What::Lint => lint(&catalogue),
+        What::Test => test(&catalogue),
+        What::List => (list(&catalogue), catalogue.faults.clone()),
+        What::Show { name } => match catalogue.entry(name) {
+            Some(entry) => (show(entry), Vec::new()),
+            None => {
+                let own = |fault: &&Fault| fault.file.strip_suffix(".toml") == Some(name);
+                let faults: Vec<Fault> = catalogue.faults.iter().filter(own).cloned().collect();
+                if faults.is_empty() {
+                    bail!("no partner is called `{name}`{}", nearest(&catalogue, name));
+                }
+                (String::new(), faults)
+            }
+        },
+    };
+    print!("{text}");
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn nearest(catalogue: &Catalogue<'_>, name: &str) -> String {
+    let names = catalogue.entries.iter().map(|entry| entry.partner.name.as_str());
+    let near = domain::macros::nearest(name, names);
+    near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default()
+}
+
+/// The names and contents of a folder's TOML files, in the order of their names.
+fn files(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let cannot = || format!("cannot read {}", folder.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.extension().is_none_or(|extension| extension != "toml") || !path.is_file() {
+            continue;
+        }
+        let shown = path.display();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            bail!("{shown}: the name of a file is a partner's");
+        };
+        let bytes = fs::metadata(&path).with_context(|| format!("cannot read {shown}"))?.len();
+        if bytes > FILE_BYTES_MAX as u64 {
+            bail!("{shown}: a file has at most {FILE_BYTES_MAX} bytes");
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
+        files.push((name.to_owned(), text));
+        if files.len() > FILES_MAX {
+            bail!("{}: more than {FILES_MAX} files", folder.display());
+        }
+    }
+    if files.is_empty() {
+        bail!("{}: there is no .toml file", folder.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn lint(catalogue: &Catalogue<'_>) -> (String, Vec<Fault>) {
+    let mut faults = catalogue.faults.clone();
+    faults.extend(catalogue.entries.iter().flat_map(|entry| catalogue.lint(entry)));
+    faults.extend(catalogue.lint_together());
+    let count = catalogue.entries.len();
+    (format!("{count} partners read, {} complaints\n", faults.len()), faults)
+}
+
+fn test(catalogue: &Catalogue<'_>) -> (String, Vec<Fault>) {
+    let mut faults = catalogue.faults.clone();
+    faults.extend(catalogue.entries.iter().flat_map(|entry| catalogue.try_fixtures(entry)));
+    let count = catalogue.entries.len();
+    let tried: usize = catalogue.entries.iter().map(Entry::fixtures).sum();
+    (format!("{count} partners, {tried} fixtures, {} complaints\n", faults.len()), faults)
+}
+
+fn list(catalogue: &Catalogue<'_>) -> String {
+    let head = ["NAME", "TITLE", "KIND", "CONFIDENCE", "DOES"].map(str::to_owned);
+    let rows = catalogue.entries.iter().map(|Entry { partner, .. }| {
+        let confidence = partner.confidence.map_or("-", |confidence| confidence.name());
+        let (name, title) = (partner.name.clone(), partner.title.clone());
+        [name, title, partner.kind.clone(), confidence.to_owned(), does(partner)]
+    });
+    table(std::iter::once(head).chain(rows).collect())
+}
+
+/// What it is to us.
+fn does(partner: &Partner) -> String {
+    let does = [
+        (partner.contract.is_some(), "calls us"),
+        (partner.outbound.is_some(), "is called"),
+        (!partner.click.is_empty(), "sends visitors"),
+    ];
+    let does = does.iter().filter(|(does, _)| *does).map(|(_, what)| *what);
+    does.collect::<Vec<_>>().join(", ")
+}
+
+/// Columns as wide as what is in them.
+fn table<const N: usize>(rows: Vec<[String; N]>) -> String {
+    let shown = |cell: &str| {
+        let mut chars = cell.chars();
+        let short: String = chars.by_ref().take(COLUMN_CHARS_MAX).collect();
+        if chars.next().is_some() { format!("{short}…") } else { short }
+    };
+    let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(|cell| shown(&cell))).collect();
+    let widths: Vec<usize> = (0..N)
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            _ = write!(line, "{cell:width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn show(entry: &Entry<'_>) -> String {
+    let partner = &entry.partner;
+    let mut text = format!("{} ({}), {}\n", partner.title, partner.name, partner.kind);
+    if let Some(confidence) = partner.confidence {
+        line(&mut text, "confidence", &format!("{}: {}", confidence.name(), confidence.about()));
+    }
+    for source in &partner.sources {
+        line(&mut text, "source", source);
+    }
+    line(&mut text, "read on", &partner.source_on);
+    if let Some(family) = &entry.extends {
+        line(&mut text, "extends", family);
+    }
+    for note in &partner.notes {
+        line(&mut text, "note", note);
+    }
+    if let Some(menu) = &partner.menu {
+        line(&mut text, "its menu", menu);
+    }
+    if !partner.click.is_empty() {
+        text.push_str("\nAppended to our links:\n");
+        let cells = partner.click.iter().map(|one| [one.name.clone(), one.placeholder.clone()]);
+        indented(&mut text, &table(cells.collect()));
+    }
+    if let Some(params) = &partner.landing_params {
+        text.push_str("\nAppended to our landing URLs:\n");
+        indented(&mut text, params);
+    }
+    if let Some(outbound) = &partner.outbound {
+        text.push_str("\nCalled for each conversion:\n");
+        indented(&mut text, &format!("{} {}", outbound.method.name(), outbound.url));
+        outbound.body.iter().for_each(|body| indented(&mut text, body));
+        for account in &outbound.accounts {
+            let secret = if account.secret { " (secret)" } else { "" };
+            line(
+                &mut text,
+                &format!("account.{}", account.name),
+                &format!("{}{secret}", account.about),
+            );
+        }
+        if !outbound.verifiable {
+            indented(&mut text, "its answer does not say whether the conversion counted");
+        }
+    }
+    if let Some(contract) = &partner.contract {
+        text.push_str("\nCalls us:\n");
+        show_contract(&mut text, partner, contract);
+    }
+    line(&mut text, "\nfixtures", &entry.fixtures().to_string());
+    text
+}
+
+fn show_contract(text: &mut String, partner: &Partner, contract: &Contract) {
+    if !partner.paths.is_empty() {
+        line(text, "paths", &partner.paths.join(", "));
+    }
+    let head = ["CANONICAL", "NAMES", "MACRO", "REQUIRED"].map(str::to_owned);
+    let rows = contract.parameters.iter().map(|one: &Parameter| {
+        let names = one.names.join(", ");
+        let names = if one.in_header { format!("header {names}") } else { names };
+        let required = if one.required { "yes" } else { "" };
+        [
+            one.canonical.to_string(),
+            names,
+            one.placeholder.clone().unwrap_or_default(),
+            required.to_owned(),
+        ]
+    });
+    indented(text, &table(std::iter::once(head).chain(rows).collect()));
+    for (status, raws) in &contract.statuses.values {
+        line(text, status.name(), &raws.join(", "));
+    }
+    if let Some(absent) = contract.statuses.absent {
+        line(text, "no status", absent.name());
+    }
+    if !contract.statuses.ignore.is_empty() {
+        line(text, "ignored", &contract.statuses.ignore.join(", "));
+    }
+}
+
+fn line(text: &mut String, key: &str, value: &str) {
+    _ = writeln!(text, "{key}: {value}");
+}
+
+fn indented(text: &mut String, block: &str) {
+    for line in block.lines() {
+        _ = writeln!(text, "  {line}");
+    }
+}
