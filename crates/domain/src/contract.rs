@@ -8,6 +8,7 @@ mod canonical;
 mod difference;
 mod network;
 mod repeats;
+mod reversal;
 mod scheme;
 mod secret;
 mod statuses;
@@ -24,6 +25,7 @@ pub use canonical::Canonical;
 pub use difference::{Difference, difference};
 pub use network::Network;
 pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition, TxnIdAbsent};
+pub use reversal::Reversal;
 pub use scheme::{Algorithm, Encoding, Input, Key, SECRET_FIELD, Scheme, SecretPlace, Values};
 pub use secret::{SIGNATURE, Secret, TOKEN};
 pub use statuses::{Meaning, Statuses};
@@ -31,6 +33,7 @@ pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
 pub use verification::Verification;
 pub use version::{Role, SignOff, Version};
 
+use crate::money::Currency;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -133,6 +136,14 @@ pub struct Contract {
     /// and unpaid, for somebody to find the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub triage_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reversal: Option<Reversal>,
+    /// What all amounts are in, where a postback does not say; `None`: the campaign's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// A postback with one of these values asks for nothing, compared without case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ignore_where: BTreeMap<Canonical, Vec<String>>,
     /// A `payout` without a `revenue` is our revenue; beside one, it is the publisher's payout.
     #[serde(default)]
     pub payout_may_be_revenue: bool,
@@ -177,6 +188,8 @@ impl Contract {
             .or_else(|| self.goals_fault())
             .or_else(|| self.unreplaced_fault())
             .or_else(|| self.txn_id_fault())
+            .or_else(|| self.reversal.as_ref()?.fault(self))
+            .or_else(|| self.ignore_where_fault())
             .or_else(|| self.times.fault())
             .or_else(|| self.answers.fault())
             .or_else(|| self.signature_fault())
@@ -222,10 +235,7 @@ impl Contract {
         if self.txn_id_parts.len() > TXN_ID_PARTS_MAX {
             return Some(format!("txn_id_parts: at most {TXN_ID_PARTS_MAX}"));
         }
-        let may_be = |canonical: Canonical| {
-            !canonical.is_money() && !canonical.is_secret() && canonical != Canonical::ClickId
-        };
-        if let Some(part) = self.txn_id_parts.iter().find(|part| !may_be(**part)) {
+        if let Some(part) = self.txn_id_parts.iter().find(|part| !part.may_identify()) {
             return Some(format!("txn_id_parts: `{part}` cannot be a part of a transaction id"));
         }
         let without = self.txn_id_parts.iter().find(|part| self.parameter(**part).is_none());
@@ -263,6 +273,27 @@ impl Contract {
         let is_bad = |word: &&String| word.trim() != *word || !is_name(word);
         let bad = self.unreplaced.iter().find(is_bad)?;
         Some(format!("unreplaced: `{bad}` is blank, too long, or has blanks around it"))
+    }
+
+    fn ignore_where_fault(&self) -> Option<String> {
+        for (canonical, values) in &self.ignore_where {
+            if self.parameter(*canonical).is_none() {
+                return Some(format!("ignore_where: no parameter is `{canonical}`"));
+            }
+            if canonical.is_secret() || *canonical == Canonical::ClickId {
+                return Some(format!("ignore_where: `{canonical}` proves or names the click"));
+            }
+            if values.is_empty() || values.len() > UNREPLACED_MAX {
+                return Some(format!("ignore_where.{canonical}: 1 to {UNREPLACED_MAX} values"));
+            }
+            let is_bad = |value: &&String| value.trim() != *value || !is_name(value);
+            if let Some(bad) = values.iter().find(is_bad) {
+                return Some(format!(
+                    "ignore_where.{canonical}: `{bad}` is blank, too long, or has blanks around it"
+                ));
+            }
+        }
+        None
     }
 
     fn signature_fault(&self) -> Option<String> {

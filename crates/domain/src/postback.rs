@@ -4,6 +4,7 @@
 //! postback counts is the ledger's decision. Nothing here fails on what a stranger may send: what
 //! cannot be read is a [`Problem`] with a reason.
 
+mod amounts;
 mod pairs;
 mod proof;
 mod signature;
@@ -11,16 +12,18 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub use amounts::Amount;
 pub use pairs::{PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 
 use crate::click_id;
-use crate::contract::{Canonical, Contract, Meaning, Parameter, Unit};
+use crate::contract::{Canonical, Contract, Meaning, Parameter, TXN_ID_BYTES};
 use crate::conversion::Status;
 use crate::macros;
-use crate::money::{AMOUNT_MAX, Currency, Micros};
+use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
 use crate::time::Timestamp;
+use amounts::Amounts;
 
 /// Why a postback cannot be read, in the sender's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,31 +52,14 @@ pub struct Value {
     pub text: String,
 }
 
-/// An amount as it was sent, never negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Amount {
-    pub micros: Micros,
-    /// It had more than six decimals.
-    pub rounded: bool,
-    pub unit: Unit,
-}
-
-impl Amount {
-    /// Its value in `currency`.
-    pub fn of(self, currency: Currency) -> Micros {
-        match self.unit {
-            Unit::Decimal => self.micros,
-            // Whole units were read as if they were units of the currency.
-            Unit::Minor => currency.from_minor(self.micros),
-        }
-    }
-}
-
-/// What the status parameter says.
+/// What becomes of a conversion, as a postback says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Status(Status),
-    Ignore,
+    /// Reversed where it was approved, else rejected.
+    Undone,
+    /// It asks for nothing: what says so.
+    Ignore(Canonical),
     /// Not in the contract.
     Unknown,
 }
@@ -280,17 +266,14 @@ impl<'a> Reader<'a> {
         if self.has_dropped {
             flags.add(Flag::LabelDropped);
         }
-        let status = self.status();
-        let may_be_negative = status == Some(Said::Status(Status::Reversed));
-        let mut revenue = self.amount(Canonical::Revenue, may_be_negative)?;
-        let sale_amount = self.amount(Canonical::SaleAmount, may_be_negative)?;
-        let mut payout = self.amount(Canonical::Payout, may_be_negative)?;
-        if self.contract.payout_may_be_revenue && revenue.is_none() {
-            revenue = payout.take();
-        }
-        if [revenue, sale_amount, payout].into_iter().flatten().any(|amount| amount.rounded) {
+        let amounts = self.amounts()?;
+        let status = self.status(&amounts);
+        self.check_sign(&amounts, status.as_ref())?;
+        if amounts.is_rounded() {
             flags.add(Flag::AmountRounded);
         }
+        let txn_id = self.txn_id(status.as_ref())?;
+        let Amounts { revenue, sale_amount, payout, .. } = amounts;
         let timestamp = self.timestamp()?;
         let is_verified = self.verify()?;
         self.missing(unread)?;
@@ -303,7 +286,7 @@ impl<'a> Reader<'a> {
         Ok(Postback {
             click_id: owned(Canonical::ClickId).unwrap_or_default(),
             campaign_id: owned(Canonical::CampaignId),
-            txn_id: owned(Canonical::TxnId),
+            txn_id,
             // Its absence has a meaning, or it is required and was missed above.
             status: status.unwrap_or(Said::Unknown),
             raw_status: owned(Canonical::Status),
@@ -311,9 +294,7 @@ impl<'a> Reader<'a> {
             revenue,
             sale_amount,
             payout,
-            currency: self
-                .text(Canonical::Currency)
-                .map(|text| text.parse().map_err(|_| text.to_owned())),
+            currency: self.currency(),
             timestamp,
             is_event_only: self.is_event_only(),
             labels,
@@ -322,53 +303,95 @@ impl<'a> Reader<'a> {
     }
 
     /// `None`: it is absent, and may not be.
-    fn status(&self) -> Option<Said> {
+    fn status(&self, amounts: &Amounts) -> Option<Said> {
         let statuses = &self.contract.statuses;
-        match self.text(Canonical::Status) {
-            Some(raw) => Some(match statuses.meaning(raw) {
-                Meaning::Status(status) => Said::Status(status),
-                Meaning::Ignore => Said::Ignore,
-                Meaning::Unknown => Said::Unknown,
-            }),
+        let raw = self.text(Canonical::Status).map(|raw| statuses.meaning(raw));
+        let ignored = raw.filter(|raw| *raw == Meaning::Ignore).map(|_| Canonical::Status);
+        if let Some(canonical) = ignored.or_else(|| self.ignored()) {
+            return Some(Said::Ignore(canonical));
+        }
+        if let (Some(meant), Some(_)) = (statuses.negative, &amounts.negative) {
+            return Some(Said::Status(meant));
+        }
+        match raw {
+            Some(Meaning::Status(status)) => Some(Said::Status(status)),
+            Some(Meaning::Undone) => Some(Said::Undone),
+            Some(Meaning::Ignore | Meaning::Unknown) => Some(Said::Unknown),
             None if self.is_status_blank => statuses.blank.or(statuses.absent).map(Said::Status),
             None => statuses.absent.map(Said::Status),
         }
+    }
+
+    /// What beside the status says that nothing is asked for.
+    fn ignored(&self) -> Option<Canonical> {
+        let is_ignored = |canonical: Canonical, values: &[String]| {
+            let text = self.text(canonical);
+            text.is_some_and(|text| values.iter().any(|value| value.eq_ignore_ascii_case(text)))
+        };
+        let mut all = self.contract.ignore_where.iter();
+        all.find(|(canonical, values)| is_ignored(**canonical, values)).map(|(one, _)| *one)
+    }
+
+    /// A minus belongs to what takes something back.
+    fn check_sign(&self, amounts: &Amounts, status: Option<&Said>) -> Result<(), Problem> {
+        let takes_back = matches!(status, Some(Said::Status(Status::Reversed) | Said::Undone))
+            || self.contract.statuses.negative.is_some();
+        match &amounts.negative {
+            Some(name) if !takes_back => {
+                let detail = format!("`{name}` is negative");
+                Err(Problem::new(Reason::InvalidPayload, Some(name), detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The transaction that is meant, whatever it is made of. A part that was not sent leaves its
+    /// place blank: without it, other parts could pass for it.
+    fn txn_id(&self, status: Option<&Said>) -> Result<Option<String>, Problem> {
+        let contract = self.contract;
+        let is_reversal = matches!(status, Some(Said::Status(Status::Reversed) | Said::Undone));
+        let sent = self.text(Canonical::TxnId);
+        let own = match contract.reversal.as_ref().filter(|_| is_reversal) {
+            Some(reversal) => reversal.original(sent, |canonical| self.text(canonical)),
+            None => sent,
+        };
+        if contract.txn_id_parts.is_empty() {
+            return Ok(own.map(str::to_owned));
+        }
+        let part = |canonical: &Canonical| match canonical {
+            Canonical::TxnId => own.map(str::to_owned),
+            Canonical::Goal => self.goal().map(|goal| goal.to_ascii_lowercase()),
+            Canonical::Status | Canonical::EventType | Canonical::Currency => {
+                self.text(*canonical).map(str::to_ascii_lowercase)
+            }
+            other => self.text(*other).map(str::to_owned),
+        };
+        let parts: Vec<Option<String>> = contract.txn_id_parts.iter().map(part).collect();
+        if parts.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let whole = parts.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("_");
+        let length_max = contract.parameter(Canonical::TxnId).map(Parameter::length_max);
+        let length_max = length_max.unwrap_or(TXN_ID_BYTES);
+        if whole.len() > length_max {
+            let detail =
+                format!("the parts of the transaction id are longer than {length_max} bytes");
+            return Err(Problem::new(Reason::InvalidPayload, None, detail));
+        }
+        Ok(Some(whole))
+    }
+
+    /// The one that was sent, else the one agreed on.
+    fn currency(&self) -> Option<Result<Currency, String>> {
+        let sent = self.text(Canonical::Currency);
+        let sent = sent.map(|text| text.parse().map_err(|_| text.to_owned()));
+        sent.or_else(|| self.contract.currency.map(Ok))
     }
 
     fn goal(&self) -> Option<String> {
         let raw = self.text(Canonical::Goal).or_else(|| self.text(Canonical::EventType))?;
         let mapped = self.contract.goals.iter().find(|(from, _)| from.eq_ignore_ascii_case(raw));
         Some(mapped.map_or(raw, |(_, key)| key).to_owned())
-    }
-
-    fn amount(
-        &self,
-        canonical: Canonical,
-        may_be_negative: bool,
-    ) -> Result<Option<Amount>, Problem> {
-        let Some(value) = self.found.iter().find(|value| value.canonical == canonical) else {
-            return Ok(None);
-        };
-        let unit = self.contract.parameter(canonical).map(|one| one.unit).unwrap_or_default();
-        let invalid = |detail: String| {
-            Problem::new(Reason::InvalidPayload, Some(value.name.as_str()), detail)
-        };
-        let parsed = Micros::parse(&value.text)
-            .map_err(|error| invalid(format!("`{}` is not an amount: {error}", value.name)))?;
-        if unit == Unit::Minor && value.text.contains('.') {
-            return Err(invalid(format!("`{}` is no whole number of minor units", value.name)));
-        }
-        let micros = match parsed.amount {
-            Micros(amount) if amount >= 0 => Micros(amount),
-            negative if may_be_negative => negative
-                .checked_neg()
-                .ok_or_else(|| invalid(format!("`{}` is out of range", value.name)))?,
-            _ => return Err(invalid(format!("`{}` is negative", value.name))),
-        };
-        if micros > AMOUNT_MAX {
-            return Err(invalid(format!("`{}` is above {}", value.name, AMOUNT_MAX)));
-        }
-        Ok(Some(Amount { micros, rounded: parsed.rounded, unit }))
     }
 
     fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {

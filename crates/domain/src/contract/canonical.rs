@@ -95,6 +95,11 @@ impl Canonical {
         matches!(self, Self::Signature | Self::Token)
     }
 
+    /// It may be, or be a part of, what tells one transaction from another.
+    pub(crate) fn may_identify(self) -> bool {
+        !self.is_money() && !self.is_secret() && self != Self::ClickId
+    }
+
     /// It only describes: too long or still a macro, it is dropped and flagged, because it must
     /// not cost a paid conversion.
     pub fn is_label(self) -> bool {

@@ -3,7 +3,8 @@
 //! Nothing that differs is left out: what has no sentence of its own is told by its place and its
 //! value, and counts as touching money until somebody has thought about it.
 
-use super::{Canonical, Contract, Meaning, Parameter, Unit, words};
+use super::{Canonical, Contract, Meaning, Parameter, Statuses, Unit, words};
+use crate::conversion::Status;
 use crate::reason::Verdict;
 use serde::Serialize;
 use serde_json::Value;
@@ -70,6 +71,8 @@ fn may_touch_money(path: &str) -> bool {
 fn is_about_money(contract: &Contract, canonical: Canonical) -> bool {
     canonical.is_money()
         || contract.txn_id_parts.contains(&canonical)
+        || contract.ignore_where.contains_key(&canonical)
+        || contract.reversal.as_ref().is_some_and(|reversal| reversal.txn_id == Some(canonical))
         || matches!(
             canonical,
             Canonical::TxnId
@@ -221,12 +224,14 @@ impl Found {
 
     fn statuses(&mut self, before: &Contract, after: &Contract) {
         let raws = |one: &Contract| -> BTreeSet<String> {
-            let all = one.statuses.values.values().flatten().chain(&one.statuses.ignore);
+            let Statuses { values, ignore, undone, .. } = &one.statuses;
+            let all = values.values().flatten().chain(ignore).chain(undone);
             all.map(|raw| raw.to_ascii_lowercase()).collect()
         };
         for raw in raws(before).union(&raws(after)) {
             let meaning = |one: &Contract| match one.statuses.meaning(raw) {
                 Meaning::Status(status) => Some(status.name()),
+                Meaning::Undone => Some("reversed where it was approved, else rejected"),
                 Meaning::Ignore => Some("nothing, as a ping"),
                 Meaning::Unknown => None,
             };
@@ -247,10 +252,15 @@ impl Found {
         self.changed("statuses.absent", (&old.absent, &new.absent), true, shown, |old, new| {
             format!("an absent status is {new}; it was {old}")
         });
-        let blank = |one: &super::Statuses| one.blank.or(one.absent);
+        let blank = |one: &Statuses| one.blank.or(one.absent);
         let both = (&blank(old), &blank(new));
         self.changed("statuses.blank", both, true, shown, |old, new| {
             format!("a blank status is {new}; it was {old}")
+        });
+        let shown = |status: &Option<Status>| status.map_or("an error", Status::name).to_owned();
+        let both = (&old.negative, &new.negative);
+        self.changed("statuses.negative", both, true, shown, |old, new| {
+            format!("a negative amount is {new}; it was {old}")
         });
     }
 

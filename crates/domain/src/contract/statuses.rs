@@ -21,12 +21,20 @@ pub struct Statuses {
     /// Raw values that ask for nothing, as pings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
+    /// Raw values that reverse what was approved, and reject anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<String>,
+    /// What a negative amount means, whatever the status says: `reversed` or `rejected`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<Status>,
 }
 
 /// What a raw status means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     Status(Status),
+    /// Reversed where it was approved, else rejected.
+    Undone,
     Ignore,
     Unknown,
 }
@@ -34,7 +42,7 @@ pub enum Meaning {
 impl Statuses {
     pub(super) fn fault(&self) -> Option<String> {
         let mut raws = BTreeSet::new();
-        for raw in self.values.values().flatten().chain(&self.ignore) {
+        for raw in self.values.values().flatten().chain(&self.ignore).chain(&self.undone) {
             if raw.trim() != raw || raw.is_empty() {
                 return Some(format!("statuses: `{raw}` is blank, or has blanks around it"));
             }
@@ -42,13 +50,18 @@ impl Statuses {
                 return Some(format!("statuses: `{raw}` has two meanings"));
             }
         }
-        None
+        let is_no_end = |status| !matches!(status, Status::Reversed | Status::Rejected);
+        let negative = self.negative.filter(|status| is_no_end(*status))?;
+        Some(format!("statuses.negative is `reversed` or `rejected`, not `{}`", negative.name()))
     }
 
     pub fn meaning(&self, raw: &str) -> Meaning {
         let is_raw = |value: &String| value.eq_ignore_ascii_case(raw);
         if self.ignore.iter().any(is_raw) {
             return Meaning::Ignore;
+        }
+        if self.undone.iter().any(is_raw) {
+            return Meaning::Undone;
         }
         let mapped = self.values.iter().find(|(_, raws)| raws.iter().any(is_raw));
         mapped.map_or(Meaning::Unknown, |(status, _)| Meaning::Status(*status))

@@ -197,3 +197,71 @@ fn a_contract_reads_the_headers_of_its_parameters_and_of_its_signature() {
     let names: Vec<String> = contract.header_names().collect();
     assert_eq!(names, ["webhook-signature", "webhook-id", "t"]);
 }
+
+#[test]
+fn what_takes_back_is_agreed_in_words_that_make_sense() {
+    let reversal = |prefix: &str, txn_id: Option<Canonical>| {
+        fault(|one| {
+            one.reversal = Some(Reversal { txn_id_prefix: prefix.to_owned(), txn_id });
+        })
+    };
+    let ignore = |canonical: Canonical, values: &[&str]| {
+        fault(|one| {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            one.ignore_where.insert(canonical, values);
+        })
+    };
+    let told = [
+        reversal("r-", Some(Canonical::Param(1))),
+        reversal("r-", None),
+        reversal("", None),
+        reversal(&"r".repeat(21), None),
+        reversal(" r", None),
+        reversal("", Some(Canonical::Param(2))),
+        reversal("", Some(Canonical::Revenue)),
+        reversal("", Some(Canonical::ClickId)),
+        ignore(Canonical::Param(1), &["1", "true"]),
+        ignore(Canonical::Param(2), &["1"]),
+        ignore(Canonical::ClickId, &["1"]),
+        ignore(Canonical::Param(1), &[]),
+        ignore(Canonical::Param(1), &[" 1"]),
+        ignore(Canonical::Param(1), &[""]),
+        fault(|one| one.statuses.undone = vec!["Approved".to_owned()]),
+        fault(|one| one.statuses.negative = Some(Status::Rejected)),
+        fault(|one| one.statuses.negative = Some(Status::Approved)),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    none
+    none
+    reversal needs txn_id_prefix, or txn_id, or both
+    reversal.txn_id_prefix has at most 20 bytes, and no blank before them
+    reversal.txn_id_prefix has at most 20 bytes, and no blank before them
+    reversal.txn_id: no parameter is `param2`
+    reversal.txn_id: `revenue` cannot be a transaction id
+    reversal.txn_id: `click_id` cannot be a transaction id
+    none
+    ignore_where: no parameter is `param2`
+    ignore_where: `click_id` proves or names the click
+    ignore_where.param1: 1 to 50 values
+    ignore_where.param1: ` 1` is blank, too long, or has blanks around it
+    ignore_where.param1: `` is blank, too long, or has blanks around it
+    statuses: `Approved` has two meanings
+    none
+    statuses.negative is `reversed` or `rejected`, not `approved`
+    "#);
+}
+
+#[test]
+fn all_that_a_contract_can_say_comes_back() {
+    let json = r#"{"currency":"USD","reversal":{"txn_id_prefix":"r-","txn_id":"param1"},"ignore_where":{"param1":["1"]}}"#;
+    let read: serde_json::Value = serde_json::from_str(json).unwrap();
+    let mut whole = serde_json::to_value(plain()).unwrap();
+    for (key, value) in read.as_object().unwrap() {
+        whole[key] = value.clone();
+    }
+    whole["statuses"]["negative"] = "reversed".into();
+    whole["statuses"]["undone"] = serde_json::json!(["chargeback"]);
+    let contract: Contract = serde_json::from_value(whole.clone()).unwrap();
+    assert_eq!(contract.fault(), None);
+    assert_eq!(serde_json::to_value(contract).unwrap(), whole);
+}

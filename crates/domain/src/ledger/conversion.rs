@@ -102,7 +102,8 @@ pub(super) fn said(postback: &Postback) -> [u8; 8] {
     };
     let status = match &postback.status {
         Said::Status(status) => status.name(),
-        Said::Ignore => "ignore",
+        Said::Undone => "undone",
+        Said::Ignore(_) => "ignore",
         Said::Unknown => "unknown",
     };
     part(Some(status));

@@ -217,9 +217,9 @@ impl Case<'_> {
         if !self.contract.verification.shadow {
             self.check_timestamp()?;
         }
-        if self.postback.status == Said::Ignore {
-            let name = self.name(Canonical::Status);
-            let detail = "the status asks for nothing";
+        if let Said::Ignore(canonical) = self.postback.status {
+            let name = self.name(canonical);
+            let detail = format!("this value of `{name}` asks for nothing");
             return Err(Problem::new(Reason::StatusIgnored, Some(&name), detail));
         }
         let (amounts, flags) = money?;
@@ -250,12 +250,11 @@ impl Case<'_> {
         // Where goals do not tell conversions apart, it is still the first one's that counts.
         let own = self.campaign_then.goal(&old.goal).or_else(|| self.campaign.goal(&old.goal));
         let repeats = &self.contract.repeats;
-        let is_changed = repeats.status && self.postback.status != Said::Status(old.status);
+        let meant = self.status().ok();
+        let is_changed = repeats.status && meant != Some(old.status);
         let (amounts, mut flags) = match (own, repeats.amount) {
             // A reversal takes back what was agreed, whatever amount it names.
-            _ if self.postback.status == Said::Status(Status::Reversed) => {
-                (Amounts::kept(old), Flags::default())
-            }
+            _ if meant == Some(Status::Reversed) => (Amounts::kept(old), Flags::default()),
             (None, _) => (Amounts::kept(old), Flags::default()),
             (Some(own), RepeatedAmount::Add) if is_changed => {
                 Amounts::again(old, own, self.postback, RepeatedAmount::Replace)?
@@ -335,7 +334,11 @@ impl Case<'_> {
     fn status(&self) -> Result<Status, Problem> {
         match self.postback.status {
             Said::Status(status) => Ok(status),
-            Said::Ignore | Said::Unknown => {
+            Said::Undone => Ok(match self.facts.conversion.map(|old| old.status) {
+                Some(Status::Approved | Status::Reversed) => Status::Reversed,
+                None | Some(Status::Pending | Status::Rejected) => Status::Rejected,
+            }),
+            Said::Ignore(_) | Said::Unknown => {
                 let name = self.name(Canonical::Status);
                 let detail = format!("the contract does not know this value of `{name}`");
                 Err(Problem::new(Reason::UnknownStatus, Some(&name), detail))

@@ -1,7 +1,7 @@
 //! What must hold of reading: form alone, whatever the click and the campaign are.
 
 use super::{Pairs, Postback, Problem, Reading, Said, Sender};
-use crate::contract::{Canonical, Contract, Network, Parameter, Secret, Unit};
+use crate::contract::{Canonical, Contract, Network, Parameter, Reversal, Secret, Unit};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::ledger::tests::world::{contract, plain};
@@ -320,4 +320,119 @@ proptest! {
         parts.sort_unstable();
         prop_assert_eq!(shuffled, reading(&plain(), &parts.join("&")).result);
     }
+}
+
+#[test]
+fn a_transaction_can_be_made_of_several_values() {
+    let mut contract = contract("click_id! txn_id goal=ev,goal param1 geo status");
+    contract.txn_id_parts = vec![Canonical::Param(1), Canonical::TxnId, Canonical::Goal];
+    contract.goals.insert("1".to_owned(), "Lead".to_owned());
+    assert_eq!(contract.fault(), None);
+    let txn_id = |query: &str| said(&contract, &format!("click_id=a{query}")).txn_id;
+    let made = [
+        ("", None),
+        ("&geo=DE", None),
+        ("&param1=N7&txn_id=Ab&ev=1", Some("N7_Ab_lead")),
+        ("&param1=N7&txn_id=Ab&ev=LEAD", Some("N7_Ab_lead")),
+        ("&param1=N7", Some("N7__")),
+        ("&txn_id=N7", Some("_N7_")),
+        ("&goal=N7", Some("__n7")),
+        ("&txn_id=%20&param1=N7", Some("N7__")),
+    ];
+    for (query, wanted) in made {
+        assert_eq!(txn_id(query).as_deref(), wanted, "{query}");
+    }
+    let long = format!("click_id=a&txn_id={0}&param1={0}", "x".repeat(128));
+    assert_eq!(refused(&contract, &long), (Reason::InvalidPayload, String::new()));
+    set(&mut contract, Canonical::TxnId, |one| one.max_length = Some(258));
+    assert_eq!(said(&contract, &long).txn_id.map(|txn_id| txn_id.len()), Some(258));
+}
+
+#[test]
+fn a_reversal_can_have_an_id_of_its_own() {
+    let mut contract = contract("click_id! txn_id status param1 revenue");
+    contract.statuses.undone = vec!["undone".to_owned()];
+    contract.reversal =
+        Some(Reversal { txn_id_prefix: "r-".to_owned(), txn_id: Some(Canonical::Param(1)) });
+    assert_eq!(contract.fault(), None);
+    let txn_id = |query: &str| said(&contract, &format!("click_id=a&{query}")).txn_id;
+    let original = [
+        ("txn_id=r-7&status=reversed", Some("7")),
+        ("txn_id=r-7&status=undone", Some("7")),
+        ("txn_id=9&param1=7&status=reversed", Some("7")),
+        ("txn_id=9&param1=r-7&status=reversed", Some("7")),
+        ("txn_id=7&status=reversed", Some("7")),
+        ("txn_id=R-7&status=reversed", Some("R-7")),
+        ("txn_id=r-&status=reversed", Some("r-")),
+        ("param1=7&status=reversed", Some("7")),
+        ("status=reversed", None),
+        ("txn_id=r-7&param1=8&status=approved", Some("r-7")),
+        ("txn_id=r-7&status=rejected", Some("r-7")),
+    ];
+    for (query, wanted) in original {
+        assert_eq!(txn_id(query).as_deref(), wanted, "{query}");
+    }
+    contract.txn_id_parts = vec![Canonical::TxnId, Canonical::Param(1)];
+    let made = said(&contract, "click_id=a&txn_id=9&param1=r-7&status=reversed").txn_id;
+    assert_eq!(made.as_deref(), Some("7_r-7"));
+}
+
+#[test]
+fn a_minus_can_say_what_becomes_of_it() {
+    let mut contract = contract("click_id! txn_id status revenue payout sale_amount");
+    contract.statuses.negative = Some(Status::Reversed);
+    contract.statuses.undone = vec!["undone".to_owned()];
+    let status = |query: &str| said(&contract, &format!("click_id=a&{query}")).status;
+    let meant = [
+        ("revenue=-2.50", Said::Status(Status::Reversed)),
+        ("payout=-2.50&status=approved", Said::Status(Status::Reversed)),
+        ("sale_amount=-1&status=zzz", Said::Status(Status::Reversed)),
+        ("revenue=2.50&payout=-1&status=undone", Said::Status(Status::Reversed)),
+        ("revenue=-2.50&status=ping", Said::Ignore(Canonical::Status)),
+        ("revenue=-0.00", Said::Status(Status::Approved)),
+        ("revenue=2.50", Said::Status(Status::Approved)),
+        ("revenue=2.50&status=undone", Said::Undone),
+        ("revenue=2.50&status=zzz", Said::Unknown),
+    ];
+    for (query, wanted) in meant {
+        assert_eq!(status(query), wanted, "{query}");
+    }
+    let revenue = said(&contract, "click_id=a&revenue=-2.50").revenue;
+    assert_eq!(revenue.unwrap().micros, Micros(2_500_000));
+    contract.statuses.negative = None;
+    assert_eq!(said(&contract, "click_id=a&revenue=-1&status=undone").status, Said::Undone);
+    let told = refused(&contract, "click_id=a&revenue=-1&payout=-2");
+    assert_eq!(told, (Reason::InvalidPayload, "revenue".to_owned()));
+}
+
+#[test]
+fn other_values_can_say_that_nothing_is_asked_for() {
+    let mut contract = contract("click_id! txn_id status param9=debug geo");
+    contract.ignore_where = [
+        (Canonical::Param(9), vec!["1".to_owned(), "True".to_owned()]),
+        (Canonical::Geo, vec!["XX".to_owned()]),
+    ]
+    .into();
+    assert_eq!(contract.fault(), None);
+    let status = |query: &str| said(&contract, &format!("click_id=a&{query}")).status;
+    for query in ["debug=1", "debug=TRUE&status=approved", "debug=%201", "debug=true&status=zzz"] {
+        assert_eq!(status(query), Said::Ignore(Canonical::Param(9)), "{query}");
+    }
+    assert_eq!(status("geo=xx"), Said::Ignore(Canonical::Geo));
+    for query in ["debug=0", "debug=", "debug={debug}", "debug=11", "geo=DE", ""] {
+        assert_eq!(status(query), Said::Status(Status::Approved), "{query}");
+    }
+}
+
+#[test]
+fn a_currency_that_is_not_sent_can_be_agreed_on() {
+    let mut contract = plain();
+    contract.currency = Some(Currency::EUR);
+    let currency = |query: &str| said(&contract, &format!("click_id=a{query}")).currency;
+    assert_eq!(
+        [currency(""), currency("&currency=")],
+        [Some(Ok(Currency::EUR)), Some(Ok(Currency::EUR))]
+    );
+    assert_eq!(currency("&currency=usd"), Some(Ok(Currency::USD)));
+    assert_eq!(currency("&currency=x"), Some(Err("x".to_owned())));
 }

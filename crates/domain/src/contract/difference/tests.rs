@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::contract::{
-    Identity, Network, Profile, RepeatedAmount, RepeatedEvents, Reply, Transition, TxnIdAbsent,
+    Identity, Network, Profile, RepeatedAmount, RepeatedEvents, Reply, Reversal, Transition,
+    TxnIdAbsent,
 };
-use crate::conversion::Status;
 use crate::ledger::tests::world::{contract, plain};
 
 fn told(before: &Contract, after: &Contract) -> String {
@@ -113,6 +113,36 @@ fn rules_are_told_of_in_words() {
     unreplaced: `unreplaced` is now `xx`
     verification.networks: `verification.networks` is now `192.0.2.0/24`
     "#);
+}
+
+#[test]
+fn what_takes_back_is_told_of_in_words() {
+    let mut before = plain();
+    before.statuses.undone = vec!["chargeback".to_owned(), "gone".to_owned()];
+    let mut after = plain();
+    after.statuses.undone = vec!["gone".to_owned(), "hold".to_owned()];
+    after.statuses.values.get_mut(&Status::Pending).unwrap().clear();
+    after.statuses.negative = Some(Status::Reversed);
+    after.ignore_where.insert(Canonical::Param(1), vec!["1".to_owned()]);
+    after.currency = Some(crate::money::Currency::EUR);
+    after.reversal = Some(Reversal { txn_id_prefix: "r-".to_owned(), txn_id: None });
+    set_names(&mut after, Canonical::Param(1), "debug");
+    insta::assert_snapshot!(told(&before, &after), @r#"
+    $ parameters.param1.names: `param1` is read from `debug` instead of `param1`
+    $ statuses.values.chargeback: `chargeback` is unknown now; it meant reversed where it was approved, else rejected
+    $ statuses.values.hold: `hold` now means reversed where it was approved, else rejected; it meant pending
+    $ statuses.values.pending: `pending` is unknown now; it meant pending
+    $ statuses.negative: a negative amount is reversed; it was an error
+    $ currency: `currency` is now `EUR`
+    $ ignore_where.param1: `ignore_where.param1` is now `1`
+    $ reversal.txn_id_prefix: `reversal.txn_id_prefix` is now `r-`
+    "#);
+}
+
+fn set_names(contract: &mut Contract, canonical: Canonical, name: &str) {
+    let mut all = contract.parameters.iter_mut();
+    let parameter = all.find(|parameter| parameter.canonical == canonical).unwrap();
+    parameter.names = vec![name.to_owned()];
 }
 
 #[test]

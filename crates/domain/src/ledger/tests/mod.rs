@@ -9,6 +9,7 @@ mod money;
 mod proofs;
 mod properties;
 mod reasons;
+mod reversals;
 mod scope;
 mod statuses;
 pub(crate) mod world;

@@ -72,6 +72,8 @@ pub(crate) fn contract(parameters: &str) -> Contract {
             blank: None,
             values,
             ignore: vec!["ping".to_owned()],
+            undone: Vec::new(),
+            negative: None,
         },
         ..Contract::default()
     };
