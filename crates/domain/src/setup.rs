@@ -137,7 +137,8 @@ impl Setup {
             Change::Partner(new) => {
                 let contract = new.contract.iter();
                 self.header_names.extend(contract.flat_map(Contract::header_names));
-                for path in &new.paths {
+                // With a key in it, a path is always served, and nobody's.
+                for path in new.paths.iter().filter(|path| !path.contains('{')) {
                     add(&mut self.partners_by_path, path, new.name.clone());
                 }
                 put(&mut self.partners, new.name.clone(), since, new);

@@ -19,8 +19,8 @@ use crate::time::Timestamp;
 pub enum Route<'a> {
     /// `/postback/{key}` or `/{key}/postback`.
     Key(&'a str),
-    /// A path of the catalogue.
-    Partner(&'a str),
+    /// A path of the catalogue, which several partners may share.
+    Path(&'a str),
     /// `/postback`.
     Plain,
     /// No postback endpoint.
@@ -37,8 +37,8 @@ fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     if path == "/postback" {
         return Route::Plain;
     }
-    if let Some(partner) = setup.partner_by_path(path) {
-        return Route::Partner(&partner.name);
+    if setup.partners_by_path(path).next().is_some() {
+        return Route::Path(path);
     }
     let key = path
         .strip_prefix("/postback/")
@@ -123,7 +123,7 @@ pub fn is_ours(setup: &Setup, keyring: &Keyring, hit: &Hit) -> bool {
     match route(setup, hit.path()) {
         Route::Key(key) if setup.integration_by_key(key).is_some() => true,
         Route::Elsewhere => false,
-        Route::Key(_) | Route::Partner(_) | Route::Plain => {
+        Route::Key(_) | Route::Path(_) | Route::Plain => {
             Pairs::of(hit).all.iter().any(|pair| keyring.parse(pair.text.trim()).is_some())
         }
     }
@@ -294,21 +294,7 @@ fn choose<'a>(
                 let detail = "the postback URL's key is not one of ours";
                 Problem::new(Reason::UnknownIntegration, None, detail)
             }),
-        Route::Partner(name) => {
-            let partner = setup.partner(name).expect("the path led to it");
-            let contract = partner.contract.as_ref().expect("paths are those of who calls");
-            let names = contract.click_id_names();
-            let is_click_id = |name: &str| {
-                names.iter().any(|own| own == name)
-                    || setup.is_click_id_name_of(&partner.name, name)
-            };
-            let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
-            let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
-            let mut all = around.chain(setup.integrations_of(Scope::Global));
-            let own = all.find(|integration| integration.partner == name);
-            let chosen = own.map_or_else(|| Chosen::partner(partner, contract), by_integration);
-            Ok(chosen.with(conflict))
-        }
+        Route::Path(path) => Ok(choose_by_path(setup, keyring, path, sent)),
         Route::Plain | Route::Elsewhere => {
             let is_click_id = |name: &str| setup.is_click_id_name(name);
             let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
@@ -322,6 +308,36 @@ fn choose<'a>(
                 })
         }
     }
+}
+
+/// On a path that partners share, an integration around the click's campaign reads for its partner;
+/// else it is the partner under whose names our click id came.
+fn choose_by_path<'a>(setup: AsOf<'a>, keyring: &Keyring, path: &str, sent: &Pairs) -> Chosen<'a> {
+    let partners: Vec<(&Partner, &Contract)> = setup.partners_by_path(path).collect();
+    let is_click_id = |name: &str| {
+        partners.iter().any(|(partner, contract)| {
+            contract.click_id_names().iter().any(|own| own == name)
+                || setup.is_click_id_name_of(&partner.name, name)
+        })
+    };
+    let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
+    let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
+    let mut all = around.chain(setup.integrations_of(Scope::Global));
+    let own = all.find(|one| partners.iter().any(|(partner, _)| partner.name == one.partner));
+    let names_ours = |(_, contract): &&(&Partner, &Contract)| {
+        let names = contract.click_id_names();
+        let mut sent = sent.all.iter().filter(|pair| names.contains(&pair.name));
+        sent.any(|pair| keyring.parse(pair.text.trim()).is_some())
+    };
+    let chosen = own.map_or_else(
+        || {
+            let named = partners.iter().find(names_ours).or(partners.first());
+            let (partner, contract) = named.expect("the path is somebody's");
+            Chosen::partner(partner, contract)
+        },
+        |own| Chosen::integration(own, sent, setup.at()),
+    );
+    chosen.with(conflict)
 }
 
 /// The campaign of the first click that such names carry, and whether they all carry that click.

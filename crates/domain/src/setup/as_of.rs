@@ -63,14 +63,15 @@ impl<'a> AsOf<'a> {
         self.get(&self.setup.partners, name)
     }
 
-    /// The partner whose senders call on that path.
-    pub fn partner_by_path(self, path: &str) -> Option<&'a Partner> {
-        let names = self.setup.partners_by_path.get(path)?;
-        let mut partners = names.iter().filter_map(|name| self.partner(name));
-        let is_called = |partner: &&Partner| {
-            partner.contract.is_some() && partner.paths.iter().any(|own| own == path)
-        };
-        partners.find(is_called)
+    /// The partners whose senders call on that path, and how they speak.
+    pub fn partners_by_path(
+        self,
+        path: &str,
+    ) -> impl Iterator<Item = (&'a Partner, &'a Contract)> + use<'a, '_> {
+        let names = self.setup.partners_by_path.get(path).map_or(&[][..], Vec::as_slice);
+        let partners = names.iter().filter_map(move |name| self.partner(name));
+        let called = partners.filter(move |one| one.paths.iter().any(|own| own == path));
+        called.filter_map(|partner| Some((partner, partner.contract.as_ref()?)))
     }
 
     /// Whether any contract in use accepts our click id under that name, or did before another one

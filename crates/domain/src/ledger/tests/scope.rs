@@ -291,7 +291,7 @@ fn a_path_says_who_reads() {
         ("/postback/", Route::Elsewhere),
         ("/postback/own", Route::Key("own")),
         ("/own/postback", Route::Key("own")),
-        ("/click.php", Route::Partner("bound")),
+        ("/click.php", Route::Path("/click.php")),
         ("/click.php/", Route::Elsewhere),
         ("/a/b/postback", Route::Elsewhere),
         ("/postback/a/b", Route::Elsewhere),
@@ -317,6 +317,45 @@ fn a_path_says_who_reads() {
     let reader = world.setup.integration_by_key(key).unwrap();
     let by = ContractRef::Integration { id: reader.id, version: 1 };
     assert_eq!(read.contract_ref, Some(by));
+}
+
+#[test]
+fn partners_may_share_a_path() {
+    let shared = |name: &str, speaks: &str, paths: &[&str]| {
+        let mut one = super::world::partner(name, contract(speaks));
+        one.paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        one
+    };
+    let served = "/{key}/postback";
+    let partners = vec![
+        shared("first", "click_id!=cid revenue=sum", &["/conv", "/postback", served]),
+        shared("second", "click_id!=tid txn_id=cid revenue=amount", &["/conv"]),
+        shared("elsewhere", "click_id!=other", &["/other"]),
+    ];
+    let mut world = World::new(plain(), LEAD);
+    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+    let path = |world: &World, path: &str| format!("{:?}", route(&world.setup, path.as_bytes()));
+    assert_eq!(path(&world, "/postback"), "Plain");
+    assert_eq!(path(&world, served), "Key(\"{key}\")");
+    let by = |world: &mut World, sent: &str| {
+        let ring = keyring();
+        let hit = world.hit(sent);
+        read(&world.setup, &ring, &hit, world.now).contract_ref.unwrap().to_string()
+    };
+    assert_eq!(by(&mut world, "/conv?cid=@a&sum=1"), "first");
+    assert_eq!(by(&mut world, "/conv?tid=@a&cid=77"), "second", "our id came under its name");
+    assert_eq!(by(&mut world, "/conv?cid=nobodys&tid=nobodys"), "first");
+    world.check(
+        "
+        /conv?cid=@a&sum=2            -> recorded approved 2/1.75
+        /conv?tid=@b&cid=77&amount=3  -> recorded approved 3/1.75
+        /conv?cid=@c&tid=@a           -> refused invalid_payload tid
+        ",
+    );
+    world.integration(Scope::Campaign { campaign_id: CAMPAIGN }, "second", "second-key", "");
+    let own = world.setup.integration_by_key("second-key").unwrap().id;
+    assert_eq!(by(&mut world, "/conv?cid=@a&sum=1"), format!("{own}.1"), "it is around the click");
+    assert_eq!(by(&mut world, "/other?other=@a"), "elsewhere");
 }
 
 #[test]
