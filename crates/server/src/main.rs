@@ -22,6 +22,7 @@ mod scratch;
 mod serve;
 mod snapshot;
 mod terminal;
+mod url;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -56,6 +57,8 @@ enum Verb {
     Restore(backup::RestoreArgs),
     /// Look at the catalogue of known platforms, or check files of your own
     Partners(partners::Args),
+    /// URLs to be pasted elsewhere, with the macros of whoever they are for
+    Url(url::Args),
     /// Print the settings that are in force
     CheckConfig,
     /// Print the API's document, OpenAPI 3.1
@@ -87,6 +90,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Backup(args) => backup::backup(args, config),
         Verb::Restore(args) => backup::restore(args, config),
         Verb::Partners(args) => partners::run(&args),
+        Verb::Url(args) => url::run(args, &config),
         Verb::Openapi => {
             print!("{}", http::api::document::text());
             Ok(ExitCode::SUCCESS)

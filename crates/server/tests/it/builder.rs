@@ -1,0 +1,176 @@
+//! URLs to be pasted elsewhere, over the API and from the command line; and the catalogue as an
+//! operator looks at it.
+
+use crate::network::{Network, text};
+use crate::server::{ADMIN_KEY, PROGRAM};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir(folder).envs(settings.iter().copied());
+    command.output().unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    let all = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8(all).unwrap()
+}
+
+#[test]
+fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let base = format!("http://{}", network.server.address());
+    let link = format!("/links/{}/click-url", campaign.link);
+    let click = network.ask(&format!("{link}?partner=propellerads"));
+    let url = text(&click["url"]);
+    let start = format!("{base}/c/{}?external_id=${{SUBID}}", campaign.token);
+    assert!(url.starts_with(&start), "{url}");
+    let wrong = network.refused("GET", &link, None, (400, "invalid_parameter"));
+    assert_eq!(wrong["parameter"], "partner");
+    let misspelt = format!("{link}?partner=propelerads");
+    let wrong = network.refused("GET", &misspelt, None, (400, "invalid_parameter"));
+    assert!(text(&wrong["detail"]).contains("nearest is `propellerads`"), "{wrong}");
+    let silent = format!("{link}?partner=clickwall");
+    network.refused("GET", &silent, None, (400, "invalid_parameter"));
+
+    let own = "/integrations/1/postback-url";
+    let affise = network.ask(&format!("{own}?partner=affise"));
+    let url = text(&affise["url"]);
+    assert!(url.contains("click_id={sub1}") && url.contains("revenue={sum}"), "{url}");
+    assert!(url.contains("txn_id={transactionid}"), "{url}");
+    let never = format!("{own}?partner=tiktok");
+    let wrong = network.refused("GET", &never, None, (400, "invalid_parameter"));
+    assert!(text(&wrong["detail"]).contains("never calls us"), "{wrong}");
+    let goal = format!("{own}?goal=nothing");
+    let wrong = network.refused("GET", &goal, None, (400, "invalid_parameter"));
+    assert_eq!(wrong["parameter"], "goal");
+
+    let listen = network.server.address().to_string();
+    let settings = [("COUNTERFOIL_LISTEN", listen.as_str()), ("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)];
+    let folder = tempfile::tempdir().unwrap();
+    let asked = run(folder.path(), &["url", "postback", "1", "--partner", "affise"], &settings);
+    assert_eq!(printed(&asked).trim(), url);
+    let number = campaign.link.to_string();
+    let asked =
+        run(folder.path(), &["url", "click", &number, "--partner", "propellerads"], &settings);
+    assert!(printed(&asked).starts_with(&start), "{asked:?}");
+    let nobody = run(folder.path(), &["url", "postback", "99"], &settings);
+    assert!(!nobody.status.success());
+    assert!(printed(&nobody).contains("integration 99"), "{nobody:?}");
+    let no_key = run(folder.path(), &["url", "postback", "1"], &settings[..1]);
+    assert!(printed(&no_key).contains("COUNTERFOIL_ADMIN_KEY"), "{no_key:?}");
+}
+
+#[test]
+fn a_senders_own_macros_are_saved_and_every_postback_url_follows() {
+    let mut network = Network::start();
+    let body = json!({ "level": "global", "partner": "peerclick" });
+    let made = network.make("/integrations", &body);
+    let (id, before) = (made["id"].as_u64().unwrap(), text(&made["postback_url"]).to_owned());
+    assert!(before.contains("cid={clickid}"), "{before}");
+    let table = json!({ "click_id": "{aff_sub}", "conversion_ref": "{order}" });
+    let path = format!("/integrations/{id}/macros");
+    let changed = network.change("PUT", &path, &table);
+    assert_eq!(changed["macros"], table);
+    let after = text(&changed["postback_url"]).to_owned();
+    assert_eq!(after, before.replace("{clickid}", "{aff_sub}") + "&conversion_id={order}");
+    network.restart();
+    assert_eq!(network.ask(&format!("/integrations/{id}"))["postback_url"], after.as_str());
+    assert_eq!(network.ask(&format!("/integrations/{id}/postback-url"))["url"], after.as_str());
+    for (table, parameter) in [
+        (json!({ "geo": "{country}" }), "macros.geo"),
+        (json!({ "click_id": "{a b}" }), "macros.click_id"),
+        (json!({ "clickid": "{x}" }), "clickid"),
+        (json!({ "token": "{x}" }), "token"),
+    ] {
+        let wrong = network.refused("PUT", &path, Some(&table), (400, "invalid_parameter"));
+        assert_eq!(wrong["parameter"], parameter);
+    }
+    let none = network.change("PUT", &path, &json!({}));
+    assert_eq!(text(&none["postback_url"]), before);
+}
+
+#[test]
+fn a_pasted_url_is_judged_macro_by_macro() {
+    let mut network = Network::start();
+    let body = json!({
+        "partner": "affise",
+        "url": "https://t.example/postback/k?click_id={clickid}&revenue={sum}&x={transctionid}",
+    });
+    let said = network.make("/builder/check", &body);
+    assert_eq!((&said["ok"], &said["use"]), (&json!(false), &json!("postback")));
+    let judged: Vec<String> = said["macros"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{} {} {}", text(&one["macro"]), text(&one["judged"]), one["nearest"]))
+        .collect();
+    assert_eq!(
+        judged,
+        [
+            "{clickid} elsewhere \"{sub1}\"",
+            "{sum} recognised null",
+            "{transctionid} misspelt \"{transactionid}\"",
+        ]
+    );
+    let long = json!({ "partner": "affise", "url": "x".repeat(20_000) });
+    network.refused("POST", "/builder/check", Some(&long), (400, "invalid_parameter"));
+    let other = json!({ "partner": "affise", "url": "x", "use": "landing" });
+    network.refused("POST", "/builder/check", Some(&other), (400, "invalid_parameter"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let check = |url: &str| run(folder.path(), &["url", "check", "--partner", "tiktok", url], &[]);
+    let good = check("https://t.example/c/a?external_id=__CLICKID__");
+    assert!(good.status.success(), "{good:?}");
+    let bad = check("https://t.example/c/a?external_id=_CLICKID_");
+    assert!(!bad.status.success());
+    assert!(printed(&bad).contains("the right one is __CLICKID__"), "{bad:?}");
+}
+
+#[test]
+fn the_catalogue_is_shown_and_checked() {
+    let mut network = Network::start();
+    let partner = network.ask("/partners/tiktok");
+    assert!(partner["contract"].is_null() && !partner["notes"].as_array().unwrap().is_empty());
+    assert!(partner["sources"].is_array(), "{partner}");
+    let body = json!({ "level": "global", "partner": "tiktok" });
+    let wrong = network.refused("POST", "/integrations", Some(&body), (400, "invalid_parameter"));
+    assert!(text(&wrong["detail"]).contains("never calls us"), "{wrong}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let partners =
+        |arguments: &[&str]| run(folder.path(), &[&["partners"], arguments].concat(), &[]);
+    for verb in ["lint", "test", "list"] {
+        let all = partners(&[verb]);
+        assert!(all.status.success(), "{all:?}");
+    }
+    let shown = printed(&partners(&["show", "tiktok"]));
+    assert!(shown.contains("confidence: ") && shown.contains("note: "), "{shown}");
+    let unknown = partners(&["show", "tictok"]);
+    assert!(!unknown.status.success());
+    assert!(printed(&unknown).contains("nearest is `tiktok`"), "{unknown:?}");
+
+    let own = folder.path().join("own");
+    fs::create_dir(&own).unwrap();
+    let dir = own.to_str().unwrap();
+    assert!(!partners(&["lint", "--dir", dir]).status.success(), "there is no file");
+    let file = own.join("mine.toml");
+    fs::write(&file, "name = \"mine\"\ntitle = \"Mine\"\nextends = \"affise\"\n").unwrap();
+    let lint = partners(&["lint", "--dir", dir]);
+    assert!(lint.status.success(), "{lint:?}");
+    assert!(printed(&partners(&["list", "--dir", dir])).contains("Mine"));
+    fs::write(&file, "name = \"mine\"\ntitle = \"Mine\"\nextends = \"afise\"\n").unwrap();
+    for verb in ["lint", "test", "list"] {
+        let wrong = partners(&[verb, "--dir", dir]);
+        assert_eq!(wrong.status.code(), Some(1));
+        assert!(printed(&wrong).contains("mine.toml:3: extends: there is no entry `afise`"));
+    }
+    fs::write(&file, vec![b'#'; 70_000]).unwrap();
+    assert!(printed(&partners(&["lint", "--dir", dir])).contains("at most 65536 bytes"));
+    fs::write(&file, [0xFF, 0xFE]).unwrap();
+    assert!(!partners(&["lint", "--dir", dir]).status.success());
+}
