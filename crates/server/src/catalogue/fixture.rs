@@ -245,8 +245,8 @@ fn problem(reading: &Reading) -> Option<Problem> {
     };
     match &reading.result {
         Err(problem) => Some(problem.clone()),
-        Ok(postback) if postback.status == Said::Ignore => {
-            of(Reason::StatusIgnored, Canonical::Status, "it asks for nothing")
+        Ok(Postback { status: Said::Ignore(canonical), .. }) => {
+            of(Reason::StatusIgnored, *canonical, "it asks for nothing")
         }
         Ok(postback) if postback.status == Said::Unknown => {
             of(Reason::UnknownStatus, Canonical::Status, "the status is not in the contract")
@@ -293,7 +293,9 @@ fn check_value(
         Canonical::Payout => amount(postback.payout)?,
         Canonical::Status => match &postback.status {
             Said::Status(status) => status.name() == expected,
-            Said::Ignore | Said::Unknown => false,
+            // What it means, only the conversion's status says.
+            Said::Undone => expected == "undone",
+            Said::Ignore(_) | Said::Unknown => false,
         },
         Canonical::Goal => postback.goal.as_deref() == Some(expected),
         Canonical::TxnId => postback.txn_id.as_deref() == Some(expected),
