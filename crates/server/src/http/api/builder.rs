@@ -215,7 +215,8 @@ struct Judged {
     #[serde(rename = "macro")]
     text: String,
     /// `recognised`, `misspelt`, `elsewhere` or `unknown`.
-    judged: &'static str,
+    #[serde(rename = "judged")]
+    verdict: &'static str,
     /// What it is to us, by our word.
     means: Option<String>,
     /// The right one.
@@ -243,13 +244,13 @@ async fn check(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Repor
     };
     let checked = builder::check(partner, &url, of);
     let macros: Vec<Judged> = checked.into_iter().map(Judged::of).collect();
-    let ok = macros.iter().all(|one| one.judged == builder::Judged::Recognised.name());
+    let ok = macros.iter().all(|one| one.verdict == builder::Judged::Recognised.name());
     Ok(Body::of(Report { of: of.name(), ok, macros, notes: partner.notes.clone() }))
 }
 
 impl Judged {
     fn of(one: builder::Checked) -> Self {
         let builder::Checked { parameter, text, judged, means, nearest, note } = one;
-        Self { parameter, text, judged: judged.name(), means, nearest, note }
+        Self { parameter, text, verdict: judged.name(), means, nearest, note }
     }
 }
