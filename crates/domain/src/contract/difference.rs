@@ -6,6 +6,7 @@
 use super::{Canonical, Contract, Meaning, Parameter, Statuses, Unit, words};
 use crate::conversion::Status;
 use crate::reason::Verdict;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod tests;
 
 /// One thing that is not as it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// Where in the contract, such as `parameters.txn_id.required`.
     pub path: String,
@@ -384,12 +385,11 @@ impl Found {
     /// Whatever has no sentence of its own, leaf by leaf.
     fn rest(&mut self, before: &Contract, after: &Contract) {
         let leaves = |one: &Contract| {
-            let mut leaves = BTreeMap::new();
-            let value = serde_json::to_value(one).expect("a contract is plain data");
-            let Value::Object(fields) = value else { unreachable!("a struct is an object") };
-            let rest = fields.into_iter().filter(|(name, _)| !WORDED.contains(&name.as_str()));
-            rest.for_each(|(name, value)| collect(name, value, &mut leaves));
-            leaves
+            let mut value = serde_json::to_value(one).expect("a contract is plain data");
+            if let Value::Object(fields) = &mut value {
+                fields.retain(|name, _| !WORDED.contains(&name.as_str()));
+            }
+            leaves(value)
         };
         let (old, new) = (leaves(before), leaves(after));
         for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
@@ -408,12 +408,19 @@ impl Found {
     }
 }
 
-/// The plain values in `value`, by their paths; a list of plain values is one.
+/// The plain values in a value, by their paths; a list of plain values is one.
+pub fn leaves(value: Value) -> BTreeMap<String, String> {
+    let mut leaves = BTreeMap::new();
+    collect(String::new(), value, &mut leaves);
+    leaves
+}
+
 fn collect(path: String, value: Value, leaves: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                collect(format!("{path}.{name}"), value, leaves);
+                let joint = if path.is_empty() { "" } else { "." };
+                collect(format!("{path}{joint}{name}"), value, leaves);
             }
         }
         Value::Array(values) if values.iter().any(|it| it.is_object() || it.is_array()) => {

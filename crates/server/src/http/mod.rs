@@ -10,6 +10,7 @@ mod buffered;
 mod click;
 mod client;
 mod connection;
+mod contract;
 mod error;
 pub(crate) mod figures;
 mod head;
@@ -54,6 +55,8 @@ enum Place<'p> {
     Postback,
     /// `GET|HEAD /receipts/{receipt}`: whoever has reported one.
     Receipt(&'p str),
+    /// `GET|HEAD /contracts/{token}`: whoever is to speak as it says.
+    Contract(&'p str),
     /// `GET|HEAD /healthz`: whoever starts and stops the process.
     Alive,
     /// `GET|HEAD /readyz`: whoever sends it traffic.
@@ -65,14 +68,20 @@ enum Place<'p> {
 fn place<'p>(app: &App, path: &'p [u8]) -> Place<'p> {
     let Ok(text) = std::str::from_utf8(path) else { return Place::Api };
     match text {
-        "/healthz" => Place::Alive,
-        "/readyz" => Place::Ready,
-        _ if is_api(path) => Place::Api,
-        _ => match text.strip_prefix("/receipts/") {
-            Some(receipt) => Place::Receipt(receipt),
-            None if ledger::route(&app.live.setup(), path) != Route::Elsewhere => Place::Postback,
-            None => Place::Api,
-        },
+        "/healthz" => return Place::Alive,
+        "/readyz" => return Place::Ready,
+        _ if is_api(path) => return Place::Api,
+        _ => {}
+    }
+    if let Some(receipt) = text.strip_prefix("/receipts/") {
+        return Place::Receipt(receipt);
+    }
+    if let Some(name) = text.strip_prefix("/contracts/") {
+        return Place::Contract(name);
+    }
+    match ledger::route(&app.live.setup(), path) {
+        Route::Elsewhere => Place::Api,
+        _ => Place::Postback,
     }
 }
 
@@ -110,6 +119,7 @@ async fn answer(worker: &Worker, surface: Surface, peer: IpAddr, request: Reques
         Place::Api => api(worker, request).await,
         _ if !is_read => Error::Method("GET, HEAD".into()).into_response(),
         Place::Receipt(receipt) => receipt::show(app, receipt).await.into_response(),
+        Place::Contract(name) => contract::show(app, name).into_response(),
         Place::Alive => health::alive(),
         Place::Ready => health::ready(app),
     }

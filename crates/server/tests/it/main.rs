@@ -14,6 +14,7 @@ mod network;
 mod past;
 mod server;
 
+mod contracts;
 mod mistakes;
 mod once;
 mod openapi;

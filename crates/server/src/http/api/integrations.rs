@@ -15,11 +15,9 @@ use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
 use domain::command::{Act, Answer, NewIntegration};
-use domain::contract::{Contract, Secret};
+use domain::contract::Secret;
 use domain::id::{AdvertiserId, CampaignId, IntegrationId};
 use domain::integration::{Integration, Scope};
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,7 +65,6 @@ pub(super) fn routes() -> Vec<Route> {
             .refuses(&[refusal::ARCHIVED, WITHOUT_CLICK_ID]),
         Route::post("/integrations/{id}/archive", "Takes it out of use", archive)
             .refuses(&[refusal::ARCHIVED, IN_USE]),
-        Route::get("/integrations/{id}/contracts", "Every version of its contract", contracts),
         Route::get("/postback-url", "The postback URL of the global level", postback_url)
             .refuses(&[refusal::NOT_FOUND]),
     ]
@@ -210,37 +207,6 @@ pub(super) async fn archive(
     let id = id.of(NOUN)?;
     let archived = settle(&app, sent, Act::ArchiveIntegration { id }).await?;
     Ok(Body::of(show::Integration::of(&app.live.setup(), &base, &archived)))
-}
-
-/// One version of the agreement.
-#[derive(JsonSchema, Serialize)]
-#[schemars(rename = "ContractVersion")]
-pub(super) struct Version {
-    number: u32,
-    status: &'static str,
-    contract: Contract,
-}
-
-/// The contract with every length it allows, whether or not it says so itself.
-fn spelt_out(contract: &Contract) -> Contract {
-    let mut contract = contract.clone();
-    for parameter in &mut contract.parameters {
-        parameter.max_length = Some(parameter.length_max());
-    }
-    contract
-}
-
-/// Every version of the agreement. There is one, in force since the integration was made.
-pub(super) async fn contracts(
-    State(app): State<Arc<App>>,
-    id: Id,
-) -> Result<Body<List<Version>>, Error> {
-    let id: IntegrationId = id.of(NOUN)?;
-    let setup = app.live.setup();
-    let integration = setup.integration(id).ok_or_else(|| not_found(NOUN, id))?;
-    let contract = spelt_out(&integration.contract);
-    let versions = vec![Version { number: integration.version, status: "active", contract }];
-    Ok(Body::of(List::whole(versions)))
 }
 
 /// The URL for whoever has no level of their own.

@@ -9,6 +9,7 @@ mod body;
 mod builder;
 mod campaigns;
 mod clicks;
+mod contracts;
 mod conversions;
 pub(crate) mod document;
 pub(crate) mod draw;
@@ -20,7 +21,7 @@ mod links;
 mod mask;
 mod paging;
 mod partners;
-mod postback_url;
+pub(super) mod postback_url;
 mod publishers;
 mod query;
 mod refusal;
@@ -43,6 +44,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use body::Sent;
 use domain::command::{Act, Answer, Command, Outcome};
+use domain::id::IntegrationId;
 use route::Route;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -78,6 +80,7 @@ fn routes() -> Vec<Route> {
         campaigns::routes(),
         links::routes(),
         integrations::routes(),
+        contracts::routes(),
         partners::routes(),
         builder::routes(),
         test_clicks::routes(),
@@ -114,6 +117,26 @@ impl Id {
 
 fn not_found(noun: &str, id: impl Display) -> Error {
     Error::NotFound(format!("{noun} {id}"))
+}
+
+/// The integration and the number of one of its contracts in a path.
+struct ContractId(Id, Id);
+
+impl<S: Send + Sync> FromRequestParts<S> for ContractId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        match Path::<(String, String)>::from_request_parts(parts, state).await {
+            Ok(Path((integration, number))) => Ok(Self(Id(integration), Id(number))),
+            Err(_) => Err(Error::NotFound("such path in the API".to_owned())),
+        }
+    }
+}
+
+impl ContractId {
+    fn of(&self) -> Result<(IntegrationId, u32), Error> {
+        Ok((self.0.of("integration")?, self.1.of("contract")?))
+    }
 }
 
 /// Where the server is reached from outside, without a slash at its end.

@@ -62,6 +62,19 @@ pub(super) const WITHOUT_CLICK_ID: Refusal = refusal(
     "landing_url_without_click_id",
     "an active campaign would send visitors on without our click id",
 );
+pub(super) const NOT_A_DRAFT: Refusal =
+    refusal(409, "not_a_draft", "the contract is or was active, or was discarded: draft a new one");
+pub(super) const NOT_SIGNED_OFF: Refusal =
+    refusal(409, "not_signed_off", "somebody has still to sign; `detail` says who");
+pub(super) const ALREADY_ACTIVE: Refusal = refusal(409, "already_active", "the contract is active");
+pub(super) const NOT_IN_SUNSET: Refusal =
+    refusal(409, "not_in_sunset", "only a contract in sunset can be retired");
+pub(super) const TOO_MANY_DRAFTS: Refusal =
+    refusal(409, "too_many_drafts", "discard one first; `detail` has the limit");
+pub(super) const TOO_MANY_VERSIONS: Refusal =
+    refusal(409, "too_many_versions", "the integration has as many as there may be");
+pub(super) const TOO_MANY_IN_SUNSET: Refusal =
+    refusal(409, "too_many_in_sunset", "retire one first; `detail` has the limit");
 pub(super) const NOT_PARKED: Refusal =
     refusal(409, "not_parked", "the hit is decided, or is not journaled");
 pub(super) const HIT_REMOVED: Refusal =

@@ -9,7 +9,7 @@ use super::field::{Field, names};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::reply::Reply;
-use super::{Base, Id, Routes};
+use super::{Base, ContractId, Id, Routes};
 use crate::app::App;
 use crate::http::Error;
 use axum::Router;
@@ -75,6 +75,7 @@ pub(super) trait Part {
 impl Part for State<Arc<App>> {}
 impl Part for Base {}
 impl Part for Id {}
+impl Part for ContractId {}
 impl Part for Query {
     const TAKES: Takes = Takes { query: true, body: false };
 }

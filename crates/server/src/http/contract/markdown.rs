@@ -1,0 +1,86 @@
+//! A document as Markdown.
+//!
+//! Names in it are whatever people have agreed on. Outside code everything that Markdown or HTML
+//! could take for its own is escaped; code is fenced by more backticks than it holds.
+
+use super::document::{Block, Document, Span, spans};
+
+pub(super) fn of(document: &Document) -> String {
+    let mut out = format!("# {}\n", line(&document.title));
+    for text in &document.lead {
+        out.extend([format!("\n{}\n", line(text))]);
+    }
+    for section in &document.sections {
+        out.extend([format!("\n## {}\n", line(section.heading))]);
+        for block in &section.blocks {
+            out.push('\n');
+            out.push_str(&self::block(block));
+        }
+    }
+    out
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Text(text) => format!("{}\n", line(text)),
+        Block::List(items) => items.iter().map(|item| format!("- {}\n", line(item))).collect(),
+        Block::Code(text) => {
+            let fence = "`".repeat(longest_run(text).max(2) + 1);
+            format!("{fence}\n{text}\n{fence}\n")
+        }
+        Block::Table(head, rows) => {
+            let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+            let cell = |text: &String| line(text).replace('|', "\\|");
+            let mut out = row(head.iter().map(|text| (*text).to_owned()).collect());
+            out.extend([format!("|{}\n", "---|".repeat(head.len()))]);
+            out.extend(rows.iter().map(|cells| row(cells.iter().map(cell).collect())));
+            out
+        }
+    }
+}
+
+fn line(text: &str) -> String {
+    let one = |span| match span {
+        Span::Text(text) => escaped(text),
+        Span::Code(text) => {
+            let fence = "`".repeat(longest_run(text) + 1);
+            let plain = text.replace(char::is_control, " ");
+            format!("{fence}{plain}{fence}")
+        }
+    };
+    spans(text).into_iter().map(one).collect()
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            _ if letter.is_control() => out.push(' '),
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' => out.extend(['\\', letter]),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+/// The most backticks that stand in a row.
+fn longest_run(text: &str) -> usize {
+    text.split(|letter| letter != '`').map(str::len).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_have_written_is_not_markdown() {
+        assert_eq!(line("a `b*c` d*e <i> &amp;"), "a `b*c` d\\*e &lt;i> &amp;amp;");
+        assert_eq!(line("an `odd one"), "an \\`odd one");
+        assert_eq!(line("two\nlines"), "two lines");
+        assert_eq!(block(&Block::Code("a ``` b".to_owned())), "````\na ``` b\n````\n");
+        let table = Block::Table(vec!["A"], vec![vec!["`x|y`".to_owned()]]);
+        assert_eq!(block(&table), "| A |\n|---|\n| `x\\|y` |\n");
+    }
+}
