@@ -8,6 +8,7 @@ mod amounts;
 mod conversion;
 mod decide;
 mod entry;
+mod payload;
 mod rehearsal;
 mod route;
 
@@ -42,7 +43,20 @@ impl Home {
         let home = click_id.at_ms() << Self::COUNTER_BITS | counter;
         Self(home.cast_signed())
     }
+
+    /// Of what a transaction id alone makes one.
+    fn of_txn(identity: &[u8]) -> Self {
+        let hash = Sha256::new_with_prefix(b"counterfoil home 1").chain_update(identity);
+        let hash: [u8; 32] = hash.finalize().into();
+        let home = i64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"));
+        Self(home & i64::MAX)
+    }
 }
+
+/// The rule of what a transaction id alone makes one, in an identity.
+const OF_TXN: u8 = 4;
+/// That of what click, goal and all that is said make one.
+const OF_PAYLOAD: u8 = 5;
 
 /// The canonical bytes of what makes a conversion one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,15 +91,34 @@ impl Key {
         Self { home: Home::of(click_id), identity }
     }
 
+    /// Click, goal and what the postback says as a whole, in place of a transaction id.
+    pub fn of_payload(click_id: ClickId, goal: &str, payload: &[u8; 32]) -> Self {
+        let mut identity = vec![OF_PAYLOAD];
+        identity.extend_from_slice(&click_id.to_bytes());
+        add_part(&mut identity, Some(&goal.to_ascii_lowercase()));
+        identity.extend_from_slice(payload);
+        Self { home: Home::of(click_id), identity }
+    }
+
+    /// Whether it has its click's home. Where the transaction id alone makes conversions one,
+    /// they live apart from their clicks.
+    pub fn is_of_click(&self) -> bool {
+        self.identity.first() != Some(&OF_TXN)
+    }
+
+    /// Whether `home` is where such an identity lives.
+    pub fn is_at_home(&self, click_id: ClickId) -> bool {
+        let home =
+            if self.is_of_click() { Home::of(click_id) } else { Home::of_txn(&self.identity) };
+        self.home == home
+    }
+
     /// Whichever click it is told of: it lives where advertiser and transaction id say.
     fn of_txn(advertiser_id: AdvertiserId, txn_id: Option<&str>) -> Self {
-        let mut identity = vec![4];
+        let mut identity = vec![OF_TXN];
         identity.extend_from_slice(&advertiser_id.0.to_be_bytes());
         add_part(&mut identity, txn_id);
-        let hash = Sha256::new_with_prefix(b"counterfoil home 1").chain_update(&identity);
-        let hash: [u8; 32] = hash.finalize().into();
-        let home = i64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"));
-        Self { home: Home(home & i64::MAX), identity }
+        Self { home: Home::of_txn(&identity), identity }
     }
 }
 

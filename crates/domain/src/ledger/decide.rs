@@ -24,6 +24,9 @@ pub struct Facts<'a> {
     pub click: Option<&'a Click<'a>>,
     /// The conversion with the read's key.
     pub conversion: Option<&'a Conversion>,
+    /// The click has a conversion of the goal; looked up only where the contract marks those that
+    /// come after it.
+    pub has_earlier: bool,
     /// The id a new conversion gets.
     pub next_id: ConversionId,
 }
@@ -127,6 +130,11 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
     let link_then = setup.links.get(&click_id.link());
     let link_then = link_then.map(|history| history.at(clicked_at(click_id)));
     let conversion = facts.conversion.filter(|_| read.key.is_some());
+    let elsewhere = conversion.filter(|one| one.click_id != click_id);
+    let terms = elsewhere.map_or((campaign_then, campaign), |one| {
+        let now = setup.as_of(occasion.at).campaign(one.campaign_id).unwrap_or(campaign);
+        (self::campaign_then(setup, now, one.click_id), now)
+    });
     let facts = Facts { conversion, ..facts };
     let case = Case {
         contract,
@@ -134,6 +142,7 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         click_id,
         campaign,
         campaign_then,
+        terms,
         link_then,
         read,
         facts,
@@ -159,6 +168,8 @@ struct Case<'a> {
     campaign: &'a Campaign,
     /// As it was agreed when the click was made.
     campaign_then: &'a Campaign,
+    /// The conversion's campaign, as it was agreed when its click was made, and as it is.
+    terms: (&'a Campaign, &'a Campaign),
     link_then: Option<&'a Link>,
     read: &'a Read<'a>,
     facts: Facts<'a>,
@@ -178,6 +189,9 @@ impl Case<'_> {
         if self.shadow().is_some() {
             flags.add(Flag::ShadowRefused);
             flags.add(Flag::Unverified);
+        }
+        if self.facts.conversion.is_some_and(|one| one.click_id != self.click_id) {
+            flags.add(Flag::SentValueDiffers);
         }
         let Some(click) = self.facts.click else {
             flags.add(Flag::ClickDetailMissing);
@@ -248,7 +262,8 @@ impl Case<'_> {
             };
         };
         // Where goals do not tell conversions apart, it is still the first one's that counts.
-        let own = self.campaign_then.goal(&old.goal).or_else(|| self.campaign.goal(&old.goal));
+        let (then, now) = self.terms;
+        let own = then.goal(&old.goal).or_else(|| now.goal(&old.goal));
         let repeats = &self.contract.repeats;
         let is_changed = repeats.status && self.postback.status != Said::Status(old.status);
         let (amounts, mut flags) = match (own, repeats.amount) {
@@ -348,10 +363,13 @@ impl Case<'_> {
         goal: &str,
         status: Status,
         amounts: Amounts,
-        flags: Flags,
+        mut flags: Flags,
         said: [u8; 8],
     ) -> Result<Decision, Problem> {
         self.check_transition(None, status)?;
+        if self.contract.repeats.mark && self.facts.has_earlier {
+            flags.add(Flag::Repeated);
+        }
         let link = self.read.link.expect("a click of a campaign has a link");
         let is_test = self.facts.click.map_or(link.test, |click| click.is_test);
         self.check_click(is_test)?;
@@ -457,12 +475,13 @@ impl Case<'_> {
     }
 
     fn check_transition(&self, from: Option<Status>, to: Status) -> Result<(), Problem> {
-        if may_change(from, to) {
+        if self.contract.repeats.may_change(from, to) {
             return Ok(());
         }
         let name = self.name(Canonical::Status);
+        let by = if may_change(from, to) { ": its contract does not let it" } else { "" };
         let from = from.map_or("new", Status::name);
-        let detail = format!("a conversion that is {from} cannot become {}", to.name());
+        let detail = format!("a conversion that is {from} cannot become {}{by}", to.name());
         Err(Problem::new(Reason::TransitionNotAllowed, Some(&name), detail))
     }
 

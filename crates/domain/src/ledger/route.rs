@@ -1,9 +1,9 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::Key;
+use super::{Key, payload};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Partner};
+use crate::contract::{Canonical, Contract, Identity, Parameter, Partner, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
@@ -97,6 +97,8 @@ pub struct Read<'a> {
     pub out_of_scope: Option<Problem>,
     /// What would make its conversion one; `None` where it can make or change none.
     pub key: Option<Key>,
+    /// The digest of all that it says, where that counts.
+    pub payload: Option<[u8; 32]>,
 }
 
 impl Read<'_> {
@@ -111,6 +113,7 @@ impl Read<'_> {
             goal: None,
             out_of_scope: None,
             key: None,
+            payload: None,
         }
     }
 
@@ -165,9 +168,14 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             read.goal = goal_of(then, campaign, postback);
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
             let agreed = agreed_with(as_of, campaign).unwrap_or(contract);
+            let is_by_payload = makes_one && is_by_payload(agreed, postback);
+            read.payload = is_by_payload.then(|| payload::digest([contract, agreed], &sent));
             read.key = makes_one
-                .then(|| key_of(agreed, campaign, read.goal, click_id, postback))
+                .then(|| key_of(agreed, campaign, read.goal, click_id, postback, read.payload))
                 .flatten();
+            if makes_one && agreed.identity == Identity::Txn && postback.txn_id.is_none() {
+                read.reading.result = Err(without_txn_id(contract));
+            }
         }
     } else if let Ok(postback) = &read.reading.result {
         let name = said.map_or("click_id", |value| value.name.as_str());
@@ -219,6 +227,20 @@ fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract>
     own.map(|own| &own.contract)
 }
 
+/// Whether all that it says stands for the transaction id that it does not have.
+fn is_by_payload(agreed: &Contract, postback: &Postback) -> bool {
+    agreed.identity == Identity::ClickGoalTxn
+        && agreed.txn_id_absent == TxnIdAbsent::Payload
+        && postback.txn_id.is_none()
+}
+
+/// What reads it may do without a transaction id, but nothing else makes such a conversion one.
+fn without_txn_id(contract: &Contract) -> Problem {
+    let name = contract.parameter(Canonical::TxnId).map_or("txn_id", Parameter::name);
+    let detail = format!("`{name}` is what makes this campaign's conversions one, and is missing");
+    Problem::new(Reason::MissingParameter, Some(name), detail)
+}
+
 /// A goal that is not known any more still says which conversion is meant.
 fn key_of(
     agreed: &Contract,
@@ -226,8 +248,12 @@ fn key_of(
     goal: Option<&Goal>,
     click_id: ClickId,
     postback: &Postback,
+    payload: Option<[u8; 32]>,
 ) -> Option<Key> {
     let goal = goal.map(|goal| goal.key.as_str()).or(postback.goal.as_deref())?;
+    if let Some(payload) = payload {
+        return Some(Key::of_payload(click_id, goal, &payload));
+    }
     let folded;
     let txn_id = match &postback.txn_id {
         Some(txn_id) if agreed.txn_id_folded => {

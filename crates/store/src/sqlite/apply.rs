@@ -13,7 +13,7 @@ use domain::command::{Act, Answer, Command, Failure, FailureKind, Outcome};
 use domain::contract::Answers;
 use domain::hit::Hit;
 use domain::id::{ConversionId, Position};
-use domain::ledger::{self, Cause, Decision, Occasion, Read};
+use domain::ledger::{self, Cause, Decision, Home, Occasion, Read};
 use domain::reason::Verdict;
 use domain::record::{self, Record, Stamped};
 use domain::setup::{Change, Setup};
@@ -167,7 +167,8 @@ impl Writer {
                 occasion,
                 decided_at,
             )?;
-            verdict::insert(&self.connection, &verdict)?;
+            let elsewhere = elsewhere(read.as_ref(), &decision);
+            verdict::insert(&self.connection, &verdict, elsewhere)?;
             self.save_effect(decision.effect.as_ref())?;
             let effect = Effect::Decided(Box::new(verdict));
             applied.push(Applied { position, at, effect });
@@ -191,6 +192,7 @@ impl Writer {
             Some(key) => conversion::by_key(&self.connection, key)?,
             None => None,
         };
+        let has_earlier = conversion.is_none() && self.has_earlier(read)?;
         let click = found.map(|found| &found.click);
         let decision = match read {
             None => Decision::internal_error(),
@@ -198,6 +200,7 @@ impl Writer {
                 let facts = ledger::Facts {
                     click,
                     conversion: conversion.as_ref(),
+                    has_earlier,
                     next_id: self.state.next_conversion,
                 };
                 let decide = self.decide;
@@ -237,6 +240,16 @@ impl Writer {
             labels: click.map(|click| click.labels.clone()).unwrap_or_default(),
         };
         Ok((decision, verdict))
+    }
+
+    /// Whether the click has a conversion of the goal, where the contract asks.
+    fn has_earlier(&self, read: Option<&Read<'_>>) -> Result<bool, Error> {
+        let Some(read) = read else { return Ok(false) };
+        let marks = read.contract.is_some_and(|contract| contract.repeats.mark);
+        match (read.click_id, read.goal) {
+            (Some(id), Some(goal)) if marks => conversion::has(&self.connection, id, &goal.key),
+            _ => Ok(false),
+        }
     }
 
     fn save_effect(&mut self, effect: Option<&ledger::Effect>) -> Result<(), Error> {
@@ -391,7 +404,7 @@ impl Writer {
         let found = self.click_of(&read, occasion.position)?;
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
-        verdict::replace(&self.connection, &verdict)?;
+        verdict::replace(&self.connection, &verdict, elsewhere(Some(&read), &decision))?;
         self.save_effect(decision.effect.as_ref())
     }
 
@@ -402,6 +415,12 @@ impl Writer {
             None => None,
         })
     }
+}
+
+/// The home of the hit's conversion, where that does not live with the click.
+fn elsewhere(read: Option<&Read<'_>>, decision: &Decision) -> Option<Home> {
+    let key = read?.key.as_ref().filter(|key| !key.is_of_click())?;
+    decision.conversion.map(|_| key.home)
 }
 
 /// The outcome of an earlier command with the same idempotency key, or the complaint that it was

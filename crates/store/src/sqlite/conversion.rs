@@ -5,6 +5,7 @@ use super::walk::{self, Walk};
 use crate::Error;
 use crate::list::{ConversionFilter, Page, StoredEntry};
 use domain::click::Label;
+use domain::click_id::ClickId;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId};
 use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key, Missing};
@@ -42,6 +43,27 @@ pub(super) fn by_id(
         .transpose()
 }
 
+/// Whether the click has a conversion of the goal.
+pub(super) fn has(connection: &Connection, click_id: ClickId, goal: &str) -> Result<bool, Error> {
+    let found = connection
+        .prepare_cached(
+            "-- conversion::has
+            select exists (select 1 from conversion
+                    where home = :home and click_id = :click_id and goal = :goal)
+                or exists (select 1 from conversion where click_id = :click_id
+                    and substr(identity, 1, 1) = x'04' and goal = :goal)",
+        )?
+        .query_row(
+            named_params! {
+                ":home": Home::of(click_id).0,
+                ":click_id": click_id.to_bytes(),
+                ":goal": goal,
+            },
+            |row| row.get(0),
+        )?;
+    Ok(found)
+}
+
 /// Both as they were at one moment.
 pub(super) fn with_entries(
     connection: &mut Connection,
@@ -71,7 +93,13 @@ pub(super) fn list(
     filter: &ConversionFilter,
 ) -> Result<Page<Conversion>, Error> {
     let mut walk = Walk::new("conversion", "id", "created_at desc, id desc");
-    walk.within("home = ?", filter.click_id.map(|id| Home::of(id).0));
+    walk.within_either([
+        ("home = ?", filter.click_id.map(|id| Home::of(id).0.into())),
+        (
+            "click_id = ? and substr(identity, 1, 1) = x'04'",
+            filter.click_id.map(|id| id.to_bytes().to_vec().into()),
+        ),
+    ]);
     walk.within("created_at >= ?", filter.from.map(Timestamp::as_us));
     // Of two upper bounds SQLite begins at the first: a later page where the one before ended.
     walk.within(

@@ -7,7 +7,7 @@ use super::{conversion, setup};
 use crate::Error;
 use crate::list::Fault;
 use domain::conversion::{Status, may_change};
-use domain::ledger::{Conversion, Entry, Home};
+use domain::ledger::{Conversion, Entry};
 use domain::money::Micros;
 use domain::setup::Setup;
 use rusqlite::{Connection, Params, Row, named_params};
@@ -208,7 +208,7 @@ fn against_entries(conversion: &Conversion, sum: &Sum, place: &str, faults: &mut
 
 /// Exactly one click, link, campaign and publisher, and they belong together.
 fn against_setup(conversion: &Conversion, setup: &Setup, place: &str, faults: &mut Faults) {
-    if conversion.key.home != Home::of(conversion.click_id) {
+    if !conversion.key.is_at_home(conversion.click_id) {
         faults.add(place, "its home is not its click's");
     }
     if conversion.click_id.link() != conversion.link_id {

@@ -5,6 +5,7 @@ mod identity;
 mod labels;
 mod manual;
 mod mistakes;
+mod modes;
 mod money;
 mod proofs;
 mod properties;

@@ -17,7 +17,7 @@ use crate::id::{
 };
 use crate::integration::Scope;
 use crate::ledger::{
-    Cause, Conversion, Decision, Entry, Facts, Key, Occasion, change_by_person, decide, read,
+    Cause, Conversion, Decision, Entry, Facts, Key, Occasion, Read, change_by_person, decide, read,
 };
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Verdict};
@@ -313,6 +313,7 @@ impl World {
         let facts = Facts {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),
             conversion,
+            has_earlier: self.has_conversion(&read),
             next_id: ConversionId(next as u64),
         };
         let position = Position(self.position);
@@ -332,6 +333,15 @@ impl World {
             self.entries.extend(effect.entry.clone());
         }
         decision
+    }
+
+    /// Whether the click has one of the goal.
+    fn has_conversion(&self, read: &Read<'_>) -> bool {
+        let is_it = |one: &Conversion| {
+            Some(one.click_id) == read.click_id
+                && read.goal.is_some_and(|goal| goal.key == one.goal)
+        };
+        self.conversions.values().any(is_it)
     }
 
     /// A person changes the only conversion there is.

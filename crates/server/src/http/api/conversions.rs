@@ -301,12 +301,8 @@ async fn whole(app: &App, id: ConversionId) -> Result<Body<Whole<'static>>, Erro
     for one in entries {
         shown.push(entry(app, one).await?);
     }
-    let filter = VerdictFilter {
-        click_id: Some(conversion.click_id),
-        conversion_id: Some(id),
-        limit: HITS_MAX,
-        ..VerdictFilter::default()
-    };
+    let filter =
+        VerdictFilter { conversion_id: Some(id), limit: HITS_MAX, ..VerdictFilter::default() };
     let mut hits = Vec::new();
     for verdict in app.store.verdicts(&filter).await?.items.into_iter().rev() {
         hits.push(hits::shown(app, verdict).await?);

@@ -74,7 +74,8 @@ impl Writer {
         if decision.verdict == Verdict::Refused && was == Verdict::Refused {
             return Ok(None);
         }
-        verdict::replace(&self.connection, &verdict)?;
+        let elsewhere = super::elsewhere(Some(&read), &decision);
+        verdict::replace(&self.connection, &verdict, elsewhere)?;
         self.save_effect(decision.effect.as_ref())?;
         Ok(Some(decision.verdict))
     }
