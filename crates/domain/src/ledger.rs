@@ -8,6 +8,7 @@ mod amounts;
 mod conversion;
 mod decide;
 mod entry;
+mod events;
 mod payload;
 mod rehearsal;
 mod route;
@@ -19,6 +20,7 @@ pub use amounts::Missing;
 pub use conversion::{CHANGES_MAX, Conversion, IDLE_MAX};
 pub use decide::{Decision, Effect, Facts, Occasion, change_by_person, decide};
 pub use entry::{Cause, ENCODED_BYTES, Entry, GENESIS};
+pub use events::{ClickEvents, Event, MESSAGES_MAX};
 pub use rehearsal::Rehearsal;
 pub use route::{ContractRef, Read, Route, is_ours, read, route};
 

@@ -3,7 +3,7 @@
 use super::amounts::Amounts;
 use super::conversion::{CHANGES_MAX, said};
 use super::route::{campaign_then, clicked_at};
-use super::{Cause, Conversion, Entry, Read};
+use super::{Cause, ClickEvents, Conversion, Entry, Read, events};
 use crate::campaign::{Campaign, Link};
 use crate::click::{Click, Label};
 use crate::click_id::ClickId;
@@ -16,6 +16,7 @@ use crate::postback::{Postback, Problem, Said, Value};
 use crate::reason::{Flag, Flags, Reason, Verdict};
 use crate::setup::Setup;
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// What the store knows about the click and the conversion that a [`Read`] names.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,8 @@ pub struct Facts<'a> {
     /// The click has a conversion of the goal; looked up only where the contract marks those that
     /// come after it.
     pub has_earlier: bool,
+    /// The click's events; looked up only where the read [tells of them](Read::tells_of).
+    pub events: Option<&'a ClickEvents>,
     /// The id a new conversion gets.
     pub next_id: ConversionId,
 }
@@ -45,6 +48,8 @@ pub struct Decision {
     /// The conversion it belongs to, as it stands.
     pub conversion: Option<(ConversionId, Status)>,
     pub effect: Option<Effect>,
+    /// The click's events after it, where it changed them.
+    pub events: Option<Box<ClickEvents>>,
 }
 
 /// A conversion as it stands after a hit or a command, and the entry that says what changed.
@@ -68,6 +73,7 @@ impl Decision {
             original: None,
             conversion: None,
             effect: None,
+            events: None,
         }
     }
 
@@ -148,11 +154,15 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         facts,
         occasion,
     };
-    let flags = case.flags();
-    match case.decide() {
+    let mut flags = case.flags();
+    let events = case.events(&mut flags);
+    match case.decide(events.is_some()) {
         Ok(decision) => {
+            let is_known = matches!(decision.verdict, Verdict::Duplicate);
+            let counts = !is_known || case.check_time().is_ok();
+            let events = events.filter(|_| counts);
             let detail = decision.detail.or_else(|| case.shadow().map(|one| one.detail));
-            Decision { flags: decision.flags.union(flags), detail, ..decision }
+            Decision { flags: decision.flags.union(flags), detail, events, ..decision }
         }
         Err(problem) => {
             let conversion = conversion.map(|one| (one.id, one.status));
@@ -216,7 +226,36 @@ impl Case<'_> {
         text.parse() == Ok(self.campaign.id) || text.eq_ignore_ascii_case(&self.campaign.name)
     }
 
-    fn decide(&self) -> Result<Decision, Problem> {
+    /// The click's events after this postback, where it changes them.
+    fn events(&self, flags: &mut Flags) -> Option<Box<ClickEvents>> {
+        let said = events::said(self.read.payload.filter(|_| events::has_any(self.postback))?);
+        let (click, link) = (self.facts.click, self.read.link?);
+        let mut all = self.facts.events.cloned().unwrap_or_else(|| ClickEvents {
+            click_id: self.click_id,
+            campaign_id: self.campaign.id,
+            publisher_id: link.publisher_id,
+            link_id: link.id,
+            is_test: click.map_or(link.test, |click| click.is_test),
+            labels: click.map(|click| click.labels.clone().into_owned()).unwrap_or_default(),
+            events: BTreeMap::new(),
+            seen: Vec::new(),
+        });
+        let (repeated, at) = (self.contract.repeats.events, self.occasion.at);
+        all.tell(self.postback, said, repeated, at, flags).then(|| Box::new(all))
+    }
+
+    /// Whether events alone say what an earlier postback said.
+    fn tells_again(&self) -> bool {
+        let (Some(events), Some(payload)) = (self.facts.events, self.read.payload) else {
+            return false;
+        };
+        self.postback.is_event_only && events.has_seen(events::said(payload))
+    }
+
+    fn decide(&self, changes_events: bool) -> Result<Decision, Problem> {
+        if self.tells_again() {
+            return Err(events_known());
+        }
         let said = said(self.postback);
         let money = self.money();
         if let Some(conversion) = self.facts.conversion.filter(|one| one.has_seen(said)) {
@@ -228,9 +267,7 @@ impl Case<'_> {
         {
             return Err(problem.clone());
         }
-        if !self.contract.verification.shadow {
-            self.check_timestamp()?;
-        }
+        self.check_time()?;
         if self.postback.status == Said::Ignore {
             let name = self.name(Canonical::Status);
             let detail = "the status asks for nothing";
@@ -242,7 +279,8 @@ impl Case<'_> {
         let status = self.status()?;
         self.check_currency()?;
         if self.postback.is_event_only {
-            return Ok(Decision::of(Verdict::Recorded, Flags::default()));
+            let recorded = Decision::of(Verdict::Recorded, Flags::default());
+            return if changes_events { Ok(recorded) } else { Err(events_known()) };
         }
         match self.facts.conversion {
             None => self.create(goal, status, amounts, flags, said),
@@ -301,6 +339,10 @@ impl Case<'_> {
         }
         let parameter = self.contract.parameter(canonical);
         parameter.map_or_else(|| canonical.to_string(), |parameter| parameter.name().to_owned())
+    }
+
+    fn check_time(&self) -> Result<(), Problem> {
+        if self.contract.verification.shadow { Ok(()) } else { self.check_timestamp() }
     }
 
     fn check_timestamp(&self) -> Result<(), Problem> {
@@ -497,6 +539,11 @@ impl Case<'_> {
         settle(conversion, from, cause, entered_at, evidence)
             .ok_or_else(|| Problem::new(Reason::InvalidPayload, None, "an amount is out of range"))
     }
+}
+
+fn events_known() -> Problem {
+    let detail = "the click's events are known, and the postback changes none of them";
+    Problem::new(Reason::AlreadyProcessed, None, detail)
 }
 
 impl Decision {

@@ -2,7 +2,9 @@
 //!
 //! Two rehearsals of the same hits, with two setups, tell what a change of the setup would change.
 
-use super::{Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide, read};
+use super::{
+    ClickEvents, Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide, read,
+};
 use crate::click::Click;
 use crate::click_id::{ClickId, Keyring};
 use crate::conversion::Status;
@@ -20,6 +22,7 @@ pub struct Rehearsal<'s> {
     keys: HashMap<Position, Key>,
     /// Clicks, and the goals they have conversions of.
     told: HashSet<(ClickId, String)>,
+    events: HashMap<ClickId, ClickEvents>,
 }
 
 impl<'s> Rehearsal<'s> {
@@ -30,6 +33,7 @@ impl<'s> Rehearsal<'s> {
             conversions: HashMap::new(),
             keys: HashMap::new(),
             told: HashSet::new(),
+            events: HashMap::new(),
         }
     }
 
@@ -49,8 +53,12 @@ impl<'s> Rehearsal<'s> {
         let next_id = ConversionId(self.conversions.len() as u64 + 1);
         let told = read.click_id.zip(read.goal).map(|(id, goal)| (id, goal.key.clone()));
         let has_earlier = told.is_some_and(|told| self.told.contains(&told));
-        let facts = Facts { click, conversion, has_earlier, next_id };
+        let events = read.tells_of().and_then(|id| self.events.get(&id));
+        let facts = Facts { click, conversion, has_earlier, events, next_id };
         let decision = decide(self.setup, read, facts, occasion);
+        if let Some(events) = &decision.events {
+            self.events.insert(events.click_id, ClickEvents::clone(events));
+        }
         if let Some(effect) = &decision.effect {
             self.put(effect.conversion.clone());
         }

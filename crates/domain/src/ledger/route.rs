@@ -1,6 +1,6 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::{Key, payload};
+use super::{Key, events, payload};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
 use crate::contract::{Canonical, Contract, Identity, Parameter, Partner, TxnIdAbsent};
@@ -120,6 +120,12 @@ impl Read<'_> {
     pub fn postback(&self) -> Result<&Postback, &Problem> {
         self.reading.result.as_ref()
     }
+
+    /// The click whose events it tells.
+    pub fn tells_of(&self) -> Option<ClickId> {
+        let postback = self.postback().ok()?;
+        self.click_id.filter(|_| events::has_any(postback))
+    }
 }
 
 /// Whether a hit has a key we gave or a click id we made, so that it is worth keeping, whatever is
@@ -169,9 +175,11 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
             let agreed = agreed_with(as_of, campaign).unwrap_or(contract);
             let is_by_payload = makes_one && is_by_payload(agreed, postback);
-            read.payload = is_by_payload.then(|| payload::digest([contract, agreed], &sent));
+            let is_needed = is_by_payload || events::has_any(postback);
+            read.payload = is_needed.then(|| payload::digest([contract, agreed], &sent));
+            let payload = read.payload.filter(|_| is_by_payload);
             read.key = makes_one
-                .then(|| key_of(agreed, campaign, read.goal, click_id, postback, read.payload))
+                .then(|| key_of(agreed, campaign, read.goal, click_id, postback, payload))
                 .flatten();
             if makes_one && agreed.identity == Identity::Txn && postback.txn_id.is_none() {
                 read.reading.result = Err(without_txn_id(contract));

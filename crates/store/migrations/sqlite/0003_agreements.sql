@@ -10,3 +10,34 @@ create index verdict_conversion_home on verdict (conversion_home)
 
 -- For such conversions of a click.
 create index conversion_of_txn on conversion (click_id) where substr(identity, 1, 1) = x'04';
+
+-- The clicks that events were told of.
+create table event_click (
+    home         integer not null,
+    click_id     blob    not null check (length(click_id) = 16),
+    campaign_id  integer not null,
+    publisher_id integer not null,
+    link_id      integer not null,
+    is_test      integer not null,
+    -- Eight bytes for each postback that changed them.
+    seen         blob    not null,
+    sub1 text, sub2 text, sub3 text, sub4 text, sub5 text,
+    sub6 text, sub7 text, sub8 text, sub9 text, sub10 text,
+    source text, creative text, placement text,
+    primary key (home, click_id)
+) strict, without rowid;
+
+-- Their numbers: event1 …
+create table event (
+    home       integer not null,
+    click_id   blob    not null,
+    number     integer not null check (number between 1 and 30),
+    -- Millionths.
+    value      integer not null,
+    first_at   integer not null,
+    changed_at integer not null,
+    primary key (home, click_id, number)
+) strict, without rowid;
+
+-- For reports; grows at its end.
+create index event_first on event (first_at);

@@ -6,7 +6,7 @@
 mod replay;
 
 use self::replay::Replay;
-use super::{POSITION_LAG_MAX, Writer, command, conversion, setup, verdict};
+use super::{POSITION_LAG_MAX, Writer, command, conversion, event, setup, verdict};
 use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
 use domain::command::{Act, Answer, Command, Failure, FailureKind, Outcome};
@@ -169,7 +169,7 @@ impl Writer {
             )?;
             let elsewhere = elsewhere(read.as_ref(), &decision);
             verdict::insert(&self.connection, &verdict, elsewhere)?;
-            self.save_effect(decision.effect.as_ref())?;
+            self.save_decision(&decision)?;
             let effect = Effect::Decided(Box::new(verdict));
             applied.push(Applied { position, at, effect });
         }
@@ -193,6 +193,10 @@ impl Writer {
             None => None,
         };
         let has_earlier = conversion.is_none() && self.has_earlier(read)?;
+        let events = match read.and_then(Read::tells_of) {
+            Some(id) => event::of_click(&self.connection, id)?,
+            None => None,
+        };
         let click = found.map(|found| &found.click);
         let decision = match read {
             None => Decision::internal_error(),
@@ -201,6 +205,7 @@ impl Writer {
                     click,
                     conversion: conversion.as_ref(),
                     has_earlier,
+                    events: events.as_ref(),
                     next_id: self.state.next_conversion,
                 };
                 let decide = self.decide;
@@ -250,6 +255,13 @@ impl Writer {
             (Some(id), Some(goal)) if marks => conversion::has(&self.connection, id, &goal.key),
             _ => Ok(false),
         }
+    }
+
+    fn save_decision(&mut self, decision: &Decision) -> Result<(), Error> {
+        if let Some(events) = &decision.events {
+            event::save(&self.connection, events)?;
+        }
+        self.save_effect(decision.effect.as_ref())
     }
 
     fn save_effect(&mut self, effect: Option<&ledger::Effect>) -> Result<(), Error> {
@@ -405,7 +417,7 @@ impl Writer {
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
         verdict::replace(&self.connection, &verdict, elsewhere(Some(&read), &decision))?;
-        self.save_effect(decision.effect.as_ref())
+        self.save_decision(&decision)
     }
 
     /// The click a hit is about, as far as it came before it.

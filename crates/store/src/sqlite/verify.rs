@@ -252,6 +252,13 @@ fn orphans(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
             "the conversion it recorded is not there, or another hit made it",
         ),
         (
+            "select 'event ' || hex(click_id) || ' ' || number as place from event
+                where not exists (select 1 from event_click c
+                    where c.home = event.home and c.click_id = event.click_id)
+                order by click_id, number",
+            "the click it was told of is not there",
+        ),
+        (
             "select 'verdict ' || position as place from verdict
                 where position >= (select position from state) order by position",
             "it stands beyond the position that was applied",

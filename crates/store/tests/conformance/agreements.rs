@@ -1,7 +1,9 @@
 //! What contracts can agree on beside one conversion for each click, goal and transaction id.
 
-use super::world::{World, shown};
+use super::world::{BEGIN, World, open, shown};
+use domain::click::Label;
 use domain::click_id::ClickId;
+use domain::report::{Dimension, Query, Test};
 use serde_json::{Value, json};
 use store::list::{ConversionFilter, VerdictFilter};
 
@@ -77,4 +79,64 @@ async fn what_comes_after_the_first_of_a_click_is_marked() {
     assert_eq!(conversions_of(&world, one).await, [4, 3, 2, 1]);
     assert_eq!(hits_of(&world, 2).await, 2);
     assert_eq!(world.store.verify().await.unwrap(), []);
+}
+
+/// What a report says of each group's events.
+async fn events_by(world: &World, by: &[Dimension]) -> Vec<String> {
+    let query = Query {
+        day_bounds: (0..3).map(|day| BEGIN.plus_days(day)).collect(),
+        group_by: by.to_vec(),
+        campaign_id: Some(world.campaign),
+        publisher_id: None,
+        test: Test::Without,
+    };
+    let answer = world.store.report(&query).await.unwrap();
+    let shown = answer.into_iter().flat_map(|(group, sums)| {
+        let events = sums.events.into_iter();
+        events.map(move |(number, sum)| format!("{group:?} {number}={sum}")).collect::<Vec<_>>()
+    });
+    shown.collect()
+}
+
+#[tokio::test]
+async fn events_are_kept_with_their_click_and_summed_up() {
+    let keys = json!({
+        "repeats": {"events": "add"},
+        "parameters": parameters("click_id! txn_id revenue event1 event30 token sub1"),
+    });
+    let mut world = World::agreeing(keys).await;
+    let (one, other) = (world.click("us").await, world.click("ca").await);
+    let mut said = Vec::new();
+    for (click, query) in [
+        (one, "event1=7.5&event30=-2"),
+        (one, "event1=7.5&event30=-2"),
+        (one, "txn_id=1&event1=0.5"),
+        (other, "event1=999999999.999999"),
+    ] {
+        said.push(shown(&world.hit(click, &format!("click_id={{click}}&{query}")).await));
+    }
+    assert_eq!(said, ["recorded", "duplicate already_processed", "recorded", "recorded"]);
+    let events = world.store.events(one).await.unwrap().unwrap();
+    let values: Vec<_> = events.events.iter().map(|(number, one)| (*number, one.value.0)).collect();
+    assert_eq!(values, [(1, 8_000_000), (30, -2_000_000)]);
+    assert_eq!((events.click_id, events.seen.len()), (one, 2));
+    assert!(events.events[&1].changed_at > events.events[&30].changed_at);
+    assert_eq!(events_by(&world, &[]).await, ["[] 1=1000000007.999999", "[] 30=-2"]);
+    let by_sub = events_by(&world, &[Dimension::Label(Label::Sub(1))]).await;
+    let expected = ["Text(\"ca\")] 1=999999999.999999", "Text(\"us\")] 1=8", "Text(\"us\")] 30=-2"];
+    assert_eq!(by_sub, expected.map(|one| format!("[{one}")));
+    let by_day = events_by(&world, &[Dimension::Day, Dimension::Goal]).await;
+    assert_eq!(by_day, ["[Day(0), None] 1=1000000007.999999", "[Day(0), None] 30=-2"]);
+    assert_eq!(world.store.verify().await.unwrap(), []);
+    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
+}
+
+/// The digest of what the same records make of an empty store.
+async fn replayed(world: &World) -> [u8; 32] {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), &world.memory, domain::ledger::decide).unwrap();
+    for record in world.records() {
+        store.apply(&[record], &[], BEGIN).await.unwrap();
+    }
+    store.digest().await.unwrap()
 }

@@ -1,6 +1,7 @@
 //! What must hold of the decision, in the field's words: one line a postback.
 
 mod clicks;
+mod events;
 mod identity;
 mod labels;
 mod manual;

@@ -17,7 +17,8 @@ use crate::id::{
 };
 use crate::integration::Scope;
 use crate::ledger::{
-    Cause, Conversion, Decision, Entry, Facts, Key, Occasion, Read, change_by_person, decide, read,
+    Cause, ClickEvents, Conversion, Decision, Entry, Facts, Key, Occasion, Read, change_by_person,
+    decide, read,
 };
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Verdict};
@@ -128,6 +129,7 @@ pub(crate) struct World {
     pub(crate) from: Option<IpAddr>,
     pub(crate) conversions: BTreeMap<Key, Conversion>,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) events: BTreeMap<ClickId, ClickEvents>,
     /// Whether `unverified` is shown among the flags.
     pub(crate) shows_unverified: bool,
     clicks: BTreeMap<ClickId, Click<'static>>,
@@ -159,6 +161,7 @@ impl World {
             from: None,
             conversions: BTreeMap::new(),
             entries: Vec::new(),
+            events: BTreeMap::new(),
             shows_unverified: false,
             clicks: BTreeMap::new(),
             ids: BTreeMap::new(),
@@ -314,6 +317,7 @@ impl World {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),
             conversion,
             has_earlier: self.has_conversion(&read),
+            events: read.tells_of().and_then(|id| self.events.get(&id)),
             next_id: ConversionId(next as u64),
         };
         let position = Position(self.position);
@@ -331,6 +335,9 @@ impl World {
         if let Some(effect) = &decision.effect {
             self.conversions.insert(effect.conversion.key.clone(), effect.conversion.clone());
             self.entries.extend(effect.entry.clone());
+        }
+        if let Some(events) = &decision.events {
+            self.events.insert(events.click_id, ClickEvents::clone(events));
         }
         decision
     }
@@ -369,6 +376,13 @@ impl World {
         let one = all.next().expect("there is a conversion");
         assert!(all.next().is_none(), "there is more than one conversion");
         one
+    }
+
+    /// The click's events, as `1=7.5 2=3`.
+    pub(crate) fn events_of(&self, click: &str) -> String {
+        let Some(all) = self.events.get(&self.ids[click]) else { return String::new() };
+        let shown = all.events.iter().map(|(number, event)| format!("{number}={}", event.value));
+        shown.collect::<Vec<_>>().join(" ")
     }
 
     /// What all entries add up to, as `revenue/payout`.

@@ -76,7 +76,7 @@ impl Writer {
         }
         let elsewhere = super::elsewhere(Some(&read), &decision);
         verdict::replace(&self.connection, &verdict, elsewhere)?;
-        self.save_effect(decision.effect.as_ref())?;
+        self.save_decision(&decision)?;
         Ok(Some(decision.verdict))
     }
 }

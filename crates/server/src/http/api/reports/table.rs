@@ -298,6 +298,10 @@ fn total<'a>(groups: impl Iterator<Item = &'a Sums>) -> Result<Sums, Error> {
         for (count, more) in counts {
             *count = count.saturating_add(more);
         }
+        for (number, more) in &sums.events {
+            let sum = all.events.entry(*number).or_default();
+            *sum = sum.saturating_add(*more);
+        }
         add(&mut all.money, &sums.money).ok_or_else(|| Error::Invalid {
             code: "too_large",
             parameter: None,
