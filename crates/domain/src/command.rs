@@ -125,6 +125,18 @@ pub enum Act {
         to: conversion::Status,
         reason: String,
     },
+    /// Gives a conversion in triage the transaction id that it lacks.
+    RepairTxnId {
+        id: ConversionId,
+        txn_id: String,
+        reason: String,
+    },
+    /// A conversion in triage is another one.
+    MergeConversion {
+        id: ConversionId,
+        into: ConversionId,
+        reason: String,
+    },
     /// The catalogue of this build, and the key of the global integration a fresh server gets.
     LoadCatalogue {
         partners: Vec<Partner>,
@@ -177,6 +189,8 @@ impl Act {
             Self::ArchiveIntegration { .. } => "archive_integration",
             Self::MakeTestClick { .. } => "make_test_click",
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
+            Self::RepairTxnId { .. } => "repair_txn_id",
+            Self::MergeConversion { .. } => "merge_conversion",
             Self::LoadCatalogue { .. } => "load_catalogue",
             Self::Quarantine { .. } => "quarantine",
             Self::Redecide { .. } => "redecide",

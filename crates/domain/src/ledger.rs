@@ -10,19 +10,23 @@ mod decide;
 mod entry;
 mod events;
 mod payload;
+mod person;
 mod rehearsal;
 mod route;
+mod triage;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use amounts::Missing;
 pub use conversion::{CHANGES_MAX, Conversion, IDLE_MAX};
-pub use decide::{Decision, Effect, Facts, Occasion, change_by_person, decide};
+pub use decide::{Decision, Effect, Facts, Occasion, decide};
 pub use entry::{Cause, ENCODED_BYTES, Entry, GENESIS};
 pub use events::{ClickEvents, Event, MESSAGES_MAX};
+pub use person::{change_by_person, merge, repair, repaired_key};
 pub use rehearsal::Rehearsal;
 pub use route::{ContractRef, Read, Route, is_ours, read, route};
+pub use triage::likely_ids;
 
 use crate::click_id::ClickId;
 use crate::contract::Identity;
@@ -108,7 +112,12 @@ impl Key {
         self.identity.first() != Some(&OF_TXN)
     }
 
-    /// Whether `home` is where such an identity lives.
+    /// Whether all that is said makes it one, in place of a transaction id.
+    pub fn is_of_payload(&self) -> bool {
+        self.identity.first() == Some(&OF_PAYLOAD)
+    }
+
+    /// Whether its home is where it lives.
     pub fn is_at_home(&self, click_id: ClickId) -> bool {
         let home =
             if self.is_of_click() { Home::of(click_id) } else { Home::of_txn(&self.identity) };

@@ -101,7 +101,9 @@ impl Setup {
                 let floor = self.id_max().saturating_add(IDS_SKIPPED);
                 Ok(Effect::of(Change::IdFloor(floor)))
             }
-            Act::ChangeConversionStatus { id, .. } => Ok(Effect::nothing(Answer::Conversion(*id))),
+            Act::ChangeConversionStatus { id, .. }
+            | Act::RepairTxnId { id, .. }
+            | Act::MergeConversion { id, .. } => Ok(Effect::nothing(Answer::Conversion(*id))),
             Act::Quarantine { position } | Act::Redecide { position } => {
                 Ok(Effect::nothing(Answer::Hit(*position)))
             }

@@ -2,12 +2,12 @@
 
 use super::amounts::Amounts;
 use super::conversion::{CHANGES_MAX, said};
+use super::entry::settle;
 use super::route::{campaign_then, clicked_at};
 use super::{Cause, ClickEvents, Conversion, Entry, Read, events};
 use crate::campaign::{Campaign, Link};
 use crate::click::{Click, Label};
 use crate::click_id::ClickId;
-use crate::command::{Failure, REASON_BYTES_MAX};
 use crate::contract::{Canonical, Contract, RepeatedAmount};
 use crate::conversion::{Status, may_change};
 use crate::id::{ConversionId, Position};
@@ -258,7 +258,8 @@ impl Case<'_> {
         }
         let said = said(self.postback);
         let money = self.money();
-        if let Some(conversion) = self.facts.conversion.filter(|one| one.has_seen(said)) {
+        let is_known = |one: &&Conversion| one.has_seen(said) || self.is_in_triage(one);
+        if let Some(conversion) = self.facts.conversion.filter(is_known) {
             let flags = money.map_or(Flags::default(), |(_, flags)| flags);
             return Ok(Decision::nothing_new(conversion, flags));
         }
@@ -286,6 +287,13 @@ impl Case<'_> {
             None => self.create(goal, status, amounts, flags, said),
             Some(conversion) => self.change(conversion, status, amounts, flags, said),
         }
+    }
+
+    /// What stands under all that was said without a transaction id says no more when it is said
+    /// again, whatever has become of it since.
+    fn is_in_triage(&self, conversion: &Conversion) -> bool {
+        let lacks = self.postback.flags.has(Flag::TxnIdMissing);
+        lacks || conversion.triaged.is_some() || conversion.merged_into.is_some()
     }
 
     /// What the conversion is worth after this postback, with the flags of the postback.
@@ -412,6 +420,8 @@ impl Case<'_> {
         if self.contract.repeats.mark && self.facts.has_earlier {
             flags.add(Flag::Repeated);
         }
+        let triaged = self.postback.flags.has(Flag::TxnIdMissing).then_some(status);
+        let status = triaged.map_or(status, |_| Status::Pending);
         let link = self.read.link.expect("a click of a campaign has a link");
         let is_test = self.facts.click.map_or(link.test, |click| click.is_test);
         self.check_click(is_test)?;
@@ -448,6 +458,9 @@ impl Case<'_> {
             changed_at: self.occasion.entered_at,
             sequence: 0,
             seen: Vec::new(),
+            triaged,
+            triage_identity: None,
+            merged_into: None,
         };
         conversion.remember(said);
         let effect = self.effect(conversion, None)?;
@@ -552,60 +565,4 @@ impl Decision {
         self.effect = Some(effect);
         self
     }
-}
-
-/// Makes the entry that brings what is paid in line with status and amounts. `None` where a
-/// difference is out of range.
-fn settle(
-    mut conversion: Conversion,
-    from: Option<Status>,
-    cause: Cause,
-    at: Timestamp,
-    evidence: [u8; 32],
-) -> Option<Effect> {
-    let (revenue, payout) = if conversion.status.is_paid() {
-        (conversion.revenue, conversion.payout)
-    } else {
-        (Micros::ZERO, Micros::ZERO)
-    };
-    conversion.sequence += 1;
-    conversion.changed_at = at;
-    let entry = Entry {
-        conversion_id: conversion.id,
-        sequence: conversion.sequence,
-        at,
-        cause,
-        evidence,
-        from,
-        to: conversion.status,
-        revenue: revenue.checked_sub(conversion.paid_revenue)?,
-        payout: payout.checked_sub(conversion.paid_payout)?,
-        currency: conversion.currency,
-    };
-    conversion.paid_revenue = revenue;
-    conversion.paid_payout = payout;
-    Some(Effect { conversion, entry: Some(entry) })
-}
-
-/// What a person's change of status does.
-pub fn change_by_person(
-    old: &Conversion,
-    to: Status,
-    reason: &str,
-    occasion: Occasion,
-) -> Result<Effect, Failure> {
-    let reason = reason.trim();
-    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-        let detail = format!("a reason of 1 to {REASON_BYTES_MAX} bytes, for whoever asks later");
-        return Err(Failure::invalid("reason", detail));
-    }
-    if !may_change(Some(old.status), to) {
-        let detail =
-            format!("a conversion that is {} cannot become {}", old.status.name(), to.name());
-        return Err(Failure::conflict("transition_not_allowed", detail));
-    }
-    let mut new = old.clone();
-    new.status = to;
-    settle(new, Some(old.status), occasion.cause, occasion.entered_at, occasion.evidence)
-        .ok_or_else(|| Failure::conflict("out_of_range", "an amount is out of range"))
 }

@@ -1,6 +1,6 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::{Key, events, payload};
+use super::{Key, events, payload, triage};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
 use crate::contract::{Canonical, Contract, Identity, Parameter, Partner, TxnIdAbsent};
@@ -11,6 +11,7 @@ use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, ea
 use crate::reason::{Flag, Reason};
 use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
+use std::borrow::Cow;
 
 /// Where a hit was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +149,11 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let mut reading = postback::read(contract, &sent, &Sender::of(integration, hit.peer, at));
+    let sender = Sender::of(integration, hit.peer, at);
+    let mut reading = postback::read(contract, &sent, &sender);
+    if triage::is_due(contract, &reading, at) {
+        reading = triage::flagged(postback::read(&triage::lenient(contract), &sent, &sender));
+    }
     reading.result = earlier(conflict, reading.result);
     let mut read = Read { contract: Some(contract), ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
@@ -181,7 +186,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             read.key = makes_one
                 .then(|| key_of(agreed, campaign, read.goal, click_id, postback, payload))
                 .flatten();
-            if makes_one && agreed.identity == Identity::Txn && postback.txn_id.is_none() {
+            if makes_one && !may_stand(agreed, postback) {
                 read.reading.result = Err(without_txn_id(contract));
             }
         }
@@ -230,22 +235,31 @@ fn unread(problem: Problem) -> Read<'static> {
 
 /// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
 /// reads: or one act, told in two ways, would count twice.
-fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract> {
+pub(super) fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract> {
     let own = campaign.integration_id.and_then(|id| setup.integration(id));
     own.map(|own| &own.contract)
 }
 
 /// Whether all that it says stands for the transaction id that it does not have.
 fn is_by_payload(agreed: &Contract, postback: &Postback) -> bool {
-    agreed.identity == Identity::ClickGoalTxn
-        && agreed.txn_id_absent == TxnIdAbsent::Payload
-        && postback.txn_id.is_none()
+    let is_for_it =
+        agreed.txn_id_absent == TxnIdAbsent::Payload || postback.flags.has(Flag::TxnIdMissing);
+    agreed.identity == Identity::ClickGoalTxn && postback.txn_id.is_none() && is_for_it
 }
 
-/// What reads it may do without a transaction id, but nothing else makes such a conversion one.
+/// Whether it can do without the transaction id that it does not have.
+fn may_stand(agreed: &Contract, postback: &Postback) -> bool {
+    postback.txn_id.is_some()
+        || match agreed.identity {
+            Identity::ClickGoalTxn => true,
+            Identity::ClickGoal | Identity::Click => !postback.flags.has(Flag::TxnIdMissing),
+            Identity::Txn => false,
+        }
+}
+
 fn without_txn_id(contract: &Contract) -> Problem {
     let name = contract.parameter(Canonical::TxnId).map_or("txn_id", Parameter::name);
-    let detail = format!("`{name}` is what makes this campaign's conversions one, and is missing");
+    let detail = format!("`{name}` is needed for a conversion of this campaign, and is missing");
     Problem::new(Reason::MissingParameter, Some(name), detail)
 }
 
@@ -262,15 +276,13 @@ fn key_of(
     if let Some(payload) = payload {
         return Some(Key::of_payload(click_id, goal, &payload));
     }
-    let folded;
-    let txn_id = match &postback.txn_id {
-        Some(txn_id) if agreed.txn_id_folded => {
-            folded = txn_id.to_lowercase();
-            Some(folded.as_str())
-        }
-        txn_id => txn_id.as_deref(),
-    };
-    Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id))
+    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed, txn_id));
+    Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id.as_deref()))
+}
+
+/// A transaction id as conversions are told apart by it.
+pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
+    if agreed.txn_id_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
 }
 
 /// Who reads a hit.

@@ -11,6 +11,18 @@ create index verdict_conversion_home on verdict (conversion_home)
 -- For such conversions of a click.
 create index conversion_of_txn on conversion (click_id) where substr(identity, 1, 1) = x'04';
 
+-- Of a conversion without the transaction id that it should have: the status it was sent with.
+alter table conversion add column triaged text;
+-- Its identity then, once it has an id: what was said then still leads to it.
+alter table conversion add column triage_identity blob;
+-- The conversion that it turned out to be.
+alter table conversion add column merged_into integer;
+
+-- For the list of those that wait; they are few.
+create index conversion_triaged on conversion (created_at) where triaged is not null;
+create unique index conversion_was_triaged on conversion (home, triage_identity)
+    where triage_identity is not null;
+
 -- The clicks that events were told of.
 create table event_click (
     home         integer not null,

@@ -264,7 +264,7 @@ impl Writer {
         self.save_effect(decision.effect.as_ref())
     }
 
-    fn save_effect(&mut self, effect: Option<&ledger::Effect>) -> Result<(), Error> {
+    pub(super) fn save_effect(&mut self, effect: Option<&ledger::Effect>) -> Result<(), Error> {
         let Some(effect) = effect else { return Ok(()) };
         let conversion = &effect.conversion;
         let is_new = conversion.id == self.state.next_conversion;
@@ -330,10 +330,13 @@ impl Writer {
         let mut answer = executed.answer;
         let done = match &command.act {
             Act::ChangeConversionStatus { id, to, reason } => {
-                let evidence = command_digest(command);
-                let cause = Cause::Command(position);
-                let occasion = Occasion { at, entered_at: at, position, cause, evidence };
-                self.change_status(*id, *to, reason, occasion)?
+                self.change_status(*id, *to, reason, commanded(position, at, command))?
+            }
+            Act::RepairTxnId { id, txn_id, reason } => {
+                self.repair(*id, txn_id, reason, commanded(position, at, command))?
+            }
+            Act::MergeConversion { id, into, reason } => {
+                self.merge(*id, *into, reason, commanded(position, at, command))?
             }
             Act::Redecide { position: hit } => self.redecide(position, *hit, at, decided_at)?,
             Act::Replay { id, hits } => {
@@ -457,6 +460,12 @@ fn internal() -> Failure {
         detail: "carrying it out failed; it had no effect".to_owned(),
         parameter: None,
     }
+}
+
+/// When and by what a command changes a conversion.
+fn commanded(position: Position, at: Timestamp, command: &Command) -> Occasion {
+    let (cause, evidence) = (Cause::Command(position), command_digest(command));
+    Occasion { at, entered_at: at, position, cause, evidence }
 }
 
 /// What an entry that a command caused commits to: the bytes in the journal, which every release

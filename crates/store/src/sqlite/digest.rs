@@ -22,7 +22,7 @@ const FIRST_TABLES: usize = 6;
 const NOT_REPRODUCIBLE: &str = "decided_at";
 /// Columns of later schema steps. They count where they say something, and later tables where they
 /// have rows, so that records that were there before them make the digest that they always made.
-const ADDED: [&str; 1] = ["conversion_home"];
+const ADDED: [&str; 4] = ["conversion_home", "triaged", "triage_identity", "merged_into"];
 
 pub(super) fn digest(connection: &mut Connection) -> Result<[u8; 32], Error> {
     let tx = connection.transaction()?;

@@ -17,6 +17,7 @@ mod read;
 mod report;
 mod row;
 mod setup;
+mod triage;
 mod verdict;
 mod verify;
 mod walk;

@@ -252,6 +252,19 @@ fn orphans(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
             "the conversion it recorded is not there, or another hit made it",
         ),
         (
+            "select 'conversion ' || id as place from conversion where triaged is not null
+                and status not in ('pending', 'rejected') order by id",
+            "it counts without the transaction id that it should have",
+        ),
+        (
+            "select 'conversion ' || id as place from conversion m where merged_into is not null
+                and (status <> 'rejected' or not exists (
+                select 1 from conversion c
+                    where c.id = m.merged_into and c.click_id = m.click_id))
+                order by id",
+            "it was merged, and counts, or stands for another click",
+        ),
+        (
             "select 'event ' || hex(click_id) || ' ' || number as place from event
                 where not exists (select 1 from event_click c
                     where c.home = event.home and c.click_id = event.click_id)

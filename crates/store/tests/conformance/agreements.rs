@@ -3,6 +3,9 @@
 use super::world::{BEGIN, World, open, shown};
 use domain::click::Label;
 use domain::click_id::ClickId;
+use domain::command::{Act, Answer, Outcome};
+use domain::conversion::Status;
+use domain::id::ConversionId;
 use domain::report::{Dimension, Query, Test};
 use serde_json::{Value, json};
 use store::list::{ConversionFilter, VerdictFilter};
@@ -23,7 +26,7 @@ async fn conversions_of(world: &World, click: ClickId) -> Vec<u64> {
 }
 
 async fn hits_of(world: &World, conversion: u64) -> usize {
-    let conversion_id = Some(domain::id::ConversionId(conversion));
+    let conversion_id = Some(ConversionId(conversion));
     let filter = VerdictFilter { conversion_id, limit: 100, ..Default::default() };
     world.store.verdicts(&filter).await.unwrap().items.len()
 }
@@ -139,4 +142,72 @@ async fn replayed(world: &World) -> [u8; 32] {
         store.apply(&[record], &[], BEGIN).await.unwrap();
     }
     store.digest().await.unwrap()
+}
+
+async fn triaging() -> World {
+    World::agreeing(json!({
+        "triage_until": "2030-01-01T00:00:00Z",
+        "parameters": parameters("click_id! txn_id! goal status revenue token"),
+    }))
+    .await
+}
+
+fn repair(id: u64, txn_id: &str) -> Act {
+    let (id, txn_id) = (ConversionId(id), txn_id.to_owned());
+    Act::RepairTxnId { id, txn_id, reason: "found in their log".to_owned() }
+}
+
+fn merge(id: u64, into: u64) -> Act {
+    let (id, into) = (ConversionId(id), ConversionId(into));
+    Act::MergeConversion { id, into, reason: "the same order".to_owned() }
+}
+
+fn code(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Failed(failure) => failure.code,
+        Outcome::Done(_) => "done".to_owned(),
+    }
+}
+
+async fn triaged(world: &World) -> Vec<u64> {
+    let filter = ConversionFilter { is_triaged: Some(true), limit: 100, ..Default::default() };
+    let found = world.store.conversions(&filter).await.unwrap().items;
+    found.iter().map(|one| one.id.0).collect()
+}
+
+#[tokio::test]
+async fn triage_ends_with_a_repair_or_a_merger_and_no_entry_is_changed() {
+    let mut world = triaging().await;
+    let click = world.click("us").await;
+    for query in ["x=1", "x=2", "x=1", "txn_id=T-1", "x=3&status=pending"] {
+        world.hit(click, &format!("click_id={{click}}&{query}")).await;
+    }
+    assert_eq!(triaged(&world).await, [4, 2, 1]);
+    assert_eq!(code(world.act(repair(1, "T-1")).await), "already_exists");
+    assert_eq!(code(world.act(repair(3, "T-1")).await), "not_in_triage");
+    assert_eq!(code(world.act(repair(9, "T-1")).await), "not_found");
+    assert_eq!(code(world.act(merge(1, 9)).await), "invalid_parameter");
+    assert_eq!(world.done(merge(1, 3)).await, Answer::Conversion(ConversionId(1)));
+    assert_eq!(world.done(repair(2, "T-2")).await, Answer::Conversion(ConversionId(2)));
+    assert_eq!(triaged(&world).await, [4]);
+    let (merged, entries) = world.store.conversion(ConversionId(1)).await.unwrap().unwrap();
+    assert_eq!((merged.status, merged.merged_into), (Status::Rejected, Some(ConversionId(3))));
+    assert_eq!(entries.len(), 2);
+    let (repaired, entries) = world.store.conversion(ConversionId(2)).await.unwrap().unwrap();
+    assert_eq!((repaired.status, repaired.txn_id.as_deref()), (Status::Approved, Some("T-2")));
+    assert_eq!(entries[1].entry.from, Some(Status::Pending));
+    let of_one = ConversionFilter {
+        click_id: Some(click),
+        merged_into: Some(ConversionId(3)),
+        limit: 9,
+        ..Default::default()
+    };
+    let into = world.store.conversions(&of_one).await.unwrap().items;
+    assert_eq!(into.len(), 1);
+    for query in ["x=1", "x=2", "txn_id=T-2"] {
+        let again = world.hit(click, &format!("click_id={{click}}&{query}")).await;
+        assert_eq!(shown(&again), "duplicate already_processed", "{query}");
+    }
+    assert_eq!(world.store.verify().await.unwrap(), []);
+    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
 }

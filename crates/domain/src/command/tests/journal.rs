@@ -2,6 +2,19 @@
 
 use super::*;
 
+fn of_conversions() -> [Act; 3] {
+    let text = || "a text".to_owned();
+    [
+        Act::ChangeConversionStatus {
+            id: ConversionId(u64::MAX),
+            to: conversion::Status::Rejected,
+            reason: text(),
+        },
+        Act::RepairTxnId { id: ConversionId(1), txn_id: text(), reason: text() },
+        Act::MergeConversion { id: ConversionId(1), into: ConversionId(u64::MAX), reason: text() },
+    ]
+}
+
 /// The journal is read for ever: what was written comes back as it was, nothing told from `null`.
 #[test]
 fn every_command_comes_back_from_the_journal() {
@@ -48,17 +61,12 @@ fn every_command_comes_back_from_the_journal() {
         Act::ChangeIntegration { id, landing_params: Some(Some(text())), secrets: Some(token) },
         Act::ArchiveIntegration { id },
         Act::MakeTestClick { link_id: LINK, click_id: ClickId::from_bytes([0xFF; 16]) },
-        Act::ChangeConversionStatus {
-            id: ConversionId(u64::MAX),
-            to: conversion::Status::Rejected,
-            reason: text(),
-        },
         Act::LoadCatalogue { partners: vec![partner("it", plain())], key: text() },
         Act::Quarantine { position: Position(u64::MAX) },
         Act::Redecide { position: Position(0) },
         Act::SkipIds,
     ];
-    for act in acts {
+    for act in acts.into_iter().chain(of_conversions()) {
         names.push(act.name());
         let json = serde_json::to_value(&act).unwrap();
         assert_eq!(json["act"], act.name());
@@ -74,7 +82,7 @@ fn every_command_comes_back_from_the_journal() {
         }
     }
     names.dedup();
-    assert_eq!(names.len(), 23, "every act is here: {names:?}");
+    assert_eq!(names.len(), 25, "every act is here: {names:?}");
 }
 
 #[test]

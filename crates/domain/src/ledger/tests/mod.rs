@@ -13,4 +13,5 @@ mod properties;
 mod reasons;
 mod scope;
 mod statuses;
+mod triage;
 pub(crate) mod world;

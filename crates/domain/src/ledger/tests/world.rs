@@ -17,8 +17,8 @@ use crate::id::{
 };
 use crate::integration::Scope;
 use crate::ledger::{
-    Cause, ClickEvents, Conversion, Decision, Entry, Facts, Key, Occasion, Read, change_by_person,
-    decide, read,
+    Cause, ClickEvents, Conversion, Decision, Effect, Entry, Facts, Key, Occasion, Read,
+    change_by_person, decide, read,
 };
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Verdict};
@@ -311,7 +311,7 @@ impl World {
     pub(crate) fn receive_again(&mut self, hit: &Hit, arrived_at: Timestamp) -> Decision {
         let setup = &self.setup;
         let read = read(setup, &keyring(), hit, arrived_at);
-        let conversion = read.key.as_ref().and_then(|key| self.conversions.get(key));
+        let conversion = read.key.as_ref().and_then(|key| self.conversion_by_key(key));
         let next = self.conversions.len() + 1;
         let facts = Facts {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),
@@ -354,20 +354,35 @@ impl World {
     /// A person changes the only conversion there is.
     pub(crate) fn change_by_person(&mut self, to: Status) -> Result<(), Failure> {
         let old = self.conversion().clone();
+        let effect = change_by_person(&old, to, "asked for", self.occasion())?;
+        self.enter([effect]);
+        Ok(())
+    }
+
+    pub(crate) fn occasion(&self) -> Occasion {
         let position = Position(self.position);
         let (at, entered_at) = (self.now, self.now);
-        let occasion = Occasion {
-            at,
-            entered_at,
-            position,
-            cause: Cause::Command(position),
-            evidence: [1; 32],
-        };
-        let effect = change_by_person(&old, to, "asked for", occasion)?;
+        Occasion { at, entered_at, position, cause: Cause::Command(position), evidence: [1; 32] }
+    }
+
+    /// Keeps what a person did.
+    pub(crate) fn enter(&mut self, effects: impl IntoIterator<Item = Effect>) {
         self.position += 1;
-        self.conversions.insert(effect.conversion.key.clone(), effect.conversion);
-        self.entries.extend(effect.entry);
-        Ok(())
+        for effect in effects {
+            self.conversions.retain(|_, one| one.id != effect.conversion.id);
+            self.conversions.insert(effect.conversion.key.clone(), effect.conversion);
+            self.entries.extend(effect.entry);
+        }
+    }
+
+    pub(crate) fn conversion_by_id(&self, id: u64) -> &Conversion {
+        self.conversions.values().find(|one| one.id.0 == id).expect("it is there")
+    }
+
+    /// As a store finds it: what was said in triage leads to what it has become since.
+    fn conversion_by_key(&self, key: &Key) -> Option<&Conversion> {
+        let was = |one: &&Conversion| one.triage_identity.as_ref() == Some(&key.identity);
+        self.conversions.get(key).or_else(|| self.conversions.values().find(was))
     }
 
     /// The only conversion there is.

@@ -205,6 +205,7 @@ fn filter(query: &Query, app: &App) -> Result<ConversionFilter, Error> {
         to: query.instant("to")?,
         before: slice.cursor,
         limit: slice.limit,
+        ..ConversionFilter::default()
     })
 }
 
