@@ -18,6 +18,7 @@ use crate::id::{
 use crate::integration::{Integration, Scope};
 use crate::money::Currency;
 use crate::reason::Verdict;
+use crate::sub_labels::SubLabels;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -137,6 +138,12 @@ pub enum Act {
         into: ConversionId,
         reason: String,
     },
+    /// What sub1 … sub10 mean, to the network or to one publisher: all of them anew.
+    SetSubLabels {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        publisher_id: Option<PublisherId>,
+        labels: BTreeMap<String, String>,
+    },
     /// The catalogue of this build, and the key of the global integration a fresh server gets.
     LoadCatalogue {
         partners: Vec<Partner>,
@@ -191,6 +198,7 @@ impl Act {
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
             Self::RepairTxnId { .. } => "repair_txn_id",
             Self::MergeConversion { .. } => "merge_conversion",
+            Self::SetSubLabels { .. } => "set_sub_labels",
             Self::LoadCatalogue { .. } => "load_catalogue",
             Self::Quarantine { .. } => "quarantine",
             Self::Redecide { .. } => "redecide",
@@ -297,6 +305,7 @@ pub enum Answer {
         link_id: LinkId,
     },
     Conversion(ConversionId),
+    SubLabels(SubLabels),
     Hit(Position),
     /// The hits that were decided again, each with its verdict.
     Replayed(Vec<(Position, Verdict)>),

@@ -12,6 +12,7 @@ use crate::campaign::{Advertiser, Campaign, Link, Publisher};
 use crate::contract::Partner;
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
+use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -60,6 +61,7 @@ pub enum Change {
     Link(Link),
     Integration(Integration),
     Partner(Partner),
+    SubLabels(SubLabels),
     /// Ids up to this one are not given any more: they may have been, before a restore.
     IdFloor(u32),
 }
@@ -74,6 +76,7 @@ impl Change {
             Self::Link(_) => "link",
             Self::Integration(_) => "integration",
             Self::Partner(_) => "partner",
+            Self::SubLabels(_) => "sub_labels",
             Self::IdFloor(_) => "id_floor",
         }
     }
@@ -87,6 +90,7 @@ impl Change {
             Self::Link(link) => link.id.to_string(),
             Self::Integration(integration) => integration.id.to_string(),
             Self::Partner(partner) => partner.name.clone(),
+            Self::SubLabels(new) => new.publisher_id.map(|id| id.to_string()).unwrap_or_default(),
             Self::IdFloor(_) => String::new(),
         }
     }
@@ -101,6 +105,8 @@ pub struct Setup {
     pub links: BTreeMap<LinkId, History<Link>>,
     pub integrations: BTreeMap<IntegrationId, History<Integration>>,
     pub partners: BTreeMap<String, History<Partner>>,
+    /// Of the network under `None`, and of publishers.
+    pub sub_labels: BTreeMap<Option<PublisherId>, History<SubLabels>>,
     id_floor: u32,
     link_by_token: HashMap<String, LinkId>,
     integration_by_key: HashMap<String, IntegrationId>,
@@ -143,6 +149,7 @@ impl Setup {
                 }
                 put(&mut self.partners, new.name.clone(), since, new);
             }
+            Change::SubLabels(new) => put(&mut self.sub_labels, new.publisher_id, since, new),
             Change::IdFloor(floor) => self.id_floor = self.id_floor.max(floor),
         }
     }
@@ -183,6 +190,14 @@ impl Setup {
 
     pub fn integration(&self, id: IntegrationId) -> Option<&Integration> {
         self.integrations.get(&id).map(History::latest)
+    }
+
+    /// What subs mean: to the network, or to a publisher, whose own meanings go before.
+    pub fn sub_headings(&self, publisher_id: Option<PublisherId>) -> BTreeMap<String, String> {
+        let of = |id| self.sub_labels.get(&id).map(|history| &history.latest().labels);
+        let own = publisher_id.and_then(|id| of(Some(id)));
+        let all = of(None).into_iter().chain(own).flatten();
+        all.map(|(name, meaning)| (name.clone(), meaning.clone())).collect()
     }
 
     /// The headers that a hit is kept with, in lower case.
@@ -239,6 +254,7 @@ impl Setup {
             .chain(latest(&self.integrations, Change::Integration))
             .chain(latest(&self.campaigns, Change::Campaign))
             .chain(latest(&self.links, Change::Link))
+            .chain(latest(&self.sub_labels, Change::SubLabels))
     }
 
     /// The id the next one of a noun gets.

@@ -146,6 +146,7 @@ impl Live {
             Change::Advertiser(_)
             | Change::Publisher(_)
             | Change::Partner(_)
+            | Change::SubLabels(_)
             | Change::IdFloor(_) => Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, Publi
 use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
 use crate::setup::{Change, Setup};
+use crate::sub_labels::{self, SubLabels};
 use std::collections::BTreeMap;
 
 /// The changes a command leads to, and what its caller is answered with.
@@ -31,6 +32,7 @@ impl Effect {
                 super::mask(&mut shown.secrets);
                 Answer::Integration(Box::new(shown))
             }
+            Change::SubLabels(new) => Answer::SubLabels(new.clone()),
             Change::Partner(_) | Change::IdFloor(_) => Answer::Nothing,
         };
         Self { changes: vec![change], answer }
@@ -96,6 +98,9 @@ impl Setup {
             }
             Act::ArchiveIntegration { id } => self.archive_integration(*id),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
+            Act::SetSubLabels { publisher_id, labels } => {
+                self.set_sub_labels(*publisher_id, labels)
+            }
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => {
                 let floor = self.id_max().saturating_add(IDS_SKIPPED);
@@ -125,6 +130,21 @@ impl Setup {
 
     fn the_integration(&self, id: IntegrationId) -> Result<Integration, Failure> {
         self.integration(id).cloned().ok_or_else(|| Failure::not_found("integration", id))
+    }
+
+    fn set_sub_labels(
+        &self,
+        publisher_id: Option<PublisherId>,
+        labels: &BTreeMap<String, String>,
+    ) -> Executed {
+        if let Some(id) = publisher_id {
+            in_use("publisher", id, self.the_publisher(id)?.archived)?;
+        }
+        if let Some((name, detail)) = sub_labels::fault(labels) {
+            return Err(Failure::invalid(name, detail));
+        }
+        let labels = labels.clone();
+        Ok(Effect::of(Change::SubLabels(SubLabels { publisher_id, labels })))
     }
 
     fn create_link(

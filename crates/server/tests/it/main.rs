@@ -6,6 +6,7 @@
 mod client;
 mod closed;
 mod crash;
+mod events;
 mod hostile;
 mod idempotency;
 mod load;
@@ -20,4 +21,5 @@ mod receipts;
 mod reports;
 mod seeds;
 mod setup;
+mod sub_labels;
 mod tidy;

@@ -1,8 +1,13 @@
 //! What is written into the journal and the ledger comes back as it was.
 
 use super::*;
+use crate::sub_labels::SubLabels;
 
-fn of_conversions() -> [Act; 3] {
+fn named() -> BTreeMap<String, String> {
+    BTreeMap::from([("sub1".to_owned(), "Site".to_owned())])
+}
+
+fn more_acts() -> [Act; 4] {
     let text = || "a text".to_owned();
     [
         Act::ChangeConversionStatus {
@@ -10,6 +15,7 @@ fn of_conversions() -> [Act; 3] {
             to: conversion::Status::Rejected,
             reason: text(),
         },
+        Act::SetSubLabels { publisher_id: None, labels: named() },
         Act::RepairTxnId { id: ConversionId(1), txn_id: text(), reason: text() },
         Act::MergeConversion { id: ConversionId(1), into: ConversionId(u64::MAX), reason: text() },
     ]
@@ -66,7 +72,7 @@ fn every_command_comes_back_from_the_journal() {
         Act::Redecide { position: Position(0) },
         Act::SkipIds,
     ];
-    for act in acts.into_iter().chain(of_conversions()) {
+    for act in acts.into_iter().chain(more_acts()) {
         names.push(act.name());
         let json = serde_json::to_value(&act).unwrap();
         assert_eq!(json["act"], act.name());
@@ -82,7 +88,7 @@ fn every_command_comes_back_from_the_journal() {
         }
     }
     names.dedup();
-    assert_eq!(names.len(), 25, "every act is here: {names:?}");
+    assert_eq!(names.len(), 26, "every act is here: {names:?}");
 }
 
 #[test]
@@ -107,6 +113,7 @@ fn outcomes_and_changes_come_back_from_the_ledger() {
         Change::Link(setup.link(LINK).unwrap().clone()),
         Change::Integration(setup.integration(OWN_ID).unwrap().clone()),
         Change::Partner(setup.partner("it").unwrap().clone()),
+        Change::SubLabels(SubLabels { publisher_id: Some(PublisherId(1)), labels: named() }),
         Change::IdFloor(7),
     ];
     for change in changes {
@@ -121,6 +128,7 @@ fn the_same_changes_make_the_same_setup() {
     let mut world = world();
     world.integration(Scope::Global, "it", "second", "");
     set(&mut world, Status::Paused).unwrap();
+    world.act(Act::SetSubLabels { publisher_id: None, labels: named() });
     let setup = &world.setup;
     let mut again = crate::setup::Setup::default();
     let mut changes: Vec<(crate::time::Timestamp, Change)> = Vec::new();
@@ -138,6 +146,7 @@ fn the_same_changes_make_the_same_setup() {
         links Change::Link;
         integrations Change::Integration;
         partners Change::Partner;
+        sub_labels Change::SubLabels;
     }
     changes.sort_by_key(|(at, _)| *at);
     for (at, change) in changes {

@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod journal;
+mod sub_labels;
 
 use super::{
     Act, Answer, CampaignChanges, Command, Failure, FailureKind, IDS_SKIPPED, Idempotency,

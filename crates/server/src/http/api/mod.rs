@@ -27,8 +27,10 @@ mod reply;
 mod reports;
 mod route;
 mod show;
+mod sub_labels;
 mod test_clicks;
 mod trace;
+mod triage;
 
 use crate::app::App;
 use crate::http::Error;
@@ -74,6 +76,7 @@ fn routes() -> Vec<Route> {
     let all = [
         advertisers::routes(),
         publishers::routes(),
+        sub_labels::routes(),
         campaigns::routes(),
         links::routes(),
         integrations::routes(),
@@ -82,6 +85,7 @@ fn routes() -> Vec<Route> {
         hits::routes(),
         clicks::routes(),
         conversions::routes(),
+        triage::routes(),
         reports::routes(),
         document::routes(),
     ];

@@ -166,6 +166,14 @@ impl Route {
         Self::new(("PATCH", MethodFilter::PATCH), path, summary, handler)
     }
 
+    pub(super) fn put<T: 'static>(
+        path: &'static str,
+        summary: &'static str,
+        handler: impl Call<T>,
+    ) -> Self {
+        Self::new(("PUT", MethodFilter::PUT), path, summary, handler)
+    }
+
     /// The parameters its query may have, in tables.
     pub(super) fn query(mut self, tables: &'static [&'static [Field]]) -> Self {
         self.declared.query = tables;
