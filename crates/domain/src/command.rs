@@ -20,6 +20,7 @@ use crate::integration::{Integration, Scope};
 use crate::money::Currency;
 use crate::partner::Partner;
 use crate::reason::Verdict;
+use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -184,6 +185,24 @@ pub enum Act {
         to: conversion::Status,
         reason: String,
     },
+    /// Gives a conversion in triage the transaction id that it lacks.
+    RepairTxnId {
+        id: ConversionId,
+        txn_id: String,
+        reason: String,
+    },
+    /// A conversion in triage is another one.
+    MergeConversion {
+        id: ConversionId,
+        into: ConversionId,
+        reason: String,
+    },
+    /// What sub1 … sub10 mean, to the network or to one publisher: all of them anew.
+    SetSubLabels {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        publisher_id: Option<PublisherId>,
+        labels: BTreeMap<String, String>,
+    },
     /// The catalogue of this build, and the key of the global integration a fresh server gets.
     LoadCatalogue {
         partners: Vec<Partner>,
@@ -243,6 +262,9 @@ impl Act {
             Self::SetMacros { .. } => "set_macros",
             Self::MakeTestClick { .. } => "make_test_click",
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
+            Self::RepairTxnId { .. } => "repair_txn_id",
+            Self::MergeConversion { .. } => "merge_conversion",
+            Self::SetSubLabels { .. } => "set_sub_labels",
             Self::LoadCatalogue { .. } => "load_catalogue",
             Self::Quarantine { .. } => "quarantine",
             Self::Redecide { .. } => "redecide",
@@ -379,6 +401,7 @@ pub enum Answer {
         link_id: LinkId,
     },
     Conversion(ConversionId),
+    SubLabels(SubLabels),
     Hit(Position),
     /// The hits that were decided again, each with its verdict.
     Replayed(Vec<(Position, Verdict)>),

@@ -8,19 +8,26 @@ mod amounts;
 mod conversion;
 mod decide;
 mod entry;
+mod events;
+mod payload;
+mod person;
 mod rehearsal;
 mod route;
 mod spoken;
+mod triage;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use amounts::Missing;
 pub use conversion::{CHANGES_MAX, Conversion, IDLE_MAX};
-pub use decide::{Decision, Effect, Facts, Occasion, change_by_person, decide};
+pub use decide::{Decision, Effect, Facts, Occasion, decide};
 pub use entry::{Cause, ENCODED_BYTES, Entry, GENESIS};
+pub use events::{ClickEvents, Event, MESSAGES_MAX};
+pub use person::{change_by_person, merge, repair, repaired_key};
 pub use rehearsal::Rehearsal;
 pub use route::{ContractRef, Read, Route, is_ours, read, route};
+pub use triage::likely_ids;
 
 use crate::click_id::ClickId;
 use crate::contract::Identity;
@@ -43,7 +50,20 @@ impl Home {
         let home = click_id.at_ms() << Self::COUNTER_BITS | counter;
         Self(home.cast_signed())
     }
+
+    /// Of what a transaction id alone makes one.
+    fn of_txn(identity: &[u8]) -> Self {
+        let hash = Sha256::new_with_prefix(b"counterfoil home 1").chain_update(identity);
+        let hash: [u8; 32] = hash.finalize().into();
+        let home = i64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"));
+        Self(home & i64::MAX)
+    }
 }
+
+/// The rule of what a transaction id alone makes one, in an identity.
+const OF_TXN: u8 = 4;
+/// That of what click, goal and all that is said make one.
+const OF_PAYLOAD: u8 = 5;
 
 /// The canonical bytes of what makes a conversion one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,15 +98,39 @@ impl Key {
         Self { home: Home::of(click_id), identity }
     }
 
+    /// Click, goal and what the postback says as a whole, in place of a transaction id.
+    pub fn of_payload(click_id: ClickId, goal: &str, payload: &[u8; 32]) -> Self {
+        let mut identity = vec![OF_PAYLOAD];
+        identity.extend_from_slice(&click_id.to_bytes());
+        add_part(&mut identity, Some(&goal.to_ascii_lowercase()));
+        identity.extend_from_slice(payload);
+        Self { home: Home::of(click_id), identity }
+    }
+
+    /// Whether it has its click's home. Where the transaction id alone makes conversions one,
+    /// they live apart from their clicks.
+    pub fn is_of_click(&self) -> bool {
+        self.identity.first() != Some(&OF_TXN)
+    }
+
+    /// Whether all that is said makes it one, in place of a transaction id.
+    pub fn is_of_payload(&self) -> bool {
+        self.identity.first() == Some(&OF_PAYLOAD)
+    }
+
+    /// Whether its home is where it lives.
+    pub fn is_at_home(&self, click_id: ClickId) -> bool {
+        let home =
+            if self.is_of_click() { Home::of(click_id) } else { Home::of_txn(&self.identity) };
+        self.home == home
+    }
+
     /// Whichever click it is told of: it lives where advertiser and transaction id say.
     fn of_txn(advertiser_id: AdvertiserId, txn_id: Option<&str>) -> Self {
-        let mut identity = vec![4];
+        let mut identity = vec![OF_TXN];
         identity.extend_from_slice(&advertiser_id.0.to_be_bytes());
         add_part(&mut identity, txn_id);
-        let hash = Sha256::new_with_prefix(b"counterfoil home 1").chain_update(&identity);
-        let hash: [u8; 32] = hash.finalize().into();
-        let home = i64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"));
-        Self { home: Home(home & i64::MAX), identity }
+        Self { home: Home::of_txn(&identity), identity }
     }
 }
 

@@ -47,4 +47,5 @@ pub mod receipt;
 pub mod record;
 pub mod report;
 pub mod setup;
+pub mod sub_labels;
 pub mod time;

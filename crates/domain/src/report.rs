@@ -9,6 +9,7 @@ use crate::money::{Currency, Micros};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// How many dimensions one query may group by.
 pub const DIMENSIONS_MAX: usize = 4;
@@ -134,6 +135,32 @@ pub struct Sums {
     pub reversed: u64,
     /// What is owed for them: the sum of their entries.
     pub money: BTreeMap<Currency, Money>,
+    /// The numbers of their events, as they are now, counted when a click was first told of.
+    pub events: BTreeMap<u8, Total>,
+}
+
+/// A sum of events: millionths. Whatever is told of however many clicks, it does not overflow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Total(pub i128);
+
+impl Total {
+    #[must_use]
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+/// The shortest decimal.
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (units, fraction) =
+            (self.0.unsigned_abs() / 1_000_000, self.0.unsigned_abs() % 1_000_000);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        if fraction == 0 {
+            return write!(f, "{sign}{units}");
+        }
+        write!(f, "{sign}{units}.{}", format!("{fraction:06}").trim_end_matches('0'))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,3 +171,18 @@ pub struct Money {
 
 /// The answer: groups in order of their values.
 pub type Answer = BTreeMap<Group, Sums>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_events_is_shown_as_it_is() {
+        let shown = [0, 5_000_000, -1_500_000, 1, -1, i128::MAX, i128::MIN];
+        let shown = shown.map(|sum| Total(sum).to_string());
+        assert_eq!(shown[..5], ["0", "5", "-1.5", "0.000001", "-0.000001"]);
+        assert_eq!(shown[5], "170141183460469231731687303715884.105727");
+        assert_eq!(shown[6], "-170141183460469231731687303715884.105728");
+        assert_eq!(Total(i128::MAX).saturating_add(Total(1)), Total(i128::MAX));
+    }
+}

@@ -13,6 +13,7 @@ use crate::contract::{Contract, Version};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::partner::Partner;
+use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -62,6 +63,7 @@ pub enum Change {
     Integration(Integration),
     Contract(Version),
     Partner(Partner),
+    SubLabels(SubLabels),
     /// Ids up to this one are not given any more: they may have been, before a restore.
     IdFloor(u32),
 }
@@ -77,6 +79,7 @@ impl Change {
             Self::Integration(_) => "integration",
             Self::Contract(_) => "contract",
             Self::Partner(_) => "partner",
+            Self::SubLabels(_) => "sub_labels",
             Self::IdFloor(_) => "id_floor",
         }
     }
@@ -91,6 +94,7 @@ impl Change {
             Self::Integration(integration) => integration.id.to_string(),
             Self::Contract(version) => version.reference(),
             Self::Partner(partner) => partner.name.clone(),
+            Self::SubLabels(new) => new.publisher_id.map(|id| id.to_string()).unwrap_or_default(),
             Self::IdFloor(_) => String::new(),
         }
     }
@@ -107,6 +111,8 @@ pub struct Setup {
     /// Every version of every integration's contract, by its number.
     pub contracts: BTreeMap<(IntegrationId, u32), History<Version>>,
     pub partners: BTreeMap<String, History<Partner>>,
+    /// Of the network under `None`, and of publishers.
+    pub sub_labels: BTreeMap<Option<PublisherId>, History<SubLabels>>,
     id_floor: u32,
     link_by_token: HashMap<String, LinkId>,
     integration_by_key: HashMap<String, IntegrationId>,
@@ -143,6 +149,7 @@ impl Setup {
                 }
                 put(&mut self.partners, new.name.clone(), since, new);
             }
+            Change::SubLabels(new) => put(&mut self.sub_labels, new.publisher_id, since, new),
             Change::IdFloor(floor) => self.id_floor = self.id_floor.max(floor),
         }
     }
@@ -224,6 +231,14 @@ impl Setup {
         self.contract(*id, *number)
     }
 
+    /// What subs mean: to the network, or to a publisher, whose own meanings go before.
+    pub fn sub_headings(&self, publisher_id: Option<PublisherId>) -> BTreeMap<String, String> {
+        let of = |id| self.sub_labels.get(&id).map(|history| &history.latest().labels);
+        let own = publisher_id.and_then(|id| of(Some(id)));
+        let all = of(None).into_iter().chain(own).flatten();
+        all.map(|(name, meaning)| (name.clone(), meaning.clone())).collect()
+    }
+
     /// The headers that a hit is kept with, in lower case.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.header_names.iter().map(String::as_str)
@@ -280,6 +295,7 @@ impl Setup {
             .chain(latest(&self.integrations, Change::Integration))
             .chain(latest(&self.campaigns, Change::Campaign))
             .chain(latest(&self.links, Change::Link))
+            .chain(latest(&self.sub_labels, Change::SubLabels))
     }
 
     /// The id the next one of a noun gets.

@@ -16,7 +16,7 @@ use domain::click::Click;
 use domain::click_id::ClickId;
 use domain::command::Outcome;
 use domain::id::{ConversionId, Position};
-use domain::ledger::{Conversion, Key};
+use domain::ledger::{ClickEvents, Conversion, Key};
 use domain::record::Stamped;
 use domain::report;
 use domain::setup::{Change, Setup};
@@ -98,6 +98,9 @@ pub trait Store: Send + Sync {
 
     /// Newest first.
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error>;
+
+    /// The events that postbacks have told of a click.
+    async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error>;
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error>;
 

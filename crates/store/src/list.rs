@@ -85,6 +85,9 @@ pub struct ConversionFilter {
     pub goal: Option<String>,
     pub status: Option<Status>,
     pub is_test: Option<bool>,
+    /// It lacks the transaction id that it should have.
+    pub is_triaged: Option<bool>,
+    pub merged_into: Option<ConversionId>,
     pub from: Option<Timestamp>,
     /// Exclusive.
     pub to: Option<Timestamp>,

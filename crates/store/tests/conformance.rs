@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod conformance {
+    pub(crate) mod agreements;
     pub(crate) mod decisions;
     pub(crate) mod once_more;
     pub(crate) mod replay;

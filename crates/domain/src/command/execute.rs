@@ -11,6 +11,7 @@ use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
 use crate::partner::Partner;
 use crate::setup::{Change, Setup};
+use crate::sub_labels::{self, SubLabels};
 use std::collections::BTreeMap;
 
 /// The changes a command leads to, and what its caller is answered with.
@@ -33,6 +34,7 @@ impl Effect {
                 Answer::Integration(Box::new(shown))
             }
             Change::Contract(new) => Answer::Contract(Box::new(new.clone())),
+            Change::SubLabels(new) => Answer::SubLabels(new.clone()),
             Change::Partner(_) | Change::IdFloor(_) => Answer::Nothing,
         };
         Self { changes: vec![change], answer }
@@ -105,12 +107,17 @@ impl Setup {
             | Act::RetireContract { .. } => self.execute_on_contract(act, by),
             Act::SetMacros { id, macros } => self.set_macros(*id, macros),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
+            Act::SetSubLabels { publisher_id, labels } => {
+                self.set_sub_labels(*publisher_id, labels)
+            }
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => {
                 let floor = self.id_max().saturating_add(IDS_SKIPPED);
                 Ok(Effect::of(Change::IdFloor(floor)))
             }
-            Act::ChangeConversionStatus { id, .. } => Ok(Effect::nothing(Answer::Conversion(*id))),
+            Act::ChangeConversionStatus { id, .. }
+            | Act::RepairTxnId { id, .. }
+            | Act::MergeConversion { id, .. } => Ok(Effect::nothing(Answer::Conversion(*id))),
             Act::Quarantine { position } | Act::Redecide { position } => {
                 Ok(Effect::nothing(Answer::Hit(*position)))
             }
@@ -132,6 +139,21 @@ impl Setup {
 
     pub(super) fn the_integration(&self, id: IntegrationId) -> Result<Integration, Failure> {
         self.integration(id).cloned().ok_or_else(|| Failure::not_found("integration", id))
+    }
+
+    fn set_sub_labels(
+        &self,
+        publisher_id: Option<PublisherId>,
+        labels: &BTreeMap<String, String>,
+    ) -> Executed {
+        if let Some(id) = publisher_id {
+            in_use("publisher", id, self.the_publisher(id)?.archived)?;
+        }
+        if let Some((name, detail)) = sub_labels::fault(labels) {
+            return Err(Failure::invalid(name, detail));
+        }
+        let labels = labels.clone();
+        Ok(Effect::of(Change::SubLabels(SubLabels { publisher_id, labels })))
     }
 
     fn create_link(

@@ -62,6 +62,13 @@ pub struct Conversion {
     pub sequence: u32,
     /// Digests of what its postbacks said, oldest first.
     pub seen: Vec<[u8; 8]>,
+    /// It is in triage, without the transaction id that it should have: the status it was sent
+    /// with.
+    pub triaged: Option<Status>,
+    /// The identity it had in triage, once it is repaired: what was said then still leads to it.
+    pub triage_identity: Option<Vec<u8>>,
+    /// It turned out to be this one.
+    pub merged_into: Option<ConversionId>,
 }
 
 impl Conversion {

@@ -2,12 +2,12 @@
 
 use super::amounts::Amounts;
 use super::conversion::{CHANGES_MAX, said};
+use super::entry::settle;
 use super::route::{campaign_then, clicked_at};
-use super::{Cause, Conversion, Entry, Read};
+use super::{Cause, ClickEvents, Conversion, Entry, Read, events};
 use crate::campaign::{Campaign, Link};
 use crate::click::{Click, Label};
 use crate::click_id::ClickId;
-use crate::command::{Failure, REASON_BYTES_MAX};
 use crate::contract::{Canonical, Contract, RepeatedAmount};
 use crate::conversion::{Status, may_change};
 use crate::id::{ConversionId, Position};
@@ -16,6 +16,7 @@ use crate::postback::{Postback, Problem, Said, Value};
 use crate::reason::{Flag, Flags, Reason, Verdict};
 use crate::setup::Setup;
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// What the store knows about the click and the conversion that a [`Read`] names.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,11 @@ pub struct Facts<'a> {
     pub click: Option<&'a Click<'a>>,
     /// The conversion with the read's key.
     pub conversion: Option<&'a Conversion>,
+    /// The click has a conversion of the goal; looked up only where the contract marks those that
+    /// come after it.
+    pub has_earlier: bool,
+    /// The click's events; looked up only where the read [tells of them](Read::tells_of).
+    pub events: Option<&'a ClickEvents>,
     /// The id a new conversion gets.
     pub next_id: ConversionId,
 }
@@ -42,6 +48,8 @@ pub struct Decision {
     /// The conversion it belongs to, as it stands.
     pub conversion: Option<(ConversionId, Status)>,
     pub effect: Option<Effect>,
+    /// The click's events after it, where it changed them.
+    pub events: Option<Box<ClickEvents>>,
 }
 
 /// A conversion as it stands after a hit or a command, and the entry that says what changed.
@@ -65,6 +73,7 @@ impl Decision {
             original: None,
             conversion: None,
             effect: None,
+            events: None,
         }
     }
 
@@ -127,6 +136,11 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
     let link_then = setup.links.get(&click_id.link());
     let link_then = link_then.map(|history| history.at(clicked_at(click_id)));
     let conversion = facts.conversion.filter(|_| read.key.is_some());
+    let elsewhere = conversion.filter(|one| one.click_id != click_id);
+    let terms = elsewhere.map_or((campaign_then, campaign), |one| {
+        let now = setup.as_of(occasion.at).campaign(one.campaign_id).unwrap_or(campaign);
+        (self::campaign_then(setup, now, one.click_id), now)
+    });
     let facts = Facts { conversion, ..facts };
     let case = Case {
         contract,
@@ -134,16 +148,21 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         click_id,
         campaign,
         campaign_then,
+        terms,
         link_then,
         read,
         facts,
         occasion,
     };
-    let flags = case.flags();
-    match case.decide() {
+    let mut flags = case.flags();
+    let events = case.events(&mut flags);
+    match case.decide(events.is_some()) {
         Ok(decision) => {
+            let is_known = matches!(decision.verdict, Verdict::Duplicate);
+            let counts = !is_known || case.check_time().is_ok();
+            let events = events.filter(|_| counts);
             let detail = decision.detail.or_else(|| case.shadow().map(|one| one.detail));
-            Decision { flags: decision.flags.union(flags), detail, ..decision }
+            Decision { flags: decision.flags.union(flags), detail, events, ..decision }
         }
         Err(problem) => {
             let conversion = conversion.map(|one| (one.id, one.status));
@@ -159,6 +178,8 @@ struct Case<'a> {
     campaign: &'a Campaign,
     /// As it was agreed when the click was made.
     campaign_then: &'a Campaign,
+    /// The conversion's campaign, as it was agreed when its click was made, and as it is.
+    terms: (&'a Campaign, &'a Campaign),
     link_then: Option<&'a Link>,
     read: &'a Read<'a>,
     facts: Facts<'a>,
@@ -178,6 +199,9 @@ impl Case<'_> {
         if self.shadow().is_some() {
             flags.add(Flag::ShadowRefused);
             flags.add(Flag::Unverified);
+        }
+        if self.facts.conversion.is_some_and(|one| one.click_id != self.click_id) {
+            flags.add(Flag::SentValueDiffers);
         }
         let Some(click) = self.facts.click else {
             flags.add(Flag::ClickDetailMissing);
@@ -202,10 +226,40 @@ impl Case<'_> {
         text.parse() == Ok(self.campaign.id) || text.eq_ignore_ascii_case(&self.campaign.name)
     }
 
-    fn decide(&self) -> Result<Decision, Problem> {
+    /// The click's events after this postback, where it changes them.
+    fn events(&self, flags: &mut Flags) -> Option<Box<ClickEvents>> {
+        let said = events::said(self.read.payload.filter(|_| events::has_any(self.postback))?);
+        let (click, link) = (self.facts.click, self.read.link?);
+        let mut all = self.facts.events.cloned().unwrap_or_else(|| ClickEvents {
+            click_id: self.click_id,
+            campaign_id: self.campaign.id,
+            publisher_id: link.publisher_id,
+            link_id: link.id,
+            is_test: click.map_or(link.test, |click| click.is_test),
+            labels: click.map(|click| click.labels.clone().into_owned()).unwrap_or_default(),
+            events: BTreeMap::new(),
+            seen: Vec::new(),
+        });
+        let (repeated, at) = (self.contract.repeats.events, self.occasion.at);
+        all.tell(self.postback, said, repeated, at, flags).then(|| Box::new(all))
+    }
+
+    /// Whether events alone say what an earlier postback said.
+    fn tells_again(&self) -> bool {
+        let (Some(events), Some(payload)) = (self.facts.events, self.read.payload) else {
+            return false;
+        };
+        self.postback.is_event_only && events.has_seen(events::said(payload))
+    }
+
+    fn decide(&self, changes_events: bool) -> Result<Decision, Problem> {
+        if self.tells_again() {
+            return Err(events_known());
+        }
         let said = said(self.postback);
         let money = self.money();
-        if let Some(conversion) = self.facts.conversion.filter(|one| one.has_seen(said)) {
+        let is_known = |one: &&Conversion| one.has_seen(said) || self.is_in_triage(one);
+        if let Some(conversion) = self.facts.conversion.filter(is_known) {
             let flags = money.map_or(Flags::default(), |(_, flags)| flags);
             return Ok(Decision::nothing_new(conversion, flags));
         }
@@ -214,9 +268,7 @@ impl Case<'_> {
         {
             return Err(problem.clone());
         }
-        if !self.contract.verification.shadow {
-            self.check_timestamp()?;
-        }
+        self.check_time()?;
         if let Said::Ignore(canonical) = self.postback.status {
             let name = self.name(canonical);
             let detail = format!("this value of `{name}` asks for nothing");
@@ -228,12 +280,20 @@ impl Case<'_> {
         let status = self.status()?;
         self.check_currency()?;
         if self.postback.is_event_only {
-            return Ok(Decision::of(Verdict::Recorded, Flags::default()));
+            let recorded = Decision::of(Verdict::Recorded, Flags::default());
+            return if changes_events { Ok(recorded) } else { Err(events_known()) };
         }
         match self.facts.conversion {
             None => self.create(goal, status, amounts, flags, said),
             Some(conversion) => self.change(conversion, status, amounts, flags, said),
         }
+    }
+
+    /// What stands under all that was said without a transaction id says no more when it is said
+    /// again, whatever has become of it since.
+    fn is_in_triage(&self, conversion: &Conversion) -> bool {
+        let lacks = self.postback.flags.has(Flag::TxnIdMissing);
+        lacks || conversion.triaged.is_some() || conversion.merged_into.is_some()
     }
 
     /// What the conversion is worth after this postback, with the flags of the postback.
@@ -248,7 +308,8 @@ impl Case<'_> {
             };
         };
         // Where goals do not tell conversions apart, it is still the first one's that counts.
-        let own = self.campaign_then.goal(&old.goal).or_else(|| self.campaign.goal(&old.goal));
+        let (then, now) = self.terms;
+        let own = then.goal(&old.goal).or_else(|| now.goal(&old.goal));
         let repeats = &self.contract.repeats;
         let meant = self.status().ok();
         let is_changed = repeats.status && meant != Some(old.status);
@@ -285,6 +346,10 @@ impl Case<'_> {
         }
         let parameter = self.contract.parameter(canonical);
         parameter.map_or_else(|| canonical.to_string(), |parameter| parameter.name().to_owned())
+    }
+
+    fn check_time(&self) -> Result<(), Problem> {
+        if self.contract.verification.shadow { Ok(()) } else { self.check_timestamp() }
     }
 
     fn check_timestamp(&self) -> Result<(), Problem> {
@@ -351,10 +416,15 @@ impl Case<'_> {
         goal: &str,
         status: Status,
         amounts: Amounts,
-        flags: Flags,
+        mut flags: Flags,
         said: [u8; 8],
     ) -> Result<Decision, Problem> {
         self.check_transition(None, status)?;
+        if self.contract.repeats.mark && self.facts.has_earlier {
+            flags.add(Flag::Repeated);
+        }
+        let triaged = self.postback.flags.has(Flag::TxnIdMissing).then_some(status);
+        let status = triaged.map_or(status, |_| Status::Pending);
         let link = self.read.link.expect("a click of a campaign has a link");
         let is_test = self.facts.click.map_or(link.test, |click| click.is_test);
         self.check_click(is_test)?;
@@ -391,6 +461,9 @@ impl Case<'_> {
             changed_at: self.occasion.entered_at,
             sequence: 0,
             seen: Vec::new(),
+            triaged,
+            triage_identity: None,
+            merged_into: None,
         };
         conversion.remember(said);
         let effect = self.effect(conversion, None)?;
@@ -460,12 +533,13 @@ impl Case<'_> {
     }
 
     fn check_transition(&self, from: Option<Status>, to: Status) -> Result<(), Problem> {
-        if may_change(from, to) {
+        if self.contract.repeats.may_change(from, to) {
             return Ok(());
         }
         let name = self.name(Canonical::Status);
+        let by = if may_change(from, to) { ": its contract does not let it" } else { "" };
         let from = from.map_or("new", Status::name);
-        let detail = format!("a conversion that is {from} cannot become {}", to.name());
+        let detail = format!("a conversion that is {from} cannot become {}{by}", to.name());
         Err(Problem::new(Reason::TransitionNotAllowed, Some(&name), detail))
     }
 
@@ -483,66 +557,15 @@ impl Case<'_> {
     }
 }
 
+fn events_known() -> Problem {
+    let detail = "the click's events are known, and the postback changes none of them";
+    Problem::new(Reason::AlreadyProcessed, None, detail)
+}
+
 impl Decision {
     fn with(mut self, effect: Effect) -> Self {
         self.conversion = Some((effect.conversion.id, effect.conversion.status));
         self.effect = Some(effect);
         self
     }
-}
-
-/// Makes the entry that brings what is paid in line with status and amounts. `None` where a
-/// difference is out of range.
-fn settle(
-    mut conversion: Conversion,
-    from: Option<Status>,
-    cause: Cause,
-    at: Timestamp,
-    evidence: [u8; 32],
-) -> Option<Effect> {
-    let (revenue, payout) = if conversion.status.is_paid() {
-        (conversion.revenue, conversion.payout)
-    } else {
-        (Micros::ZERO, Micros::ZERO)
-    };
-    conversion.sequence += 1;
-    conversion.changed_at = at;
-    let entry = Entry {
-        conversion_id: conversion.id,
-        sequence: conversion.sequence,
-        at,
-        cause,
-        evidence,
-        from,
-        to: conversion.status,
-        revenue: revenue.checked_sub(conversion.paid_revenue)?,
-        payout: payout.checked_sub(conversion.paid_payout)?,
-        currency: conversion.currency,
-    };
-    conversion.paid_revenue = revenue;
-    conversion.paid_payout = payout;
-    Some(Effect { conversion, entry: Some(entry) })
-}
-
-/// What a person's change of status does.
-pub fn change_by_person(
-    old: &Conversion,
-    to: Status,
-    reason: &str,
-    occasion: Occasion,
-) -> Result<Effect, Failure> {
-    let reason = reason.trim();
-    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-        let detail = format!("a reason of 1 to {REASON_BYTES_MAX} bytes, for whoever asks later");
-        return Err(Failure::invalid("reason", detail));
-    }
-    if !may_change(Some(old.status), to) {
-        let detail =
-            format!("a conversion that is {} cannot become {}", old.status.name(), to.name());
-        return Err(Failure::conflict("transition_not_allowed", detail));
-    }
-    let mut new = old.clone();
-    new.status = to;
-    settle(new, Some(old.status), occasion.cause, occasion.entered_at, occasion.evidence)
-        .ok_or_else(|| Failure::conflict("out_of_range", "an amount is out of range"))
 }

@@ -3,6 +3,7 @@
 //! The hash commits to everything finance may ask about. `docs/chain.md` has the encoding byte
 //! by byte, so that anybody can recompute it without this program.
 
+use super::{Conversion, Effect};
 use crate::conversion::Status;
 use crate::id::{ConversionId, Position};
 use crate::money::{Currency, Micros};
@@ -91,6 +92,39 @@ impl Entry {
         debug_assert_eq!(bytes.len(), ENCODED_BYTES, "every field has its width");
         bytes
     }
+}
+
+/// Makes the entry that brings what is paid in line with status and amounts. `None` where a
+/// difference is out of range.
+pub(super) fn settle(
+    mut conversion: Conversion,
+    from: Option<Status>,
+    cause: Cause,
+    at: Timestamp,
+    evidence: [u8; 32],
+) -> Option<Effect> {
+    let (revenue, payout) = if conversion.status.is_paid() {
+        (conversion.revenue, conversion.payout)
+    } else {
+        (Micros::ZERO, Micros::ZERO)
+    };
+    conversion.sequence += 1;
+    conversion.changed_at = at;
+    let entry = Entry {
+        conversion_id: conversion.id,
+        sequence: conversion.sequence,
+        at,
+        cause,
+        evidence,
+        from,
+        to: conversion.status,
+        revenue: revenue.checked_sub(conversion.paid_revenue)?,
+        payout: payout.checked_sub(conversion.paid_payout)?,
+        currency: conversion.currency,
+    };
+    conversion.paid_revenue = revenue;
+    conversion.paid_payout = payout;
+    Some(Effect { conversion, entry: Some(entry) })
 }
 
 #[cfg(test)]

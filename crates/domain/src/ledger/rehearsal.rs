@@ -2,14 +2,16 @@
 //!
 //! Two rehearsals of the same hits, with two setups, tell what a change of the setup would change.
 
-use super::{Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide, read};
+use super::{
+    ClickEvents, Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide, read,
+};
 use crate::click::Click;
-use crate::click_id::Keyring;
+use crate::click_id::{ClickId, Keyring};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::id::{ConversionId, Position};
 use crate::setup::Setup;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A ledger that is only thought of.
 pub struct Rehearsal<'s> {
@@ -18,11 +20,21 @@ pub struct Rehearsal<'s> {
     conversions: HashMap<Key, Conversion>,
     /// By the hit that made them.
     keys: HashMap<Position, Key>,
+    /// Clicks, and the goals they have conversions of.
+    told: HashSet<(ClickId, String)>,
+    events: HashMap<ClickId, ClickEvents>,
 }
 
 impl<'s> Rehearsal<'s> {
     pub fn new(setup: &'s Setup, keyring: &'s Keyring) -> Self {
-        Self { setup, keyring, conversions: HashMap::new(), keys: HashMap::new() }
+        Self {
+            setup,
+            keyring,
+            conversions: HashMap::new(),
+            keys: HashMap::new(),
+            told: HashSet::new(),
+            events: HashMap::new(),
+        }
     }
 
     /// How a hit is read: its click is to be found before it is decided.
@@ -39,7 +51,14 @@ impl<'s> Rehearsal<'s> {
     ) -> Decision {
         let conversion = read.key.as_ref().and_then(|key| self.conversions.get(key));
         let next_id = ConversionId(self.conversions.len() as u64 + 1);
-        let decision = decide(self.setup, read, Facts { click, conversion, next_id }, occasion);
+        let told = read.click_id.zip(read.goal).map(|(id, goal)| (id, goal.key.clone()));
+        let has_earlier = told.is_some_and(|told| self.told.contains(&told));
+        let events = read.tells_of().and_then(|id| self.events.get(&id));
+        let facts = Facts { click, conversion, has_earlier, events, next_id };
+        let decision = decide(self.setup, read, facts, occasion);
+        if let Some(events) = &decision.events {
+            self.events.insert(events.click_id, ClickEvents::clone(events));
+        }
         if let Some(effect) = &decision.effect {
             self.put(effect.conversion.clone());
         }
@@ -69,6 +88,7 @@ impl<'s> Rehearsal<'s> {
 
     fn put(&mut self, conversion: Conversion) {
         self.keys.insert(conversion.created_by, conversion.key.clone());
+        self.told.insert((conversion.click_id, conversion.goal.clone()));
         self.conversions.insert(conversion.key.clone(), conversion);
     }
 }

@@ -1,10 +1,10 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::Key;
 use super::spoken::{self, Spoken, spoken};
+use super::{Key, events, payload, triage};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract};
+use crate::contract::{Canonical, Contract, Identity, Parameter, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
@@ -13,6 +13,7 @@ use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, ea
 use crate::reason::{Flag, Reason};
 use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
+use std::borrow::Cow;
 
 /// Where a hit was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub struct Read<'a> {
     pub out_of_scope: Option<Problem>,
     /// What would make its conversion one; `None` where it can make or change none.
     pub key: Option<Key>,
+    /// The digest of all that it says, where that counts.
+    pub payload: Option<[u8; 32]>,
 }
 
 impl Read<'_> {
@@ -109,11 +112,18 @@ impl Read<'_> {
             goal: None,
             out_of_scope: None,
             key: None,
+            payload: None,
         }
     }
 
     pub fn postback(&self) -> Result<&Postback, &Problem> {
         self.reading.result.as_ref()
+    }
+
+    /// The click whose events it tells.
+    pub fn tells_of(&self) -> Option<ClickId> {
+        let postback = self.postback().ok()?;
+        self.click_id.filter(|_| events::has_any(postback))
     }
 }
 
@@ -138,7 +148,11 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
         Err(problem) => return unread(problem),
     };
     let Chosen { by, contract, integration, is_in_sunset, fault } = chosen;
-    let mut reading = postback::read(contract, &sent, &Sender::of(integration, hit.peer, at));
+    let sender = Sender::of(integration, hit.peer, at);
+    let mut reading = postback::read(contract, &sent, &sender);
+    if triage::is_due(contract, &reading, at) {
+        reading = triage::flagged(postback::read(&triage::lenient(contract), &sent, &sender));
+    }
     reading.result = earlier(fault, reading.result);
     if let Ok(postback) = &mut reading.result
         && is_in_sunset
@@ -169,9 +183,16 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             read.goal = goal_of(then, campaign, postback);
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
             let agreed = agreed_with(as_of, campaign).unwrap_or(contract);
+            let is_by_payload = makes_one && is_by_payload(agreed, postback);
+            let is_needed = is_by_payload || events::has_any(postback);
+            read.payload = is_needed.then(|| payload::digest([contract, agreed], &sent));
+            let payload = read.payload.filter(|_| is_by_payload);
             read.key = makes_one
-                .then(|| key_of(agreed, campaign, read.goal, click_id, postback))
+                .then(|| key_of(agreed, campaign, read.goal, click_id, postback, payload))
                 .flatten();
+            if makes_one && !may_stand(agreed, postback) {
+                read.reading.result = Err(without_txn_id(contract));
+            }
         }
     } else if let Ok(postback) = &read.reading.result {
         let name = said.map_or("click_id", |value| value.name.as_str());
@@ -218,9 +239,32 @@ fn unread(problem: Problem) -> Read<'static> {
 
 /// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
 /// reads: or one act, told in two ways, would count twice.
-fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract> {
+pub(super) fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract> {
     let own = campaign.integration_id.and_then(|id| setup.integration(id));
     own.map(|own| &own.contract)
+}
+
+/// Whether all that it says stands for the transaction id that it does not have.
+fn is_by_payload(agreed: &Contract, postback: &Postback) -> bool {
+    let is_for_it =
+        agreed.txn_id_absent == TxnIdAbsent::Payload || postback.flags.has(Flag::TxnIdMissing);
+    agreed.identity == Identity::ClickGoalTxn && postback.txn_id.is_none() && is_for_it
+}
+
+/// Whether it can do without the transaction id that it does not have.
+fn may_stand(agreed: &Contract, postback: &Postback) -> bool {
+    postback.txn_id.is_some()
+        || match agreed.identity {
+            Identity::ClickGoalTxn => true,
+            Identity::ClickGoal | Identity::Click => !postback.flags.has(Flag::TxnIdMissing),
+            Identity::Txn => false,
+        }
+}
+
+fn without_txn_id(contract: &Contract) -> Problem {
+    let name = contract.parameter(Canonical::TxnId).map_or("txn_id", Parameter::name);
+    let detail = format!("`{name}` is needed for a conversion of this campaign, and is missing");
+    Problem::new(Reason::MissingParameter, Some(name), detail)
 }
 
 /// A goal that is not known any more still says which conversion is meant.
@@ -230,17 +274,19 @@ fn key_of(
     goal: Option<&Goal>,
     click_id: ClickId,
     postback: &Postback,
+    payload: Option<[u8; 32]>,
 ) -> Option<Key> {
     let goal = goal.map(|goal| goal.key.as_str()).or(postback.goal.as_deref())?;
-    let folded;
-    let txn_id = match &postback.txn_id {
-        Some(txn_id) if agreed.txn_id_folded => {
-            folded = txn_id.to_lowercase();
-            Some(folded.as_str())
-        }
-        txn_id => txn_id.as_deref(),
-    };
-    Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id))
+    if let Some(payload) = payload {
+        return Some(Key::of_payload(click_id, goal, &payload));
+    }
+    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed, txn_id));
+    Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id.as_deref()))
+}
+
+/// A transaction id as conversions are told apart by it.
+pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
+    if agreed.txn_id_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
 }
 
 /// Who reads a hit.

@@ -6,14 +6,14 @@
 mod replay;
 
 use self::replay::Replay;
-use super::{POSITION_LAG_MAX, Writer, command, conversion, setup, verdict};
+use super::{POSITION_LAG_MAX, Writer, command, conversion, event, setup, verdict};
 use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
 use domain::command::{Act, Answer, By, Command, Failure, FailureKind, Outcome};
 use domain::contract::Answers;
 use domain::hit::Hit;
 use domain::id::{ConversionId, Position};
-use domain::ledger::{self, Cause, Decision, Occasion, Read};
+use domain::ledger::{self, Cause, Decision, Home, Occasion, Read};
 use domain::reason::Verdict;
 use domain::record::{self, Record, Stamped};
 use domain::setup::{Change, Setup};
@@ -167,8 +167,9 @@ impl Writer {
                 occasion,
                 decided_at,
             )?;
-            verdict::insert(&self.connection, &verdict)?;
-            self.save_effect(decision.effect.as_ref())?;
+            let elsewhere = elsewhere(read.as_ref(), &decision);
+            verdict::insert(&self.connection, &verdict, elsewhere)?;
+            self.save_decision(&decision)?;
             let effect = Effect::Decided(Box::new(verdict));
             applied.push(Applied { position, at, effect });
         }
@@ -191,6 +192,11 @@ impl Writer {
             Some(key) => conversion::by_key(&self.connection, key)?,
             None => None,
         };
+        let has_earlier = conversion.is_none() && self.has_earlier(read)?;
+        let events = match read.and_then(Read::tells_of) {
+            Some(id) => event::of_click(&self.connection, id)?,
+            None => None,
+        };
         let click = found.map(|found| &found.click);
         let decision = match read {
             None => Decision::internal_error(),
@@ -198,6 +204,8 @@ impl Writer {
                 let facts = ledger::Facts {
                     click,
                     conversion: conversion.as_ref(),
+                    has_earlier,
+                    events: events.as_ref(),
                     next_id: self.state.next_conversion,
                 };
                 let decide = self.decide;
@@ -239,7 +247,24 @@ impl Writer {
         Ok((decision, verdict))
     }
 
-    fn save_effect(&mut self, effect: Option<&ledger::Effect>) -> Result<(), Error> {
+    /// Whether the click has a conversion of the goal, where the contract asks.
+    fn has_earlier(&self, read: Option<&Read<'_>>) -> Result<bool, Error> {
+        let Some(read) = read else { return Ok(false) };
+        let marks = read.contract.is_some_and(|contract| contract.repeats.mark);
+        match (read.click_id, read.goal) {
+            (Some(id), Some(goal)) if marks => conversion::has(&self.connection, id, &goal.key),
+            _ => Ok(false),
+        }
+    }
+
+    fn save_decision(&mut self, decision: &Decision) -> Result<(), Error> {
+        if let Some(events) = &decision.events {
+            event::save(&self.connection, events)?;
+        }
+        self.save_effect(decision.effect.as_ref())
+    }
+
+    pub(super) fn save_effect(&mut self, effect: Option<&ledger::Effect>) -> Result<(), Error> {
         let Some(effect) = effect else { return Ok(()) };
         let conversion = &effect.conversion;
         let is_new = conversion.id == self.state.next_conversion;
@@ -306,10 +331,13 @@ impl Writer {
         let mut answer = executed.answer;
         let done = match &command.act {
             Act::ChangeConversionStatus { id, to, reason } => {
-                let evidence = command_digest(command);
-                let cause = Cause::Command(position);
-                let occasion = Occasion { at, entered_at: at, position, cause, evidence };
-                self.change_status(*id, *to, reason, occasion)?
+                self.change_status(*id, *to, reason, commanded(position, at, command))?
+            }
+            Act::RepairTxnId { id, txn_id, reason } => {
+                self.repair(*id, txn_id, reason, commanded(position, at, command))?
+            }
+            Act::MergeConversion { id, into, reason } => {
+                self.merge(*id, *into, reason, commanded(position, at, command))?
             }
             Act::Redecide { position: hit } => self.redecide(position, *hit, at, decided_at)?,
             Act::Replay { id, hits } => {
@@ -392,8 +420,8 @@ impl Writer {
         let found = self.click_of(&read, occasion.position)?;
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
-        verdict::replace(&self.connection, &verdict)?;
-        self.save_effect(decision.effect.as_ref())
+        verdict::replace(&self.connection, &verdict, elsewhere(Some(&read), &decision))?;
+        self.save_decision(&decision)
     }
 
     /// The click a hit is about, as far as it came before it.
@@ -403,6 +431,12 @@ impl Writer {
             None => None,
         })
     }
+}
+
+/// The home of the hit's conversion, where that does not live with the click.
+fn elsewhere(read: Option<&Read<'_>>, decision: &Decision) -> Option<Home> {
+    let key = read?.key.as_ref().filter(|key| !key.is_of_click())?;
+    decision.conversion.map(|_| key.home)
 }
 
 /// The outcome of an earlier command with the same idempotency key, or the complaint that it was
@@ -427,6 +461,12 @@ fn internal() -> Failure {
         detail: "carrying it out failed; it had no effect".to_owned(),
         parameter: None,
     }
+}
+
+/// When and by what a command changes a conversion.
+fn commanded(position: Position, at: Timestamp, command: &Command) -> Occasion {
+    let (cause, evidence) = (Cause::Command(position), command_digest(command));
+    Occasion { at, entered_at: at, position, cause, evidence }
 }
 
 /// What an entry that a command caused commits to: the bytes in the journal, which every release

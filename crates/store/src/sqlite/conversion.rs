@@ -5,6 +5,7 @@ use super::walk::{self, Walk};
 use crate::Error;
 use crate::list::{ConversionFilter, Page, StoredEntry};
 use domain::click::Label;
+use domain::click_id::ClickId;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId};
 use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key, Missing};
@@ -14,11 +15,31 @@ use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params_from_iter};
 use std::sync::LazyLock;
 
-/// The conversion with that key.
+/// The conversion with that key, or that had it in triage.
 pub(super) fn by_key(connection: &Connection, key: &Key) -> Result<Option<Conversion>, Error> {
+    match with_key(connection, key)? {
+        None if key.is_of_payload() => with_earlier_key(connection, key),
+        found => Ok(found),
+    }
+}
+
+fn with_earlier_key(connection: &Connection, key: &Key) -> Result<Option<Conversion>, Error> {
     connection
         .prepare_cached(
-            "-- conversion::by_key
+            "-- conversion::with_earlier_key
+            select * from conversion where home = :home and triage_identity = :identity",
+        )?
+        .query_row(named_params! { ":home": key.home.0, ":identity": key.identity }, |row| {
+            Ok(read(row))
+        })
+        .optional()?
+        .transpose()
+}
+
+fn with_key(connection: &Connection, key: &Key) -> Result<Option<Conversion>, Error> {
+    connection
+        .prepare_cached(
+            "-- conversion::with_key
             select * from conversion where home = :home and identity = :identity",
         )?
         .query_row(named_params! { ":home": key.home.0, ":identity": key.identity }, |row| {
@@ -40,6 +61,27 @@ pub(super) fn by_id(
         .query_row([integer(id.0)], |row| Ok(read(row)))
         .optional()?
         .transpose()
+}
+
+/// Whether the click has a conversion of the goal.
+pub(super) fn has(connection: &Connection, click_id: ClickId, goal: &str) -> Result<bool, Error> {
+    let found = connection
+        .prepare_cached(
+            "-- conversion::has
+            select exists (select 1 from conversion
+                    where home = :home and click_id = :click_id and goal = :goal)
+                or exists (select 1 from conversion where click_id = :click_id
+                    and substr(identity, 1, 1) = x'04' and goal = :goal)",
+        )?
+        .query_row(
+            named_params! {
+                ":home": Home::of(click_id).0,
+                ":click_id": click_id.to_bytes(),
+                ":goal": goal,
+            },
+            |row| row.get(0),
+        )?;
+    Ok(found)
 }
 
 /// Both as they were at one moment.
@@ -71,7 +113,13 @@ pub(super) fn list(
     filter: &ConversionFilter,
 ) -> Result<Page<Conversion>, Error> {
     let mut walk = Walk::new("conversion", "id", "created_at desc, id desc");
-    walk.within("home = ?", filter.click_id.map(|id| Home::of(id).0));
+    walk.within_either([
+        ("home = ?", filter.click_id.map(|id| Home::of(id).0.into())),
+        (
+            "click_id = ? and substr(identity, 1, 1) = x'04'",
+            filter.click_id.map(|id| id.to_bytes().to_vec().into()),
+        ),
+    ]);
     walk.within("created_at >= ?", filter.from.map(Timestamp::as_us));
     // Of two upper bounds SQLite begins at the first: a later page where the one before ended.
     walk.within(
@@ -83,6 +131,11 @@ pub(super) fn list(
         "(id < ? or created_at < (select created_at from conversion where id = ?))",
         filter.before.map(integer),
     );
+    if filter.is_triaged == Some(true) {
+        walk.within("? and triaged is not null", Some(true));
+    }
+    walk.ask("(triaged is not null) = ?", filter.is_triaged);
+    walk.ask("merged_into = ?", filter.merged_into.map(|id| integer(id.0)));
     walk.ask("click_id = ?", filter.click_id.map(|id| id.to_bytes().to_vec()));
     walk.ask("txn_id = ?", filter.txn_id.clone());
     walk.ask("campaign_id = ?", filter.campaign_id.map(|id| i64::from(id.0)));
@@ -95,7 +148,7 @@ pub(super) fn list(
 }
 
 /// How many columns there are beside the labels.
-const OWN: usize = 31;
+const OWN: usize = 32;
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "-- conversion::insert
@@ -103,7 +156,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
             click_id, txn_id, status, raw_status, revenue, payout, paid_revenue, paid_payout,
             currency, sent_amount, sale_amount, revenue_missing, payout_missing, conversion_ref,
             extra, external_id, is_test, flags, contract, created_by, created_at, changed_at,
-            sequence, seen, {LABEL_COLUMNS})
+            sequence, seen, triaged, {LABEL_COLUMNS})
         values ({})",
         marks(OWN + LABELS)
     )
@@ -116,7 +169,7 @@ pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Er
     let external_id = (!new.external_id.is_empty()).then_some(&new.external_id);
     let seen = new.seen.concat();
     let labels = Label::ALL.map(|label| new.labels.get(label));
-    let status = new.status.name();
+    let (status, triaged) = (new.status.name(), new.triaged.map(Status::name));
     let (sent, sale) = (new.sent_amount.map(|one| one.0), new.sale_amount.map(|one| one.0));
     let (flags, currency) = (new.flags.bits(), new.currency.as_str());
     let (created_at, changed_at) = (new.created_at.as_us(), new.changed_at.as_us());
@@ -152,6 +205,7 @@ pub(super) fn insert(connection: &Connection, new: &Conversion) -> Result<(), Er
         &changed_at,
         &new.sequence,
         &seen,
+        &triaged,
     ];
     let values = values.into_iter().chain(labels.iter().map(|label| label as &dyn ToSql));
     connection.prepare_cached(&INSERT)?.execute(params_from_iter(values))?;
@@ -185,6 +239,26 @@ pub(super) fn update(connection: &Connection, new: &Conversion) -> Result<(), Er
             ":changed_at": new.changed_at.as_us(),
             ":sequence": new.sequence,
             ":seen": new.seen.concat(),
+            ":id": new.id.0,
+        })?;
+    Ok(())
+}
+
+/// Writes what only the end of triage changes.
+pub(super) fn end_triage(connection: &Connection, new: &Conversion) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "-- conversion::end_triage
+            update conversion set identity = :identity, txn_id = :txn_id, triaged = :triaged,
+                triage_identity = :triage_identity, merged_into = :merged_into
+            where id = :id",
+        )?
+        .execute(named_params! {
+            ":identity": new.key.identity,
+            ":txn_id": new.txn_id,
+            ":triaged": new.triaged.map(Status::name),
+            ":triage_identity": new.triage_identity,
+            ":merged_into": new.merged_into.map(|id| id.0),
             ":id": new.id.0,
         })?;
     Ok(())
@@ -298,6 +372,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<Conversion, Error> {
         changed_at: Timestamp::from_us(row.get("changed_at")?),
         sequence: row.get("sequence")?,
         seen: seen.to_vec(),
+        triaged: optional_word(row, "triaged", Status::from_name)?,
+        triage_identity: row.get("triage_identity")?,
+        merged_into: row.get::<_, Option<u64>>("merged_into")?.map(ConversionId),
     })
 }
 
@@ -358,5 +435,28 @@ mod tests {
         };
         let (all, until) = (steps_until(None), steps_until(Some(1_001)));
         assert!(until < 2 * all, "{until} steps, but {all} without an end");
+    }
+
+    #[test]
+    fn what_is_in_triage_is_found_among_many() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = connect(&dir.path().join("ledger.db"), READER_CACHE_KIB).unwrap();
+        migrate::migrate(&mut connection).unwrap();
+        connection.execute_batch(MANY).unwrap();
+        let mark = "update conversion set triaged = 'approved' where id in (7, 8, 2999)";
+        connection.execute_batch(mark).unwrap();
+        let counted = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&counted);
+        let count = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection.progress_handler(1, Some(count)).unwrap();
+        let is_triaged = Some(true);
+        let filter = ConversionFilter { is_triaged, limit: 100, ..ConversionFilter::default() };
+        let page = list(&mut connection, &filter).unwrap();
+        assert_eq!(page.items.iter().map(|one| one.id.0).collect::<Vec<_>>(), [2999, 8, 7]);
+        let steps = counted.load(Ordering::Relaxed);
+        assert!(steps < CONVERSIONS, "{steps} steps for three of {CONVERSIONS}");
     }
 }

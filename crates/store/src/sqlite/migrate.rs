@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
     ("0002_answers", include_str!("../../migrations/sqlite/0002_answers.sql")),
+    ("0003_agreements", include_str!("../../migrations/sqlite/0003_agreements.sql")),
 ];
 
 /// The number of this release's schema.

@@ -10,12 +10,14 @@ mod checkpoint;
 mod command;
 mod conversion;
 mod digest;
+mod event;
 mod file;
 mod migrate;
 mod read;
 mod report;
 mod row;
 mod setup;
+mod triage;
 mod verdict;
 mod verify;
 mod walk;
@@ -33,7 +35,7 @@ use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::{ClickId, Keyring};
 use domain::id::{ConversionId, Position};
-use domain::ledger::{self, Conversion, Decision, Entry, Key, Occasion, Read};
+use domain::ledger::{self, ClickEvents, Conversion, Decision, Entry, Key, Occasion, Read};
 use domain::record::Stamped;
 use domain::report as question;
 use domain::setup::Setup;
@@ -357,6 +359,10 @@ impl Store for SqliteStore {
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error> {
         let filter = filter.clone();
         self.readers.read(move |connection| conversion::list(connection, &filter)).await
+    }
+
+    async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error> {
+        self.finders.read(move |connection| event::of_click(connection, id)).await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {

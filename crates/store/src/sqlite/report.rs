@@ -9,7 +9,7 @@ use crate::facts::{self, Facts};
 use domain::conversion::Status;
 use domain::id::{CampaignId, PublisherId};
 use domain::money::Micros;
-use domain::report::{Answer, Dimension, GROUPS_MAX, Group, Query, Sums, Test, Value};
+use domain::report::{Answer, Dimension, GROUPS_MAX, Group, Query, Sums, Test, Total, Value};
 use rusqlite::{Connection, Row};
 
 pub(super) fn answer(
@@ -32,6 +32,7 @@ pub(super) fn answer(
     for (day, from, to) in days {
         add_hits(&tx, query, day, (from, to), &mut answer)?;
         add_conversions(&tx, query, day, (from, to), &mut answer)?;
+        add_events(&tx, query, day, (from, to), &mut answer)?;
     }
     Ok(answer)
 }
@@ -99,6 +100,35 @@ fn add_conversions(
     while let Some(row) = rows.next()? {
         let sums = sums(answer, query, day, row)?;
         add_conversion_row(sums, row)?;
+    }
+    Ok(())
+}
+
+/// Each number counts when it was first told, as a conversion counts when it was made.
+fn add_events(
+    connection: &Connection,
+    query: &Query,
+    day: u32,
+    (from, to): (i64, i64),
+    answer: &mut Answer,
+) -> Result<(), Error> {
+    let sql = format!(
+        "-- report::add_events
+        select {} number, sum(value >> 32) as high, sum(value & 0xffffffff) as low
+        from (select event_click.*, null as goal, number, value, first_at
+            from event join event_click using (home, click_id))
+        where first_at >= ?1 and first_at < ?2 and {} group by {}, number",
+        columns(query),
+        conditions(query),
+        group_columns(query),
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(parameters(query, from, to))?;
+    while let Some(row) = rows.next()? {
+        let sums = sums(answer, query, day, row)?;
+        let total = sums.events.entry(row.get("number")?).or_default();
+        let (high, low): (i64, i64) = (row.get("high")?, row.get("low")?);
+        *total = total.saturating_add(Total((i128::from(high) << 32) + i128::from(low)));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Verdicts: what became of each hit. One row a hit, written with the effects of its decision.
 
+use super::conversion;
 use super::row::{LABEL_COLUMNS, LABELS, click_id, integer, labels, marks, optional_word, word};
 use super::walk::{self, Walk};
 use crate::Error;
@@ -27,14 +28,23 @@ pub(super) fn find(
         .transpose()
 }
 
-/// Walks the table itself, from its end; the hits of a click through `verdict_home`. Times lead to
+/// Walks the table itself, from its end; the hits of a click, or of a conversion, through their
+/// home. Times lead to
 /// positions through `verdict_at`, for both grow together.
 pub(super) fn list(
     connection: &mut Connection,
     filter: &VerdictFilter,
 ) -> Result<Page<StoredVerdict>, Error> {
+    let tx = connection.transaction()?;
     let mut walk = Walk::new("verdict", "position", "position desc");
     walk.within("home = ?", filter.click_id.map(|id| Home::of(id).0));
+    if let (Some(id), None) = (filter.conversion_id, filter.click_id)
+        && let Some(conversion) = conversion::by_id(&tx, id)?
+    {
+        let is_of_click = conversion.key.is_of_click();
+        let home = if is_of_click { "home = ?" } else { "conversion_home = ?" };
+        walk.within(home, Some(conversion.key.home.0));
+    }
     walk.within("position < ?", filter.before.map(integer));
     walk.within(
         "position >= (select position from verdict where at >= ? order by at, position limit 1)",
@@ -51,18 +61,17 @@ pub(super) fn list(
     walk.ask("conversion_id = ?", filter.conversion_id.map(|id| integer(id.0)));
     walk.ask("verdict = ?", filter.verdict.map(|verdict| verdict.name().to_owned()));
     walk.ask("reason = ?", filter.reason.map(|reason| reason.name().to_owned()));
-    let tx = connection.transaction()?;
     walk.page(&tx, filter.limit, walk::ROWS_MAX, |position| find(&tx, Position(position)))
 }
 
 /// How many columns there are beside the labels.
-const OWN: usize = 22;
+const OWN: usize = 23;
 /// The columns, in the order in which [`write`] gives their values.
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "position, home, at, decided_at, verdict, reason, parameter, nearest, detail, flags, \
          contract, click_id, campaign_id, publisher_id, goal, txn_id, original, conversion_id, \
-         status, is_test, http_status, decided_by, {LABEL_COLUMNS}"
+         status, is_test, http_status, decided_by, conversion_home, {LABEL_COLUMNS}"
     )
 });
 static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -78,20 +87,34 @@ static REPLACE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Writes what became of a hit.
-pub(super) fn insert(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
-    write(connection, &INSERT, new).map(drop)
+/// Writes what became of a hit. `elsewhere` is the home of its conversion, where that does not live
+/// with the click that the hit names.
+pub(super) fn insert(
+    connection: &Connection,
+    new: &StoredVerdict,
+    elsewhere: Option<Home>,
+) -> Result<(), Error> {
+    write(connection, &INSERT, new, elsewhere).map(drop)
 }
 
 /// Writes what became of a hit that was parked or refused.
-pub(super) fn replace(connection: &Connection, new: &StoredVerdict) -> Result<(), Error> {
-    let written = write(connection, &REPLACE, new)?;
+pub(super) fn replace(
+    connection: &Connection,
+    new: &StoredVerdict,
+    elsewhere: Option<Home>,
+) -> Result<(), Error> {
+    let written = write(connection, &REPLACE, new, elsewhere)?;
     assert_eq!(written, 1, "only what is parked or refused is decided again");
     Ok(())
 }
 
-fn write(connection: &Connection, sql: &str, new: &StoredVerdict) -> Result<usize, Error> {
-    let home = new.click_id.map(|id| Home::of(id).0);
+fn write(
+    connection: &Connection,
+    sql: &str,
+    new: &StoredVerdict,
+    elsewhere: Option<Home>,
+) -> Result<usize, Error> {
+    let (home, elsewhere) = (new.click_id.map(|id| Home::of(id).0), elsewhere.map(|home| home.0));
     let (at, decided_at) = (new.at.as_us(), new.decided_at.as_us());
     let (verdict, reason) = (new.verdict.name(), new.reason.map(Reason::name));
     let click_id = new.click_id.map(domain::click_id::ClickId::to_bytes);
@@ -125,6 +148,7 @@ fn write(connection: &Connection, sql: &str, new: &StoredVerdict) -> Result<usiz
         &new.is_test,
         &new.http_status,
         &decided_by,
+        &elsewhere,
     ];
     let values = values.into_iter().chain(labels.iter().map(|label| label as &dyn ToSql));
     let mut statement = connection.prepare_cached(sql)?;

@@ -7,7 +7,7 @@ use super::{conversion, setup};
 use crate::Error;
 use crate::list::Fault;
 use domain::conversion::{Status, may_change};
-use domain::ledger::{Conversion, Entry, Home};
+use domain::ledger::{Conversion, Entry};
 use domain::money::Micros;
 use domain::setup::Setup;
 use rusqlite::{Connection, Params, Row, named_params};
@@ -208,7 +208,7 @@ fn against_entries(conversion: &Conversion, sum: &Sum, place: &str, faults: &mut
 
 /// Exactly one click, link, campaign and publisher, and they belong together.
 fn against_setup(conversion: &Conversion, setup: &Setup, place: &str, faults: &mut Faults) {
-    if conversion.key.home != Home::of(conversion.click_id) {
+    if !conversion.key.is_at_home(conversion.click_id) {
         faults.add(place, "its home is not its click's");
     }
     if conversion.click_id.link() != conversion.link_id {
@@ -250,6 +250,26 @@ fn orphans(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
                     and c.created_by = v.position)
                 order by position",
             "the conversion it recorded is not there, or another hit made it",
+        ),
+        (
+            "select 'conversion ' || id as place from conversion where triaged is not null
+                and status not in ('pending', 'rejected') order by id",
+            "it counts without the transaction id that it should have",
+        ),
+        (
+            "select 'conversion ' || id as place from conversion m where merged_into is not null
+                and (status <> 'rejected' or not exists (
+                select 1 from conversion c
+                    where c.id = m.merged_into and c.click_id = m.click_id))
+                order by id",
+            "it was merged, and counts, or stands for another click",
+        ),
+        (
+            "select 'event ' || hex(click_id) || ' ' || number as place from event
+                where not exists (select 1 from event_click c
+                    where c.home = event.home and c.click_id = event.click_id)
+                order by click_id, number",
+            "the click it was told of is not there",
         ),
         (
             "select 'verdict ' || position as place from verdict

@@ -37,6 +37,14 @@ impl Walk {
         self.within.extend(condition);
     }
 
+    /// Walks only rows for which one of two conditions holds, each through an index of its own.
+    pub(super) fn within_either(&mut self, either: [(&str, Option<Value>); 2]) {
+        let either = either.map(|(condition, value)| self.numbered(condition, value));
+        if let [Some(one), Some(other)] = either {
+            self.within.push(format!("({one} or {other})"));
+        }
+    }
+
     /// The same for what is looked at in each row that is walked.
     pub(super) fn ask(&mut self, condition: &str, value: Option<impl Into<Value>>) {
         let condition = self.numbered(condition, value);

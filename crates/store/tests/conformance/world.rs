@@ -92,6 +92,16 @@ impl World {
     }
 
     pub(crate) async fn deciding_with(decide: Decide) -> Self {
+        Self::of(decide, &[]).await
+    }
+
+    /// Its contract has these keys beside, or in place of, its own.
+    pub(crate) async fn agreeing(keys: serde_json::Value) -> Self {
+        let keys = keys.as_object().unwrap().clone();
+        Self::of(ledger::decide, &keys.into_iter().collect::<Vec<_>>()).await
+    }
+
+    async fn of(decide: Decide, keys: &[(String, serde_json::Value)]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let dir = temporary.path().to_owned();
         let memory = Memory::default();
@@ -107,12 +117,18 @@ impl World {
             minter: Minter::new(NodeId::new(0).unwrap(), 0),
             _temporary: temporary,
         };
-        world.set_up().await;
+        world.set_up(keys).await;
         world
     }
 
-    async fn set_up(&mut self) {
-        let partners = vec![own_partner()];
+    async fn set_up(&mut self, keys: &[(String, serde_json::Value)]) {
+        let mut own = own_partner();
+        let mut contract = serde_json::to_value(&own.contract).unwrap();
+        for (key, value) in keys {
+            contract[key] = value.clone();
+        }
+        own.contract = serde_json::from_value(contract).unwrap();
+        let partners = vec![own];
         self.done(Act::LoadCatalogue { partners, key: "global-key".to_owned() }).await;
         self.done(Act::CreateAdvertiser { name: "Acme".to_owned() }).await;
         self.done(Act::CreatePublisher { name: "News".to_owned() }).await;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 pub(crate) const WINDOW_DAYS: i64 = 30;
 
 /// What a postback says; `None` is not sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Said {
     /// `None`: an id that is not ours.
     pub(crate) click: Option<ClickId>,
@@ -21,8 +21,8 @@ pub(crate) struct Said {
     pub(crate) revenue: Option<&'static str>,
 }
 
-/// Click, goal and transaction id.
-pub(crate) type Key = (ClickId, &'static str, Option<&'static str>);
+/// Click, goal and transaction id; and in triage all that is said.
+pub(crate) type Key = (ClickId, &'static str, Option<&'static str>, Option<Said>);
 
 #[derive(Debug)]
 pub(crate) struct Conversion {
@@ -31,12 +31,17 @@ pub(crate) struct Conversion {
     pub(crate) revenue: Option<Micros>,
     pub(crate) payout: Micros,
     said: Vec<Said>,
+    /// In triage, the status it was sent with.
+    pub(crate) triaged: Option<Status>,
+    pub(crate) is_merged: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Model {
     /// Whether clicks made now convert.
     pub(crate) is_live: bool,
+    /// Transaction ids are required, and what lacks one is triaged until then.
+    pub(crate) triage_until: Option<Timestamp>,
     pub(crate) clicks: HashMap<ClickId, (Timestamp, bool)>,
     pub(crate) conversions: BTreeMap<Key, Conversion>,
     /// In the order they were made: the first has id 1.
@@ -69,10 +74,18 @@ impl Model {
             Some(_) => return Err("invalid_payload"),
             None => None,
         };
+        let lacks = self.triage_until.is_some() && said.txn.is_none();
+        if lacks && self.triage_until.is_some_and(|until| at >= until) {
+            return Err("missing_parameter");
+        }
         let click = said.click.ok_or("unknown_click")?;
         let (clicked_at, is_live) = self.clicks[&click];
         let goal = said.goal.unwrap_or("install");
-        let key = (click, goal, said.txn);
+        let key = (click, goal, said.txn, lacks.then(|| said.clone()));
+        // What was said in triage leads to what it has become since.
+        if lacks && self.conversions.values().any(|one| one.said.contains(said)) {
+            return Ok(DUPLICATE);
+        }
         let found = self.conversions.get_mut(&key);
         if found.as_ref().is_some_and(|conversion| conversion.said.contains(said)) {
             return Ok(DUPLICATE);
@@ -102,7 +115,11 @@ impl Model {
                 _ => (revenue, Micros(1_000_000)),
             };
             let said = vec![said.clone()];
-            self.conversions.insert(key, Conversion { status, revenue, payout, said });
+            let triaged = lacks.then_some(status);
+            let status = triaged.map_or(status, |_| Status::Pending);
+            let is_merged = false;
+            let new = Conversion { status, revenue, payout, said, triaged, is_merged };
+            self.conversions.insert(key.clone(), new);
             self.made.push(key);
             return Ok("recorded");
         };
@@ -123,9 +140,45 @@ impl Model {
     pub(crate) fn change(&mut self, id: usize, to: Status) -> bool {
         let Some(key) = self.made.get(id - 1) else { return false };
         let conversion = self.conversions.get_mut(key).unwrap();
-        let may = may_become(conversion.status, to);
+        let waits = conversion.triaged.is_some() && to == Status::Approved;
+        let may = may_become(conversion.status, to) && !waits && !conversion.is_merged;
         if may {
             conversion.status = to;
+        }
+        may
+    }
+
+    /// A person finds the transaction id of one in triage: whether that has an effect.
+    pub(crate) fn repair(&mut self, id: usize, txn: &'static str) -> bool {
+        let Some(old) = self.made.get(id - 1).cloned() else { return false };
+        let key = (old.0, old.1, Some(txn), None);
+        let Some(sent) = self.conversions[&old].triaged else { return false };
+        if self.conversions.contains_key(&key) {
+            return false;
+        }
+        let mut conversion = self.conversions.remove(&old).unwrap();
+        conversion.triaged = None;
+        if conversion.status == Status::Pending {
+            conversion.status = sent;
+        }
+        self.conversions.insert(key.clone(), conversion);
+        self.made[id - 1] = key;
+        true
+    }
+
+    /// A person says that one in triage is another one: whether that has an effect.
+    pub(crate) fn merge(&mut self, id: usize, into: usize) -> bool {
+        let (old, into) = (self.made.get(id - 1).cloned(), self.made.get(into - 1).cloned());
+        let (Some(old), Some(into)) = (old, into) else { return false };
+        let may = self.conversions[&old].triaged.is_some()
+            && old != into
+            && old.0 == into.0
+            && !self.conversions[&into].is_merged;
+        if may {
+            let said = self.conversions[&old].said.clone();
+            self.conversions.get_mut(&into).unwrap().said.extend(said);
+            let merged = self.conversions.get_mut(&old).unwrap();
+            (merged.status, merged.triaged, merged.is_merged) = (Status::Rejected, None, true);
         }
         may
     }

@@ -28,6 +28,8 @@ const HOUR: i64 = 3_600_000 * MS;
 const DAY: i64 = 24 * HOUR;
 const CAMPAIGN: CampaignId = CampaignId(1);
 const KEY: &str = "campaign-key";
+/// How long triage lasts: a part of a life, which jumps over days.
+const TRIAGE_DAYS: i64 = 80;
 
 pub(crate) struct Network {
     machine: Machine,
@@ -68,6 +70,10 @@ impl Network {
             older: None,
             steps: 0,
         };
+        // In every other life, transaction ids are required, and triaged for some weeks.
+        if seed % 2 == 1 {
+            network.model.triage_until = Some(Timestamp::from_us(BEGIN_US + TRIAGE_DAYS * DAY));
+        }
         network.set_up().await;
         network
     }
@@ -83,7 +89,10 @@ impl Network {
         });
         let status = |to| Act::SetCampaignStatus { id: CAMPAIGN, to, key: KEY.to_owned() };
         let acts = [
-            Act::LoadCatalogue { partners: vec![partner()], key: "global-key".to_owned() },
+            Act::LoadCatalogue {
+                partners: vec![partner(self.model.triage_until)],
+                key: "global-key".to_owned(),
+            },
             Act::CreateAdvertiser { name: "Acme".to_owned() },
             Act::CreatePublisher { name: "News".to_owned() },
             Act::CreateCampaign(Box::new(serde_json::from_value(campaign).unwrap())),
@@ -112,7 +121,8 @@ impl Network {
             0..30 => self.visit().await,
             30..60 => self.convert().await,
             60..68 => self.repeat().await,
-            68..72 => self.change_status().await,
+            68..70 => self.change_status().await,
+            70..72 => self.end_triage().await,
             72..75 => self.pause_or_go_on().await,
             75..87 => {
                 let records = 1 + self.random.below(40);
@@ -244,6 +254,35 @@ impl Network {
         self.command(Act::ChangeConversionStatus { id, to, reason }).await;
     }
 
+    /// A person looks at something in triage, or at anything else.
+    async fn end_triage(&mut self) {
+        let made = self.model.made.len();
+        let in_triage =
+            |id: &usize| self.model.conversions[&self.model.made[*id - 1]].triaged.is_some();
+        let waiting: Vec<usize> = (1..=made).filter(in_triage).collect();
+        let any = |random: &mut Random| 1 + random.below(made + 1);
+        let id = match waiting.len() {
+            0 => any(&mut self.random),
+            count => waiting[self.random.below(count)],
+        };
+        let click = self.model.made.get(id - 1).map(|key| key.0);
+        let of_click = (1..=made).filter(|other| click == Some(self.model.made[*other - 1].0));
+        let of_click: Vec<usize> = of_click.collect();
+        let reason = "their log was looked at".to_owned();
+        let act = if self.random.below(2) == 0 {
+            let txn_id = ["a", "b", "c"][self.random.below(3)].to_owned();
+            Act::RepairTxnId { id: ConversionId(id as u64), txn_id, reason }
+        } else {
+            let into = match of_click.len() {
+                0 => any(&mut self.random),
+                count => of_click[self.random.below(count)],
+            };
+            let (id, into) = (ConversionId(id as u64), ConversionId(into as u64));
+            Act::MergeConversion { id, into, reason }
+        };
+        self.command(act).await;
+    }
+
     async fn pause_or_go_on(&mut self) {
         let to = [CampaignStatus::Paused, CampaignStatus::Active][self.random.below(2)];
         self.command(Act::SetCampaignStatus { id: CAMPAIGN, to, key: KEY.to_owned() }).await;
@@ -311,6 +350,14 @@ impl Network {
                 Act::ChangeConversionStatus { id, to, .. } => {
                     done(self.model.change(usize::try_from(id.0).unwrap(), *to))
                 }
+                Act::RepairTxnId { id, txn_id, .. } => {
+                    let known = ["a", "b", "c"].into_iter().find(|known| known == txn_id).unwrap();
+                    done(self.model.repair(usize::try_from(id.0).unwrap(), known))
+                }
+                Act::MergeConversion { id, into, .. } => {
+                    let number = |id: &ConversionId| usize::try_from(id.0).unwrap();
+                    done(self.model.merge(number(id), number(into)))
+                }
                 Act::SetCampaignStatus { to, .. } => {
                     let will_live = *to == CampaignStatus::Active;
                     let is_known = matches!(to, CampaignStatus::Active | CampaignStatus::Paused);
@@ -338,10 +385,11 @@ impl Network {
             let page = store.conversions(&filter).await.unwrap();
             for conversion in &page.items {
                 let number = usize::try_from(conversion.id.0).unwrap();
-                let key = self.model.made[number - 1];
+                let key = self.model.made[number - 1].clone();
                 let expected = &self.model.conversions[&key];
                 let own = (conversion.click_id, &*conversion.goal, conversion.txn_id.as_deref());
-                assert_eq!(own, key);
+                assert_eq!(own, (key.0, key.1, key.2));
+                assert_eq!(conversion.triaged, expected.triaged, "{key:?}");
                 assert_eq!(conversion.status, expected.status, "{key:?}");
                 assert_eq!(conversion.revenue, expected.revenue.unwrap_or_default(), "{key:?}");
                 assert_eq!(conversion.payout, expected.payout, "{key:?}");
@@ -421,8 +469,8 @@ fn shown(applied: &Applied) -> String {
     }
 }
 
-fn partner() -> domain::partner::Partner {
-    serde_json::from_value(json!({
+fn partner(triage_until: Option<Timestamp>) -> domain::partner::Partner {
+    let mut partner = json!({
         "name": "counterfoil", "title": "Counterfoil", "kind": "ours", "source": "ours",
         "source_on": "2026-11-20", "paths": [],
         "contract": {
@@ -441,8 +489,13 @@ fn partner() -> domain::partner::Partner {
                 },
             },
         },
-    }))
-    .unwrap()
+    });
+    if let Some(until) = triage_until {
+        let contract = &mut partner["contract"];
+        contract["parameters"][2]["required"] = true.into();
+        contract["triage_until"] = serde_json::to_value(until).unwrap();
+    }
+    serde_json::from_value(partner).unwrap()
 }
 
 /// One of these, the last more seldom; or none.

@@ -1,6 +1,25 @@
 //! What is written into the journal and the ledger comes back as it was.
 
 use super::*;
+use crate::sub_labels::SubLabels;
+
+fn named() -> BTreeMap<String, String> {
+    BTreeMap::from([("sub1".to_owned(), "Site".to_owned())])
+}
+
+fn more_acts() -> [Act; 4] {
+    let text = || "a text".to_owned();
+    [
+        Act::ChangeConversionStatus {
+            id: ConversionId(u64::MAX),
+            to: conversion::Status::Rejected,
+            reason: text(),
+        },
+        Act::SetSubLabels { publisher_id: None, labels: named() },
+        Act::RepairTxnId { id: ConversionId(1), txn_id: text(), reason: text() },
+        Act::MergeConversion { id: ConversionId(1), into: ConversionId(u64::MAX), reason: text() },
+    ]
+}
 
 /// The journal is read for ever: what was written comes back as it was, nothing told from `null`.
 #[test]
@@ -35,18 +54,14 @@ fn every_command_comes_back_from_the_journal() {
         Act::ArchiveIntegration { id },
         Act::SetMacros { id, macros: BTreeMap::from([(Canonical::Sub(1), text())]) },
         Act::MakeTestClick { link_id: LINK, click_id: ClickId::from_bytes([0xFF; 16]) },
-        Act::ChangeConversionStatus {
-            id: ConversionId(u64::MAX),
-            to: conversion::Status::Rejected,
-            reason: text(),
-        },
         Act::LoadCatalogue { partners: vec![partner("it", plain())], key: text() },
         Act::Quarantine { position: Position(u64::MAX) },
         Act::Redecide { position: Position(0) },
         Act::Replay { id, hits: vec![Position(0), Position(u64::MAX)] },
         Act::SkipIds,
     ];
-    for act in acts.into_iter().chain(campaign_acts()).chain(contract_acts()) {
+    let acts = acts.into_iter().chain(campaign_acts()).chain(contract_acts()).chain(more_acts());
+    for act in acts {
         names.push(act.name());
         let json = serde_json::to_value(&act).unwrap();
         assert_eq!(json["act"], act.name());
@@ -62,7 +77,7 @@ fn every_command_comes_back_from_the_journal() {
         }
     }
     names.dedup();
-    assert_eq!(names.len(), 31, "every act is here: {names:?}");
+    assert_eq!(names.len(), 34, "every act is here: {names:?}");
 }
 
 fn campaign_acts() -> Vec<Act> {
@@ -154,6 +169,7 @@ fn outcomes_and_changes_come_back_from_the_ledger() {
         Change::Contract(setup.contract(OWN_ID, 1).unwrap().clone()),
         Change::Contract(setup.contract(OWN_ID, 2).unwrap().clone()),
         Change::Partner(setup.partner("it").unwrap().clone()),
+        Change::SubLabels(SubLabels { publisher_id: Some(PublisherId(1)), labels: named() }),
         Change::IdFloor(7),
     ];
     for change in changes {
@@ -169,6 +185,7 @@ fn the_same_changes_make_the_same_setup() {
     world.integration(Scope::Global, "it", "second", "");
     set(&mut world, Status::Paused).unwrap();
     world.agree(contract("click_id!=cid"), Sunset::Days(1));
+    world.act(Act::SetSubLabels { publisher_id: None, labels: named() });
     let setup = &world.setup;
     let mut again = crate::setup::Setup::default();
     let mut changes: Vec<(crate::time::Timestamp, Change)> = Vec::new();
@@ -187,6 +204,7 @@ fn the_same_changes_make_the_same_setup() {
         contracts Change::Contract;
         integrations Change::Integration;
         partners Change::Partner;
+        sub_labels Change::SubLabels;
     }
     changes.sort_by_key(|(at, _)| *at);
     for (at, change) in changes {

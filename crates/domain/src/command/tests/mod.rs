@@ -3,6 +3,7 @@
 mod campaigns;
 mod contracts;
 mod journal;
+mod sub_labels;
 
 use super::{
     Act, Answer, By, CampaignChanges, Command, DraftSource, Failure, FailureKind, IDS_SKIPPED,

@@ -176,8 +176,8 @@ fn events_alone_make_no_conversion() {
     world.check(
         "
         ?click_id=@a&event1=3              -> recorded
-        ?click_id=@a&event1=3              -> recorded
-        ?click_id=@a&event1=3&sub1=us      -> recorded !sent_value_differs
+        ?click_id=@a&event1=3              -> duplicate already_processed
+        ?click_id=@a&event1=4&sub1=us      -> recorded !sent_value_differs
         ?click_id=@a&event1=3&campaign_id=2 -> refused campaign_mismatch campaign_id
         ?click_id=nobodys&event1=3         -> refused unknown_click click_id
         ",
@@ -186,7 +186,7 @@ fn events_alone_make_no_conversion() {
     world.check(
         "
         ?click_id=@a&event1=&revenue=2     -> recorded approved 2/1.75
-        ?click_id=@a&event1=3              -> recorded
+        ?click_id=@a&event1=5              -> recorded
         ?click_id=@b&event1=               -> recorded approved 0/1.75 !amount_missing
         ?click_id=@b&event1=3              -> recorded
         ?click_id=@c&event1=3&status=hold  -> recorded pending 0/0 !amount_missing

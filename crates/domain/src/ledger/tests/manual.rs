@@ -113,7 +113,9 @@ fn the_index_of_reasons_has_them_in_their_order() {
 #[test]
 fn the_table_of_verdicts_is_the_codes() {
     let meaning = |verdict| match verdict {
-        Verdict::Recorded => "it made a conversion; or it brought events alone, which make none",
+        Verdict::Recorded => {
+            "it made a conversion; or it brought events alone, which make none, and changed them"
+        }
         Verdict::Updated => "it changed a conversion's status or amount",
         Verdict::Duplicate => "it says what is known already; nothing was changed",
         Verdict::Parked => "it was received and cannot be decided yet; it need not be sent again",

@@ -1,10 +1,12 @@
 //! What must hold of the decision, in the field's words: one line a postback.
 
 mod clicks;
+mod events;
 mod identity;
 mod labels;
 mod manual;
 mod mistakes;
+mod modes;
 mod money;
 mod proofs;
 mod properties;
@@ -12,4 +14,5 @@ mod reasons;
 mod reversals;
 mod scope;
 mod statuses;
+mod triage;
 pub(crate) mod world;

@@ -19,7 +19,8 @@ use crate::id::{
 };
 use crate::integration::Scope;
 use crate::ledger::{
-    Cause, Conversion, Decision, Entry, Facts, Key, Occasion, change_by_person, decide, read,
+    Cause, ClickEvents, Conversion, Decision, Effect, Entry, Facts, Key, Occasion, Read,
+    change_by_person, decide, read,
 };
 use crate::money::{Currency, Micros};
 use crate::partner::Partner;
@@ -139,6 +140,7 @@ pub(crate) struct World {
     pub(crate) from: Option<IpAddr>,
     pub(crate) conversions: BTreeMap<Key, Conversion>,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) events: BTreeMap<ClickId, ClickEvents>,
     /// Whether `unverified` is shown among the flags.
     pub(crate) shows_unverified: bool,
     clicks: BTreeMap<ClickId, Click<'static>>,
@@ -170,6 +172,7 @@ impl World {
             from: None,
             conversions: BTreeMap::new(),
             entries: Vec::new(),
+            events: BTreeMap::new(),
             shows_unverified: false,
             clicks: BTreeMap::new(),
             ids: BTreeMap::new(),
@@ -336,11 +339,13 @@ impl World {
     pub(crate) fn receive_again(&mut self, hit: &Hit, arrived_at: Timestamp) -> Decision {
         let setup = &self.setup;
         let read = read(setup, &keyring(), hit, arrived_at);
-        let conversion = read.key.as_ref().and_then(|key| self.conversions.get(key));
+        let conversion = read.key.as_ref().and_then(|key| self.conversion_by_key(key));
         let next = self.conversions.len() + 1;
         let facts = Facts {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),
             conversion,
+            has_earlier: self.has_conversion(&read),
+            events: read.tells_of().and_then(|id| self.events.get(&id)),
             next_id: ConversionId(next as u64),
         };
         let position = Position(self.position);
@@ -359,26 +364,53 @@ impl World {
             self.conversions.insert(effect.conversion.key.clone(), effect.conversion.clone());
             self.entries.extend(effect.entry.clone());
         }
+        if let Some(events) = &decision.events {
+            self.events.insert(events.click_id, ClickEvents::clone(events));
+        }
         decision
+    }
+
+    /// Whether the click has one of the goal.
+    fn has_conversion(&self, read: &Read<'_>) -> bool {
+        let is_it = |one: &Conversion| {
+            Some(one.click_id) == read.click_id
+                && read.goal.is_some_and(|goal| goal.key == one.goal)
+        };
+        self.conversions.values().any(is_it)
     }
 
     /// A person changes the only conversion there is.
     pub(crate) fn change_by_person(&mut self, to: Status) -> Result<(), Failure> {
         let old = self.conversion().clone();
+        let effect = change_by_person(&old, to, "asked for", self.occasion())?;
+        self.enter([effect]);
+        Ok(())
+    }
+
+    pub(crate) fn occasion(&self) -> Occasion {
         let position = Position(self.position);
         let (at, entered_at) = (self.now, self.now);
-        let occasion = Occasion {
-            at,
-            entered_at,
-            position,
-            cause: Cause::Command(position),
-            evidence: [1; 32],
-        };
-        let effect = change_by_person(&old, to, "asked for", occasion)?;
+        Occasion { at, entered_at, position, cause: Cause::Command(position), evidence: [1; 32] }
+    }
+
+    /// Keeps what a person did.
+    pub(crate) fn enter(&mut self, effects: impl IntoIterator<Item = Effect>) {
         self.position += 1;
-        self.conversions.insert(effect.conversion.key.clone(), effect.conversion);
-        self.entries.extend(effect.entry);
-        Ok(())
+        for effect in effects {
+            self.conversions.retain(|_, one| one.id != effect.conversion.id);
+            self.conversions.insert(effect.conversion.key.clone(), effect.conversion);
+            self.entries.extend(effect.entry);
+        }
+    }
+
+    pub(crate) fn conversion_by_id(&self, id: u64) -> &Conversion {
+        self.conversions.values().find(|one| one.id.0 == id).expect("it is there")
+    }
+
+    /// As a store finds it: what was said in triage leads to what it has become since.
+    fn conversion_by_key(&self, key: &Key) -> Option<&Conversion> {
+        let was = |one: &&Conversion| one.triage_identity.as_ref() == Some(&key.identity);
+        self.conversions.get(key).or_else(|| self.conversions.values().find(was))
     }
 
     /// The only conversion there is.
@@ -387,6 +419,13 @@ impl World {
         let one = all.next().expect("there is a conversion");
         assert!(all.next().is_none(), "there is more than one conversion");
         one
+    }
+
+    /// The click's events, as `1=7.5 2=3`.
+    pub(crate) fn events_of(&self, click: &str) -> String {
+        let Some(all) = self.events.get(&self.ids[click]) else { return String::new() };
+        let shown = all.events.iter().map(|(number, event)| format!("{number}={}", event.value));
+        shown.collect::<Vec<_>>().join(" ")
     }
 
     /// What all entries add up to, as `revenue/payout`.

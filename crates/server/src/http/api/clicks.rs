@@ -13,11 +13,13 @@ use crate::http::Error;
 use axum::extract::State;
 use domain::click::{Click, Labels};
 use domain::click_id::ClickId;
+use domain::contract::Canonical;
 use domain::id::{CampaignId, LinkId, PublisherId};
 use domain::money::Currency;
 use domain::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use store::list::{ConversionFilter, PAGE_ROWS_MAX};
@@ -48,6 +50,8 @@ pub(super) struct Shown<'a> {
     user_agent: Option<&'a str>,
     referrer: Option<&'a str>,
     detail_missing: bool,
+    /// The numbers that postbacks have told of it, by their names: exact decimals.
+    events: BTreeMap<String, String>,
     conversions: Vec<conversions::Shown<'a>>,
 }
 
@@ -68,6 +72,11 @@ pub(super) async fn one(
         ..ConversionFilter::default()
     };
     let conversions = app.store.conversions(&filter).await?.items;
+    let events = app.store.events(id).await?.map(|told| told.events).unwrap_or_default();
+    let events = events
+        .iter()
+        .map(|(number, event)| (Canonical::Event(*number).to_string(), event.value.to_string()));
+    let events = events.collect();
     let text = app.keys.click.format(id);
     let setup = app.live.setup();
     let link = setup.link(id.link()).ok_or_else(|| not_found(NOUN, text))?;
@@ -90,6 +99,7 @@ pub(super) async fn one(
         user_agent: personal(click, |click| &click.personal.user_agent),
         referrer: personal(click, |click| &click.personal.referrer),
         detail_missing: found.is_none(),
+        events,
         conversions: conversions
             .iter()
             .map(|one| conversions::Shown::of(&app.keys.click, one))

@@ -12,6 +12,7 @@ use super::reply::Body;
 use super::route::Route;
 use super::show::{Amount, ExternalId, ShownLabels};
 use super::trace::Trace;
+use super::triage::{self, Triage};
 use super::{Id, command, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
@@ -34,7 +35,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use store::list::{ConversionFilter, StoredEntry, VerdictFilter};
 
-const NOUN: &str = "conversion";
+pub(super) const NOUN: &str = "conversion";
 const FILTERS: &[Field] = &[
     Field::optional("click_id", Kind::Text, "Only of this click"),
     Field::optional("txn_id", Kind::Text, "Only with this transaction id").such_as("order-1001"),
@@ -43,6 +44,8 @@ const FILTERS: &[Field] = &[
     Field::optional("goal", Kind::Text, "Only of the goal with this key").such_as("install"),
     Field::optional("status", Kind::Word(|| words(&Status::ALL, Status::name)), "Only in it")
         .such_as("approved"),
+    Field::optional("triage", Kind::Flag, "Only what lacks its transaction id, or only others")
+        .such_as("true"),
     Field::optional("test", Kind::Flag, "Only test ones, or only others").such_as("false"),
     Field::optional("from", Kind::Instant, "Made then or later").such_as("2026-11-20T00:00:00Z"),
     Field::optional("to", Kind::Instant, "Made before").such_as("2026-11-21T00:00:00Z"),
@@ -99,6 +102,12 @@ pub(super) struct Shown<'a> {
     is_test: bool,
     flags: Vec<Flag>,
     contract: String,
+    /// The conversion that it turned out to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<ConversionId>,
+    /// Of one that lacks its transaction id: alone, and where only those are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    triage: Option<Triage>,
     clicked_at: Timestamp,
     created_at: Timestamp,
     changed_at: Timestamp,
@@ -182,6 +191,8 @@ impl<'a> Shown<'a> {
             is_test: one.is_test,
             flags: one.flags.iter().collect(),
             contract: one.contract.to_string(),
+            merged_into: one.merged_into,
+            triage: None,
             clicked_at: made_at(one.click_id),
             created_at: one.created_at,
             changed_at: one.changed_at,
@@ -204,7 +215,9 @@ fn filter(query: &Query, app: &App) -> Result<ConversionFilter, Error> {
         from: query.instant("from")?,
         to: query.instant("to")?,
         before: slice.cursor,
+        is_triaged: query.flag("triage")?,
         limit: slice.limit,
+        ..ConversionFilter::default()
     })
 }
 
@@ -213,10 +226,18 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     query: Query,
 ) -> Result<Body<List<Shown<'static>>>, Error> {
-    let filter = filter(&query, &app)?;
+    let mut filter = filter(&query, &app)?;
+    let is_triage = filter.is_triaged == Some(true);
+    if is_triage {
+        filter.limit = filter.limit.min(triage::ROWS_MAX);
+    }
     let page = app.store.conversions(&filter).await?;
     let next = page.next.map(|next| next.to_string());
-    let items = page.items.iter().map(|one| Shown::of(&app.keys.click, one)).collect();
+    let mut items = Vec::with_capacity(page.items.len());
+    for one in &page.items {
+        let triage = if is_triage { triage::of(&app, one).await? } else { None };
+        items.push(Shown { triage, ..Shown::of(&app.keys.click, one) });
+    }
     Ok(Body::of(List { items, next }))
 }
 
@@ -232,6 +253,8 @@ pub(super) struct Whole<'a> {
     hits: Vec<hits::Shown>,
     /// Null where the request that made it has been removed.
     trace: Option<Trace>,
+    /// Those that turned out to be it.
+    merged: Vec<ConversionId>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -271,7 +294,9 @@ async fn cause(app: &App, cause: Cause) -> Result<ShownCause, Error> {
     let command = app.store.command(position).await?.map(|stored| stored.command);
     let actor = command.as_ref().map(|command| command.actor.clone());
     let reason = command.and_then(|command| match command.act {
-        Act::ChangeConversionStatus { reason, .. } => Some(reason),
+        Act::ChangeConversionStatus { reason, .. }
+        | Act::RepairTxnId { reason, .. }
+        | Act::MergeConversion { reason, .. } => Some(reason),
         _ => None,
     });
     Ok(ShownCause::Person { actor, reason })
@@ -294,19 +319,15 @@ async fn entry(app: &App, stored: StoredEntry) -> Result<ShownEntry, Error> {
 }
 
 /// The answer for one conversion, as it stands now.
-async fn whole(app: &App, id: ConversionId) -> Result<Body<Whole<'static>>, Error> {
+pub(super) async fn whole(app: &App, id: ConversionId) -> Result<Body<Whole<'static>>, Error> {
     let (conversion, entries) =
         app.store.conversion(id).await?.ok_or_else(|| not_found(NOUN, id))?;
     let mut shown = Vec::with_capacity(entries.len());
     for one in entries {
         shown.push(entry(app, one).await?);
     }
-    let filter = VerdictFilter {
-        click_id: Some(conversion.click_id),
-        conversion_id: Some(id),
-        limit: HITS_MAX,
-        ..VerdictFilter::default()
-    };
+    let filter =
+        VerdictFilter { conversion_id: Some(id), limit: HITS_MAX, ..VerdictFilter::default() };
     let mut hits = Vec::new();
     for verdict in app.store.verdicts(&filter).await?.items.into_iter().rev() {
         hits.push(hits::shown(app, verdict).await?);
@@ -318,8 +339,10 @@ async fn whole(app: &App, id: ConversionId) -> Result<Body<Whole<'static>>, Erro
         let setup = app.live.setup();
         Trace::of(&setup, &app.keys.click, &hit, at, verdict.as_ref())
     });
-    let conversion = Shown::of(&app.keys.click, &conversion);
-    Ok(Body::of(Whole { conversion, entries: shown, hits, trace }))
+    let merged = triage::merged_into(app, &conversion).await?;
+    let triage = triage::of(app, &conversion).await?;
+    let conversion = Shown { triage, ..Shown::of(&app.keys.click, &conversion) };
+    Ok(Body::of(Whole { conversion, entries: shown, hits, trace, merged }))
 }
 
 pub(super) async fn one(

@@ -29,8 +29,10 @@ mod reply;
 mod reports;
 mod route;
 mod show;
+mod sub_labels;
 mod test_clicks;
 mod trace;
+mod triage;
 
 use crate::app::App;
 use crate::http::Error;
@@ -77,6 +79,7 @@ fn routes() -> Vec<Route> {
     let all = [
         advertisers::routes(),
         publishers::routes(),
+        sub_labels::routes(),
         campaigns::routes(),
         links::routes(),
         integrations::routes(),
@@ -87,6 +90,7 @@ fn routes() -> Vec<Route> {
         hits::routes(),
         clicks::routes(),
         conversions::routes(),
+        triage::routes(),
         reports::routes(),
         document::routes(),
     ];

@@ -16,7 +16,7 @@ use domain::command::{Act, Answer};
 use domain::id::PublisherId;
 use std::sync::Arc;
 
-const NOUN: &str = "publisher";
+pub(super) const NOUN: &str = "publisher";
 const FIELDS: &[Field] =
     &[Field::required("name", Kind::Text, "1 to 200 bytes without control characters")
         .such_as("Spring Media")];

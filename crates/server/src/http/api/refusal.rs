@@ -57,6 +57,10 @@ pub(super) const NOT_APPROVED: Refusal = refusal(
 );
 pub(super) const TRANSITION: Refusal =
     refusal(409, "transition_not_allowed", "this status does not follow that one");
+pub(super) const NOT_IN_TRIAGE: Refusal =
+    refusal(409, "not_in_triage", "the conversion lacks no transaction id that it should have");
+pub(super) const ALREADY_EXISTS: Refusal =
+    refusal(409, "already_exists", "another conversion has it already; `detail` names it");
 pub(super) const WITHOUT_CLICK_ID: Refusal = refusal(
     409,
     "landing_url_without_click_id",

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::ClickId;
 use domain::id::{ConversionId, Position};
-use domain::ledger::{Conversion, Key};
+use domain::ledger::{ClickEvents, Conversion, Key};
 use domain::record::{Record, Stamped};
 use domain::report;
 use domain::setup::Setup;
@@ -167,6 +167,10 @@ impl Store for Stalling {
 
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error> {
         self.store.conversions(filter).await
+    }
+
+    async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error> {
+        self.store.events(id).await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {

@@ -74,8 +74,9 @@ impl Writer {
         if decision.verdict == Verdict::Refused && was == Verdict::Refused {
             return Ok(None);
         }
-        verdict::replace(&self.connection, &verdict)?;
-        self.save_effect(decision.effect.as_ref())?;
+        let elsewhere = super::elsewhere(Some(&read), &decision);
+        verdict::replace(&self.connection, &verdict, elsewhere)?;
+        self.save_decision(&decision)?;
         Ok(Some(decision.verdict))
     }
 }

@@ -10,7 +10,11 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A line for the columns' names, then one for each row.
 pub(super) fn write(table: &Table) -> String {
-    let mut out = table.columns.join(",");
+    let heading = |column: &&str| match table.headings.get(*column) {
+        Some(meaning) => quoted(&safe(&format!("{column}: {meaning}"))),
+        None => (*column).to_owned(),
+    };
+    let mut out = table.columns.iter().map(heading).collect::<Vec<_>>().join(",");
     out.push_str("\r\n");
     for row in &table.rows {
         let cells: Vec<String> = row.0.iter().map(|(_, cell)| field(cell)).collect();
@@ -25,6 +29,7 @@ fn field(cell: &Cell) -> String {
         Cell::Null => String::new(),
         Cell::Number(number) => number.to_string(),
         Cell::Amount(amount) => amount.to_fixed(),
+        Cell::Total(total) => total.to_string(),
         Cell::Text(text) => quoted(&safe(text)),
         Cell::Money(all) => {
             let one = |(currency, money): &(domain::money::Currency, domain::report::Money)| {

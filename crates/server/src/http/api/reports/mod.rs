@@ -4,6 +4,7 @@
 //! is the store's.
 
 mod csv;
+mod metric;
 mod table;
 
 use super::field::{Field, Kind, words};
@@ -23,10 +24,11 @@ use domain::macros::nearest;
 use domain::report::{self, DAYS_MAX, DIMENSIONS_MAX, Dimension, GROUPS_MAX, Test};
 use domain::time::{self, RangeError, Timestamp};
 use jiff::civil::Date;
+use metric::Metric;
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use table::{Column, Metric, Names, Sort, Table};
+use table::{Column, Names, Sort, Table};
 
 const FIELDS: &[Field] = &[
     Field::optional("from", Kind::Date, "The first day; today without it").such_as("2026-11-20"),
@@ -50,8 +52,8 @@ const FIELDS: &[Field] = &[
         .such_as("100"),
     Field::optional(
         "metrics",
-        Kind::Words(|| words(&Metric::ALL, Metric::name)),
-        "Those to show; all without it",
+        Kind::Words(Metric::names),
+        "Those to show; without it all, and each event that was told",
     )
     .such_as(r#"["clicks", "revenue"]"#),
     Field::optional(
@@ -78,7 +80,8 @@ const FORMATS: [(Format, &str); 2] = [(Format::Json, "json"), (Format::Csv, "csv
 struct Question {
     query: report::Query,
     first_day: Date,
-    metrics: Vec<Metric>,
+    /// `None`: all that there are.
+    metrics: Option<Vec<Metric>>,
     sort: Option<Sort>,
     limit: usize,
     format: Format,
@@ -123,7 +126,7 @@ impl IntoResponse for Report {
 pub(super) async fn report(State(app): State<Arc<App>>, query: Query) -> Result<Report, Error> {
     let question = Question::read(&query, app.clock.now())?;
     let answer = app.store.report(&question.query).await?;
-    let names = Names::of(&answer, &app.live.setup());
+    let names = Names::of(&answer, &question, &app.live.setup());
     let table = Table::of(&question, answer, &names)?;
     Ok(match question.format {
         Format::Json => Report::Json(Box::new(table)),
@@ -223,17 +226,16 @@ fn group_by(text: &str) -> Result<Vec<Dimension>, Error> {
     Ok(all)
 }
 
-fn metrics(text: Option<&str>) -> Result<Vec<Metric>, Error> {
-    let Some(text) = text else { return Ok(Metric::ALL.to_vec()) };
+fn metrics(text: Option<&str>) -> Result<Option<Vec<Metric>>, Error> {
     let mut all = Vec::new();
-    for word in listed(text) {
-        let metric = Metric::from_name(word)
-            .ok_or_else(|| unknown("metrics", word, &Metric::ALL.map(Metric::name)))?;
+    for word in listed(text.unwrap_or_default()) {
+        let metric =
+            Metric::from_name(word).ok_or_else(|| unknown("metrics", word, &Metric::names()))?;
         if !all.contains(&metric) {
             all.push(metric);
         }
     }
-    if all.is_empty() { Ok(Metric::ALL.to_vec()) } else { Ok(all) }
+    Ok((!all.is_empty()).then_some(all))
 }
 
 fn sort(text: &str, group_by: &[Dimension]) -> Result<Sort, Error> {
@@ -247,7 +249,7 @@ fn sort(text: &str, group_by: &[Dimension]) -> Result<Sort, Error> {
         (None, Some(metric)) => Column::Metric(metric),
         (None, None) => {
             let names = group_by.iter().map(|dimension| dimension.name());
-            let names: Vec<&str> = Metric::ALL.map(Metric::name).into_iter().chain(names).collect();
+            let names: Vec<&str> = Metric::names().into_iter().chain(names).collect();
             return Err(unknown("sort", word, &names));
         }
     };
@@ -295,7 +297,7 @@ mod tests {
         assert_eq!(question.query.campaign_id, Some(CampaignId(7)));
         assert_eq!(question.query.publisher_id, Some(PublisherId(2)));
         assert_eq!(question.query.test, Test::With);
-        assert_eq!(question.metrics, [Metric::Clicks, Metric::Revenue]);
+        assert_eq!(question.metrics, Some(vec![Metric::Clicks, Metric::Revenue]));
         let sort = Sort { by: Column::Metric(Metric::Revenue), descends: true };
         assert_eq!((question.sort, question.limit), (Some(sort), 5));
         assert_eq!(question.format, Format::Csv);

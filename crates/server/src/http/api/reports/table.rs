@@ -4,11 +4,12 @@
 //! `revenue` and `payout`; where it holds several, only in `money`, one entry each.
 
 use super::super::show::Amount;
+use super::metric::Metric;
 use super::{Question, dimension_names};
 use crate::http::Error;
 use domain::id::{CampaignId, PublisherId};
 use domain::money::{Currency, Micros};
-use domain::report::{self, Dimension, Group, Money, Sums, Value};
+use domain::report::{self, Dimension, Group, Money, Sums, Total, Value};
 use domain::setup::Setup;
 use jiff::civil::Date;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -17,84 +18,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, json};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Metric {
-    Clicks,
-    Hits,
-    Refused,
-    /// All of them, whatever their status.
-    Conversions,
-    Pending,
-    Approved,
-    Rejected,
-    Reversed,
-    Revenue,
-    Payout,
-}
-
-impl Metric {
-    /// In the order of the columns.
-    pub(super) const ALL: [Self; 10] = [
-        Self::Clicks,
-        Self::Hits,
-        Self::Refused,
-        Self::Conversions,
-        Self::Pending,
-        Self::Approved,
-        Self::Rejected,
-        Self::Reversed,
-        Self::Revenue,
-        Self::Payout,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Clicks => "clicks",
-            Self::Hits => "hits",
-            Self::Refused => "refused",
-            Self::Conversions => "conversions",
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-            Self::Reversed => "reversed",
-            Self::Revenue => "revenue",
-            Self::Payout => "payout",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name() == name)
-    }
-
-    fn is_money(self) -> bool {
-        matches!(self, Self::Revenue | Self::Payout)
-    }
-
-    fn count(self, sums: &Sums) -> u64 {
-        match self {
-            Self::Clicks => sums.clicks,
-            Self::Hits => sums.hits,
-            Self::Refused => sums.refused,
-            Self::Conversions => sums
-                .pending
-                .saturating_add(sums.approved)
-                .saturating_add(sums.rejected)
-                .saturating_add(sums.reversed),
-            Self::Pending => sums.pending,
-            Self::Approved => sums.approved,
-            Self::Rejected => sums.rejected,
-            Self::Reversed => sums.reversed,
-            Self::Revenue | Self::Payout => 0,
-        }
-    }
-
-    fn amount(self, money: Money) -> Micros {
-        if self == Self::Payout { money.payout } else { money.revenue }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What rows can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +45,9 @@ impl Sort {
                 };
                 largest(&one.1).cmp(&largest(&other.1))
             }
+            Column::Metric(metric @ Metric::Event(_)) => {
+                metric.total(&one.1).cmp(&metric.total(&other.1))
+            }
             Column::Metric(metric) => metric.count(&one.1).cmp(&metric.count(&other.1)),
         };
         if self.descends { ordering.reverse() } else { ordering }
@@ -133,6 +60,7 @@ pub(super) enum Cell {
     Null,
     Number(u64),
     Amount(Micros),
+    Total(Total),
     Text(String),
     /// Each currency with revenue and payout.
     Money(Vec<(Currency, Money)>),
@@ -147,11 +75,16 @@ pub(super) struct Row(pub(super) Vec<(&'static str, Cell)>);
 pub(super) struct Names {
     campaigns: HashMap<CampaignId, String>,
     publishers: HashMap<PublisherId, String>,
+    /// What the subs that it is grouped by mean.
+    headings: BTreeMap<String, String>,
 }
 
 impl Names {
-    pub(super) fn of(answer: &report::Answer, setup: &Setup) -> Self {
-        let mut names = Self::default();
+    pub(super) fn of(answer: &report::Answer, question: &Question, setup: &Setup) -> Self {
+        let mut headings = setup.sub_headings(question.query.publisher_id);
+        let dimensions = &question.query.group_by;
+        headings.retain(|name, _| dimensions.iter().any(|dimension| dimension.name() == name));
+        let mut names = Self { headings, ..Self::default() };
         for value in answer.keys().flatten() {
             match value {
                 Value::Campaign(id) if !names.campaigns.contains_key(id) => {
@@ -174,6 +107,8 @@ pub(in crate::http::api) struct Table {
     pub(super) columns: Vec<&'static str>,
     pub(super) rows: Vec<Row>,
     totals: Row,
+    /// What subs mean, by their columns.
+    pub(super) headings: BTreeMap<String, String>,
 }
 
 impl Table {
@@ -184,6 +119,7 @@ impl Table {
         names: &Names,
     ) -> Result<Self, Error> {
         let totals = total(answer.values())?;
+        let metrics = metrics(question, &answer);
         let mut groups: Vec<(Group, Sums)> = answer.into_iter().collect();
         if question.query.group_by.is_empty() {
             groups = vec![(Vec::new(), totals.clone())];
@@ -199,14 +135,26 @@ impl Table {
             for (dimension, value) in dimensions.iter().zip(group) {
                 place(*dimension, value, first_day, names, &mut cells);
             }
-            figures(&question.metrics, sums, &mut cells);
+            figures(&metrics, sums, &mut cells);
             Row(cells)
         };
         let rows: Vec<Row> = groups.iter().map(row).collect();
         let mut cells = Vec::new();
-        figures(&question.metrics, &totals, &mut cells);
-        Ok(Self { columns: columns(dimensions, &cells), rows, totals: Row(cells) })
+        figures(&metrics, &totals, &mut cells);
+        let headings = names.headings.clone();
+        Ok(Self { columns: columns(dimensions, &cells), rows, totals: Row(cells), headings })
     }
+}
+
+/// Those that were asked for; otherwise with each event that some row has.
+fn metrics(question: &Question, answer: &report::Answer) -> Vec<Metric> {
+    if let Some(metrics) = &question.metrics {
+        return metrics.clone();
+    }
+    let told = answer.values().flat_map(|sums| &sums.events);
+    let told: BTreeSet<u8> =
+        told.filter(|(_, sum)| sum.0 != 0).map(|(number, _)| *number).collect();
+    Metric::PLAIN.into_iter().chain(told.into_iter().map(Metric::Event)).collect()
 }
 
 /// The columns of any row: those of its dimensions, then those of its figures.
@@ -267,6 +215,7 @@ fn figures(metrics: &[Metric], sums: &Sums, cells: &mut Vec<(&'static str, Cell)
     };
     for metric in metrics {
         let cell = match only {
+            _ if metric.event().is_some() => Cell::Total(metric.total(sums)),
             _ if !metric.is_money() => Cell::Number(metric.count(sums)),
             Some((_, money)) => Cell::Amount(metric.amount(money)),
             None => Cell::Null,
@@ -298,6 +247,10 @@ fn total<'a>(groups: impl Iterator<Item = &'a Sums>) -> Result<Sums, Error> {
         for (count, more) in counts {
             *count = count.saturating_add(more);
         }
+        for (number, more) in &sums.events {
+            let sum = all.events.entry(*number).or_default();
+            *sum = sum.saturating_add(*more);
+        }
         add(&mut all.money, &sums.money).ok_or_else(|| Error::Invalid {
             code: "too_large",
             parameter: None,
@@ -318,7 +271,12 @@ fn add(all: &mut BTreeMap<Currency, Money>, more: &BTreeMap<Currency, Money>) ->
 
 impl Serialize for Table {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut table = serializer.serialize_struct("Table", 2)?;
+        let mut table = serializer.serialize_struct("Table", 3)?;
+        if self.headings.is_empty() {
+            table.skip_field("headings")?;
+        } else {
+            table.serialize_field("headings", &self.headings)?;
+        }
         table.serialize_field("rows", &self.rows)?;
         table.serialize_field("totals", &self.totals)?;
         table.end()
@@ -337,6 +295,7 @@ impl Serialize for Cell {
             Self::Null => serializer.serialize_none(),
             Self::Number(number) => serializer.serialize_u64(*number),
             Self::Amount(amount) => Amount(*amount).serialize(serializer),
+            Self::Total(total) => serializer.collect_str(total),
             Self::Text(text) => serializer.serialize_str(text),
             Self::Money(all) => serializer.collect_seq(all.iter().map(InCurrency)),
         }
@@ -352,6 +311,11 @@ impl JsonSchema for Table {
         json_schema!({
             "type": "object",
             "properties": {
+                "headings": {
+                    "description": "What the subs that it is grouped by mean, by their names.",
+                    "type": "object",
+                    "additionalProperties": { "type": "string" },
+                },
                 "rows": { "type": "array", "items": schemas.subschema_for::<Row>() },
                 "totals": schemas.subschema_for::<Row>(),
             },
@@ -359,6 +323,8 @@ impl JsonSchema for Table {
         })
     }
 }
+
+const EVENT: &str = "The sum of these numbers, an exact decimal; where any was told.";
 
 impl JsonSchema for Row {
     fn schema_name() -> Cow<'static, str> {
@@ -377,10 +343,11 @@ impl JsonSchema for Row {
             properties.insert(noun.to_owned(), json!({ "type": ["integer", "null"] }));
             properties.insert(format!("{noun}_name"), json!({ "type": ["string", "null"] }));
         }
-        for metric in Metric::ALL {
-            let figure = match metric.is_money() {
-                true => or_null(&amount),
-                false => json!({ "type": "integer", "minimum": 0 }),
+        for metric in Metric::all() {
+            let figure = match metric {
+                Metric::Event(_) => json!({ "type": "string", "description": EVENT }),
+                _ if metric.is_money() => or_null(&amount),
+                _ => json!({ "type": "integer", "minimum": 0 }),
             };
             properties.insert(metric.name().to_owned(), figure);
         }
@@ -437,7 +404,7 @@ pub(super) mod tests {
         let question = Question::read(&query(asked, &names(FIELDS)).unwrap(), now).unwrap();
         let mut setup = Setup::default();
         setup.put(Timestamp::UNIX_EPOCH, Change::Campaign(a_campaign()));
-        let names = Names::of(&answer, &setup);
+        let names = Names::of(&answer, &question, &setup);
         Table::of(&question, answer, &names).unwrap()
     }
 
@@ -567,6 +534,36 @@ pub(super) mod tests {
         let one = Sums { money: BTreeMap::from([(Currency::USD, most)]), ..Sums::default() };
         assert!(total([&one].into_iter()).is_ok());
         assert!(total([&one, &one].into_iter()).is_err());
+    }
+
+    #[test]
+    fn events_are_shown_where_they_are_asked_for_or_there_are_any() {
+        let told = |events: &[(u8, i128)]| Sums {
+            events: events.iter().map(|(number, sum)| (*number, Total(*sum))).collect(),
+            ..Sums::default()
+        };
+        let day = |number, sums| (vec![Value::Day(number)], sums);
+        let answer = report::Answer::from([
+            day(0, told(&[(2, 7_500_000), (3, 0)])),
+            day(1, told(&[(2, -500_000), (30, 1)])),
+        ]);
+        let shown_all = shown("from=2026-11-19&group_by=day", answer.clone());
+        let row = &shown_all["rows"][0];
+        assert_eq!((&row["event2"], &row["event30"]), (&json!("7.5"), &json!("0")));
+        assert!(row.get("event3").is_none() && row.get("event1").is_none());
+        assert_eq!(shown_all["totals"]["event2"], "7");
+        assert_eq!(shown_all["totals"]["event30"], "0.000001");
+        let asked = "from=2026-11-19&group_by=day&metrics=event1,event2&sort=event2";
+        let expected = json!({
+            "rows": [
+                { "day": "2026-11-20", "event1": "0", "event2": "-0.5" },
+                { "day": "2026-11-19", "event1": "0", "event2": "7.5" },
+            ],
+            "totals": { "event1": "0", "event2": "7" },
+        });
+        assert_eq!(shown(asked, answer.clone()), expected);
+        let csv = csv::write(&table("from=2026-11-19&group_by=day&metrics=event2", answer));
+        assert_eq!(csv, "day,event2\r\n2026-11-19,7.5\r\n2026-11-20,-0.5\r\n");
     }
 
     #[test]

@@ -1,0 +1,219 @@
+//! What lacks the transaction id that it should have: recorded, pending and unpaid, until somebody
+//! finds the id, or the contract's date.
+
+use super::world::{World, contract};
+use crate::command::Failure;
+use crate::contract::Contract;
+use crate::conversion::Status;
+use crate::hit::Hit;
+use crate::ledger::{change_by_person, likely_ids, merge, repair, repaired_key};
+use crate::postback::Pairs;
+use crate::reason::Flag;
+use crate::time::Timestamp;
+
+const GOALS: &str = r#"[{"key":"lead","default":true,"revenue":{"from":"postback"},"payout":"1.75"},
+    {"key":"sale","revenue":"10"}]"#;
+
+fn triaging() -> Contract {
+    let mut contract =
+        contract("click_id!=cid txn_id! status goal revenue event1 sub1 token timestamp=ts");
+    contract.triage_until = Some("2026-11-25T00:00:00Z".parse::<Timestamp>().unwrap());
+    assert_eq!(contract.fault(), None);
+    contract
+}
+
+fn world() -> World {
+    World::new(triaging(), GOALS)
+}
+
+fn repaired(world: &mut World, id: u64, txn_id: &str) -> Result<(), Failure> {
+    let old = world.conversion_by_id(id).clone();
+    let key = repaired_key(&world.setup, &old, txn_id)?;
+    let existing = world.conversions.get(&key);
+    let effect = repair(&old, key, txn_id, "found in their log", existing, world.occasion())?;
+    world.enter([effect]);
+    Ok(())
+}
+
+fn merged(world: &mut World, id: u64, into: u64) -> Result<(), Failure> {
+    let (old, into) = (world.conversion_by_id(id), world.conversion_by_id(into));
+    let effects = merge(old, into, "the same order", world.occasion())?;
+    world.enter(effects);
+    Ok(())
+}
+
+fn code(result: Result<(), Failure>) -> String {
+    result.expect_err("it is refused").code
+}
+
+#[test]
+fn what_lacks_its_transaction_id_waits_unpaid_until_the_date() {
+    let mut world = world();
+    world.check(
+        "
+        ?cid=@a&revenue=5                 -> recorded pending 0/0 !txn_id_missing
+        ?revenue=5&cid=@a&txn_id=%20      -> duplicate already_processed !txn_id_missing
+        ?cid=@a&revenue=5&ts=1&token=t    -> duplicate already_processed !txn_id_missing
+        ?cid=@a&revenue=5&order=7         -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=5&goal=sale       -> recorded pending 0/0 !sent_amount_differs !txn_id_missing
+        ?cid=@b&revenue=5                 -> recorded pending 0/0 !txn_id_missing
+        ?cid=@b&revenue=5&status=rejected -> recorded pending 0/0 !txn_id_missing
+        ?cid=@b&revenue=5&status=reversed -> refused transition_not_allowed status !txn_id_missing
+        ?cid=@b&revenue=5&status=zzz      -> refused unknown_status status !txn_id_missing
+        ?cid=@b&revenue=5&status=ping     -> ignored status_ignored status !txn_id_missing
+        ?cid=@b&revenue=5&txn_id={txn}    -> refused macro_not_replaced txn_id
+        ?revenue=5                        -> refused missing_parameter cid
+        ?cid=@a&event1=3                  -> recorded
+        ?cid=@a&revenue=5&txn_id=T-1      -> recorded approved 5/1.75
+        wait 10d
+        ?cid=@a&revenue=5                 -> refused missing_parameter txn_id
+        ?cid=@a&revenue=5&txn-id=9        -> refused missing_parameter txn_id ~txn-id
+        ",
+    );
+    let sent: Vec<_> = (1..=6).map(|id| world.conversion_by_id(id).triaged).collect();
+    let (approved, rejected) = (Some(Status::Approved), Some(Status::Rejected));
+    assert_eq!(sent, [approved, approved, approved, approved, rejected, None]);
+    assert_eq!(world.total(), "5/1.75", "only what has an id is paid");
+}
+
+#[test]
+fn a_repair_makes_it_what_it_would_have_been() {
+    let mut world = world();
+    world.check(
+        "
+        ?cid=@a&revenue=5              -> recorded pending 0/0 !txn_id_missing
+        ?cid=@b&revenue=3&status=hold  -> recorded pending 0/0 !txn_id_missing
+        ",
+    );
+    repaired(&mut world, 1, " T-1 ").unwrap();
+    repaired(&mut world, 2, "T-2").unwrap();
+    let first = world.conversion_by_id(1);
+    assert_eq!((first.status, first.txn_id.as_deref()), (Status::Approved, Some("T-1")));
+    assert!(first.triaged.is_none() && !first.flags.has(Flag::TxnIdMissing));
+    assert_eq!(world.conversion_by_id(2).status, Status::Pending, "as it was sent");
+    assert_eq!(world.total(), "5/1.75");
+    world.check(
+        "
+        ?cid=@a&revenue=5                           -> duplicate already_processed !txn_id_missing
+        ?cid=@a&revenue=5&txn_id=T-1                -> duplicate already_processed
+        ?cid=@a&revenue=5&txn_id=T-1&status=reversed -> updated reversed -5/-1.75
+        ?cid=@a&revenue=5                           -> duplicate already_processed !txn_id_missing
+        ?cid=@b&revenue=3&txn_id=T-2                -> updated approved 3/1.75
+        ",
+    );
+    assert_eq!(code(repaired(&mut world, 1, "T-9")), "not_in_triage");
+    assert_eq!(world.conversions.len(), 2);
+}
+
+#[test]
+fn what_has_the_id_already_is_named_and_merged_into() {
+    let mut world = world();
+    world.check(
+        "
+        ?cid=@a&revenue=5             -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=5&txn_id=T-1  -> recorded approved 5/1.75
+        ?cid=@b&revenue=5&txn_id=T-1  -> recorded approved 5/1.75
+        ",
+    );
+    let failure = repaired(&mut world, 1, "T-1").unwrap_err();
+    assert_eq!(failure.code, "already_exists");
+    assert_eq!(failure.detail, "it is conversion 2 already: merge instead");
+    for wrong in [1, 3] {
+        assert_eq!(code(merged(&mut world, 1, wrong)), "invalid_parameter");
+    }
+    merged(&mut world, 1, 2).unwrap();
+    let first = world.conversion_by_id(1);
+    assert_eq!((first.status, first.merged_into.map(|id| id.0)), (Status::Rejected, Some(2)));
+    let said = first.seen[0];
+    assert!(world.conversion_by_id(2).has_seen(said), "a late repeat cannot count");
+    assert_eq!(world.total(), "10/3.5");
+    assert_eq!(world.entries.len(), 4, "what it was merged into has no entry for it");
+    world.check("?cid=@a&revenue=5 -> duplicate already_processed !txn_id_missing");
+    assert_eq!(code(merged(&mut world, 1, 2)), "not_in_triage");
+    assert_eq!(code(repaired(&mut world, 1, "T-5")), "not_in_triage");
+    let old = world.conversion_by_id(1).clone();
+    let again = change_by_person(&old, Status::Approved, "x", world.occasion()).unwrap_err();
+    assert_eq!(again.code, "transition_not_allowed");
+    assert!(again.detail.contains("merged into conversion 2"), "{}", again.detail);
+}
+
+#[test]
+fn nobody_approves_what_is_in_triage_but_a_person_may_reject_it() {
+    let mut world = world();
+    world.check("?cid=@a&revenue=5 -> recorded pending 0/0 !txn_id_missing");
+    let refused = world.change_by_person(Status::Approved).unwrap_err();
+    assert_eq!(refused.code, "transition_not_allowed");
+    assert!(refused.detail.starts_with("its transaction id is missing"), "{}", refused.detail);
+    world.change_by_person(Status::Rejected).unwrap();
+    assert_eq!(code(world.change_by_person(Status::Approved)), "transition_not_allowed");
+    repaired(&mut world, 1, "T-1").unwrap();
+    assert_eq!(world.conversion().status, Status::Rejected, "a person's word stays");
+    world.change_by_person(Status::Approved).unwrap();
+    assert_eq!(world.total(), "5/1.75");
+}
+
+#[test]
+fn a_transaction_id_has_to_be_one_and_a_reason_given() {
+    let mut world = world();
+    world.check("?cid=@a&revenue=5 -> recorded pending 0/0 !txn_id_missing");
+    for wrong in ["", "  ", "{txn_id}", "a\nb", &"x".repeat(256)] {
+        let failure = repaired(&mut world, 1, wrong).unwrap_err();
+        assert_eq!(failure.parameter.as_deref(), Some("txn_id"), "{wrong}");
+    }
+    let old = world.conversion().clone();
+    let key = repaired_key(&world.setup, &old, "T-1").unwrap();
+    let failure = repair(&old, key, "T-1", " ", None, world.occasion()).unwrap_err();
+    assert_eq!(failure.parameter.as_deref(), Some("reason"));
+    let failure = merge(&old, &old, "", world.occasion()).unwrap_err();
+    assert_eq!(failure.parameter.as_deref(), Some("reason"));
+}
+
+#[test]
+fn a_repaired_id_is_folded_as_a_sent_one() {
+    let mut folding = triaging();
+    folding.txn_id_folded = true;
+    let mut world = World::new(folding, GOALS);
+    world.check(
+        "
+        ?cid=@a&revenue=5             -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=5&txn_id=T-1  -> recorded approved 5/1.75
+        ",
+    );
+    assert_eq!(code(repaired(&mut world, 1, "t-1")), "already_exists");
+}
+
+#[test]
+fn a_campaign_whose_conversions_need_no_id_has_no_triage() {
+    let mut by_click = plain_click();
+    by_click.identity = crate::contract::Identity::Click;
+    let mut world = World::new(by_click, GOALS);
+    let mut partner = super::world::partner("triaging", triaging());
+    partner.paths = vec!["/triaging".to_owned()];
+    let (partners, key) = (vec![partner], "unused".to_owned());
+    world.act(crate::command::Act::LoadCatalogue { partners, key });
+    world.check(
+        "
+        /triaging?cid=@a&revenue=5          -> refused missing_parameter txn_id
+        /triaging?cid=@a&revenue=5&txn_id=1 -> recorded approved 5/1.75
+        ",
+    );
+}
+
+fn plain_click() -> Contract {
+    contract("click_id! revenue")
+}
+
+#[test]
+fn likely_ids_are_unread_and_look_like_one() {
+    let contract = triaging();
+    let target =
+        b"/p?cid=a1b2&order_id=7788&revenue=5.00&x=A-17b&y=hello&amount=12&note=two%20words7\
+        &ref=&transId=%00&tid=9z";
+    let hit = Hit { target: target.to_vec(), ..Hit::default() };
+    let found = likely_ids(&contract, &Pairs::of(&hit));
+    let found: Vec<_> = found.iter().map(|(name, text)| format!("{name}={text}")).collect();
+    assert_eq!(found, ["order_id=7788", "x=A-17b"]);
+    let many = format!("/p?{}", "x1=ab1&".repeat(50));
+    let hit = Hit { target: many.into_bytes(), ..Hit::default() };
+    assert_eq!(likely_ids(&contract, &Pairs::of(&hit)).len(), 10);
+}
