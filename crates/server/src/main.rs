@@ -18,6 +18,7 @@ mod live;
 mod open;
 mod open_files;
 mod partners;
+mod rehearsal;
 mod scratch;
 mod serve;
 mod snapshot;

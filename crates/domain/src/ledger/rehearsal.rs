@@ -3,12 +3,11 @@
 //! Two rehearsals of the same hits, with two setups, tell what a change of the setup would change.
 
 use super::{
-    ClickEvents, Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide, read,
+    ClickEvents, Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide,
 };
 use crate::click::Click;
-use crate::click_id::{ClickId, Keyring};
+use crate::click_id::ClickId;
 use crate::conversion::Status;
-use crate::hit::Hit;
 use crate::id::{ConversionId, Position};
 use crate::setup::Setup;
 use std::collections::{HashMap, HashSet};
@@ -16,7 +15,6 @@ use std::collections::{HashMap, HashSet};
 /// A ledger that is only thought of.
 pub struct Rehearsal<'s> {
     setup: &'s Setup,
-    keyring: &'s Keyring,
     conversions: HashMap<Key, Conversion>,
     /// By the hit that made them.
     keys: HashMap<Position, Key>,
@@ -26,20 +24,14 @@ pub struct Rehearsal<'s> {
 }
 
 impl<'s> Rehearsal<'s> {
-    pub fn new(setup: &'s Setup, keyring: &'s Keyring) -> Self {
+    pub fn new(setup: &'s Setup) -> Self {
         Self {
             setup,
-            keyring,
             conversions: HashMap::new(),
             keys: HashMap::new(),
             told: HashSet::new(),
             events: HashMap::new(),
         }
-    }
-
-    /// How a hit is read: its click is to be found before it is decided.
-    pub fn read(&self, hit: &Hit, occasion: Occasion) -> Read<'s> {
-        read(self.setup, self.keyring, hit, occasion.at)
     }
 
     /// Decides what was read, and remembers what it does.

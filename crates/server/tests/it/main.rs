@@ -20,6 +20,7 @@ mod mistakes;
 mod once;
 mod openapi;
 mod receipts;
+mod rehearsals;
 mod reports;
 mod seeds;
 mod setup;

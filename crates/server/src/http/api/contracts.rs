@@ -280,7 +280,7 @@ fn source(fields: &mut Fields) -> Result<Option<DraftSource>, Error> {
 }
 
 /// A whole contract; what does not read is named by its place in it.
-fn contract(at: &str, value: Value) -> Result<Box<Contract>, Error> {
+pub(super) fn contract(at: &str, value: Value) -> Result<Box<Contract>, Error> {
     let error = match serde_json::from_value(value.clone()) {
         Ok(contract) => return Ok(Box::new(contract)),
         Err(error) => error,

@@ -297,6 +297,7 @@ async fn cause(app: &App, cause: Cause) -> Result<ShownCause, Error> {
         Act::ChangeConversionStatus { reason, .. }
         | Act::RepairTxnId { reason, .. }
         | Act::MergeConversion { reason, .. } => Some(reason),
+        act @ Act::Replay { .. } => Some(act.name().to_owned()),
         _ => None,
     });
     Ok(ShownCause::Person { actor, reason })

@@ -11,6 +11,7 @@ mod campaigns;
 mod clicks;
 mod contracts;
 mod conversions;
+mod debugger;
 pub(crate) mod document;
 pub(crate) mod draw;
 mod field;
@@ -25,6 +26,7 @@ pub(super) mod postback_url;
 mod publishers;
 mod query;
 mod refusal;
+mod rehearsals;
 mod reply;
 mod reports;
 mod route;
@@ -84,6 +86,8 @@ fn routes() -> Vec<Route> {
         links::routes(),
         integrations::routes(),
         contracts::routes(),
+        rehearsals::routes(),
+        debugger::routes(),
         partners::routes(),
         builder::routes(),
         test_clicks::routes(),

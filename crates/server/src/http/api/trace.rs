@@ -9,7 +9,9 @@ use super::show::MASK;
 use domain::click_id::Keyring;
 use domain::contract::Canonical;
 use domain::hit::Hit;
-use domain::ledger;
+use domain::id::IntegrationId;
+use domain::integration::Integration;
+use domain::ledger::{self, Read};
 use domain::postback::Pairs;
 use domain::reason::{Flag, Reason, Verdict};
 use domain::setup::Setup;
@@ -49,7 +51,19 @@ impl Trace {
         at: Timestamp,
         verdict: Option<&StoredVerdict>,
     ) -> Self {
-        let read = ledger::read(setup, keyring, hit, at);
+        let again = verdict.and_then(|verdict| as_decided_again(setup, verdict));
+        let read = ledger::read(again.as_ref().unwrap_or(setup), keyring, hit, at);
+        Self {
+            verdict: verdict.map(|verdict| verdict.verdict),
+            reason: verdict.and_then(|verdict| verdict.reason),
+            detail: verdict.and_then(|verdict| verdict.detail.clone()),
+            flags: verdict.map(|verdict| verdict.flags.iter().collect()).unwrap_or_default(),
+            ..Self::of_read(setup, hit, &read)
+        }
+    }
+
+    /// What was read of a hit that has not been decided.
+    pub(super) fn of_read(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
         let sent = Pairs::of(hit).all;
         let reference = read.contract_ref.as_ref().map(ToString::to_string);
         let mask = Mask::of(setup, reference.as_deref());
@@ -71,12 +85,23 @@ impl Trace {
             parameters: taken.collect(),
             contract: reference,
             unread: read.reading.unread.clone(),
-            verdict: verdict.map(|verdict| verdict.verdict),
-            reason: verdict.and_then(|verdict| verdict.reason),
-            detail: verdict.and_then(|verdict| verdict.detail.clone()),
-            flags: verdict.map(|verdict| verdict.flags.iter().collect()).unwrap_or_default(),
+            verdict: None,
+            reason: None,
+            detail: None,
+            flags: Vec::new(),
         }
     }
+}
+
+/// The setup as if the contract that a command had the hit decided by had always been in force.
+fn as_decided_again(setup: &Setup, verdict: &StoredVerdict) -> Option<Setup> {
+    verdict.decided_by?;
+    let (id, number) = verdict.contract.as_deref()?.split_once('.')?;
+    let (id, number) = (IntegrationId(id.parse().ok()?), number.parse().ok()?);
+    let contract = setup.contract(id, number)?.contract.clone();
+    let integration = setup.integration(id)?.clone();
+    let spoken = Integration { version: number, contract, earlier: Vec::new(), ..integration };
+    Some(setup.as_if(&spoken, Timestamp::UNIX_EPOCH))
 }
 
 #[cfg(test)]

@@ -1,0 +1,325 @@
+//! The debugger: how a request would be read and decided now, and why; nothing is recorded.
+
+use super::body::{Sent, text};
+use super::field::{Field, Kind};
+use super::reply::Body;
+use super::route::Route;
+use super::show::Amount;
+use super::trace::Trace;
+use super::{caught_up, mask::Mask, show::MASK};
+use crate::app::App;
+use crate::http::Error;
+use axum::extract::State;
+use domain::click::Click;
+use domain::conversion::Status;
+use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
+use domain::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
+use domain::ledger::{self, Cause, ContractRef, Decision, Facts, Occasion, Read, Route as Way};
+use domain::money::Currency;
+use domain::reason::{Flag, Reason, Verdict};
+use domain::setup::Setup;
+use domain::time::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::sync::Arc;
+use store::list::ConversionFilter;
+
+/// How many header lines of a pasted request are looked at.
+const HEADERS_MAX: usize = 100;
+
+const REQUEST: &[Field] = &[
+    Field::required(
+        "request",
+        Kind::Text,
+        "A URL, or a whole request: its first line, headers, a blank line and the body",
+    )
+    .such_as("https://t.example.com/postback/k3y?click_id=abc&status=approved"),
+    Field::optional("remote_ip", Kind::Text, "The address it comes from").such_as("203.0.113.7"),
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post(
+            "/debug",
+            "How a request would be read and decided now, recording nothing",
+            debug,
+        )
+        .body(REQUEST),
+    ]
+}
+
+/// What would become of a request.
+#[derive(JsonSchema, Serialize)]
+struct Debugged {
+    /// How its path was understood: `key`, `catalogue`, `plain`, or `none`: no postback endpoint.
+    route: &'static str,
+    /// Whose contract reads it: a name of the catalogue.
+    partner: Option<String>,
+    click: Option<Clicked>,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    /// The parameter that is to blame.
+    parameter: Option<String>,
+    /// The name that was sent and is nearest to a missing one.
+    nearest: Option<String>,
+    detail: Option<String>,
+    /// The reason's page in the manual.
+    page: Option<String>,
+    /// What its sender would be answered with.
+    http_status: u16,
+    /// The conversion as it would stand.
+    conversion: Option<Standing>,
+    /// What matters for it and was not sent, by the names that are asked for.
+    missing: Vec<String>,
+    flags: Vec<Flag>,
+    /// What was taken under which name, and what nobody asked for.
+    read: Trace,
+}
+
+/// The click it is about.
+#[derive(JsonSchema, Serialize)]
+struct Clicked {
+    click_id: String,
+    clicked_at: Timestamp,
+    campaign_id: Option<CampaignId>,
+    publisher_id: Option<PublisherId>,
+    link_id: LinkId,
+    /// Whether its own row is there, beside what its id says.
+    detail: bool,
+}
+
+/// A conversion in short.
+#[derive(JsonSchema, Serialize)]
+struct Standing {
+    /// Null: it would be made.
+    id: Option<ConversionId>,
+    goal: String,
+    txn_id: Option<String>,
+    status: Status,
+    revenue: Amount,
+    payout: Amount,
+    currency: Currency,
+}
+
+async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debugged>, Error> {
+    let mut fields = sent.fields();
+    let request = fields.required("request", text)?;
+    let peer = fields.optional("remote_ip", text)?;
+    let peer: Option<IpAddr> = peer
+        .map(|text| text.trim().parse())
+        .transpose()
+        .map_err(|_| Error::parameter("remote_ip", "an address such as 203.0.113.7"))?;
+    let hit = pasted(&request, peer)?;
+    caught_up(&app).await?;
+    let setup = app.live.setup().clone();
+    let now = app.clock.now();
+    let read = ledger::read(&setup, &app.keys.click, &hit, now);
+    let click = match read.click_id {
+        Some(id) => app.store.click(id).await?.map(|(_, click)| click),
+        None => None,
+    };
+    let conversion = match &read.key {
+        Some(key) => app.store.conversion_by_key(key).await?,
+        None => None,
+    };
+    let events = match read.tells_of() {
+        Some(id) => app.store.events(id).await?,
+        None => None,
+    };
+    let facts = Facts {
+        click: click.as_ref(),
+        conversion: conversion.as_ref(),
+        has_earlier: has_earlier(&app, &read).await?,
+        events: events.as_ref(),
+        next_id: ConversionId(u64::MAX),
+    };
+    let position = Position(u64::MAX);
+    let occasion = Occasion {
+        at: now,
+        entered_at: now,
+        position,
+        cause: Cause::Hit(position),
+        evidence: [0; 32],
+    };
+    let decision = ledger::decide(&setup, &read, facts, occasion);
+    Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, click.as_ref(), &decision)))
+}
+
+/// Whether the click has a conversion of the goal already.
+async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
+    let (Some(click_id), Some(goal)) = (read.click_id, read.goal) else { return Ok(false) };
+    let (click_id, goal) = (Some(click_id), Some(goal.key.clone()));
+    let filter = ConversionFilter { click_id, goal, limit: 1, ..ConversionFilter::default() };
+    Ok(!app.store.conversions(&filter).await?.items.is_empty())
+}
+
+impl Debugged {
+    fn of(
+        app: &App,
+        setup: &Setup,
+        hit: &Hit,
+        read: &Read<'_>,
+        click: Option<&Click<'_>>,
+        decision: &Decision,
+    ) -> Self {
+        let route = match ledger::route(setup, hit.path()) {
+            Way::Key(_) => "key",
+            Way::Path(_) => "catalogue",
+            Way::Plain => "plain",
+            Way::Elsewhere => "none",
+        };
+        let answers = read.contract.map(|contract| contract.answers.clone()).unwrap_or_default();
+        let reference = read.contract_ref.as_ref().map(ToString::to_string);
+        let mask = Mask::of(setup, reference.as_deref());
+        // A parameter is blamed by the name that was sent: what is secret in it stays hidden.
+        let parameter = decision
+            .parameter
+            .clone()
+            .map(|name| if mask.hides("", &name) { MASK.to_owned() } else { name });
+        Self {
+            route,
+            partner: partner(setup, read),
+            click: read.click_id.map(|id| Clicked {
+                click_id: app.keys.click.format(id).to_string(),
+                clicked_at: super::clicks::made_at(id),
+                campaign_id: read.campaign.map(|campaign| campaign.id),
+                publisher_id: read.link.map(|link| link.publisher_id),
+                link_id: id.link(),
+                detail: click.is_some(),
+            }),
+            verdict: decision.verdict,
+            reason: decision.reason,
+            parameter,
+            nearest: decision.nearest.clone(),
+            detail: decision.detail.clone(),
+            page: decision.reason.map(|reason| format!("docs/reasons/{}.md", reason.name())),
+            http_status: answers.http_status(Some(decision.verdict), decision.reason),
+            conversion: decision.effect.as_ref().map(|effect| {
+                let one = &effect.conversion;
+                Standing {
+                    id: Some(one.id).filter(|id| id.0 != u64::MAX),
+                    goal: one.goal.clone(),
+                    txn_id: one.txn_id.clone(),
+                    status: one.status,
+                    revenue: Amount(one.revenue),
+                    payout: Amount(one.payout),
+                    currency: one.currency,
+                }
+            }),
+            missing: missing(read),
+            flags: decision.flags.iter().collect(),
+            read: Trace::of_read(setup, hit, read),
+        }
+    }
+}
+
+fn partner(setup: &Setup, read: &Read<'_>) -> Option<String> {
+    match read.contract_ref.as_ref()? {
+        ContractRef::Integration { id, .. } => Some(setup.integration(*id)?.partner.clone()),
+        ContractRef::Partner(name) => Some(name.clone()),
+    }
+}
+
+/// The names that the contract requires and that carry nothing.
+fn missing(read: &Read<'_>) -> Vec<String> {
+    let parameters = read.contract.map_or(&[][..], |contract| &contract.parameters);
+    let is_sent = |canonical| read.reading.values.iter().any(|value| value.canonical == canonical);
+    let wanted = parameters.iter().filter(|one| one.required && !one.canonical.is_secret());
+    wanted.filter(|one| !is_sent(one.canonical)).map(|one| one.name().to_owned()).collect()
+}
+
+/// Reads what was pasted: a URL or a path is a GET; else a request as it goes over the wire.
+fn pasted(text: &str, peer: Option<IpAddr>) -> Result<Hit, Error> {
+    let wrong = |detail: &str| Err(Error::parameter("request", detail));
+    let text = text.trim_start();
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .or_else(|| text.split_once("\n\n"))
+        .unwrap_or((text.trim_end(), ""));
+    let mut lines = head.lines();
+    let first = lines.next().unwrap_or_default().trim();
+    let (method, target) = match first.split_once(' ') {
+        Some((method @ ("GET" | "POST"), rest)) => {
+            let target = rest.trim();
+            (method, target.rsplit_once(" HTTP/").map_or(target, |(target, _)| target.trim_end()))
+        }
+        _ => ("GET", first),
+    };
+    let (base, target) = split(target);
+    if !target.starts_with('/') {
+        return wrong(
+            "a URL such as https://t.example.com/postback/k3y?click_id=abc, or a request",
+        );
+    }
+    if target.len() > TARGET_BYTES_MAX || body.len() > BODY_BYTES_MAX {
+        return wrong("path and query have at most 16 KiB, a body has 64 KiB");
+    }
+    let mut headers = Vec::new();
+    for line in lines.take(HEADERS_MAX) {
+        let Some((name, value)) = line.split_once(':') else {
+            return wrong("a header is a name, a colon and a value");
+        };
+        headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let header = |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+    let host = header("host").map(|host| format!("https://{host}"));
+    Ok(Hit {
+        method: method.to_owned(),
+        target: target.as_bytes().to_vec(),
+        content_type: header("content-type").cloned(),
+        body: body.as_bytes().to_vec(),
+        peer,
+        forwarded: header("x-forwarded-for").cloned(),
+        base: base.map(str::to_owned).or(host).unwrap_or_default(),
+        headers,
+        salt: [0; 16],
+    })
+}
+
+/// Scheme and host, where there are any, and the rest.
+fn split(url: &str) -> (Option<&str>, &str) {
+    let Some((scheme, rest)) = url.split_once("://") else { return (None, url) };
+    if !matches!(scheme, "http" | "https") {
+        return (None, url);
+    }
+    let host_bytes = rest.find('/').unwrap_or(rest.len());
+    url.split_at_checked(scheme.len() + 3 + host_bytes)
+        .map_or((None, url), |(base, target)| (Some(base), target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Hit {
+        pasted(text, None).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_url_or_a_request_is_read_as_it_would_arrive() {
+        let url = read(" https://t.example:8443/postback/k?a=1&b=%20\n");
+        assert_eq!((url.method.as_str(), &url.target[..]), ("GET", &b"/postback/k?a=1&b=%20"[..]));
+        assert_eq!(url.base, "https://t.example:8443");
+        assert_eq!(read("/postback?cid=##X##").target, b"/postback?cid=##X##");
+        let request = "POST /postback/k?x=1 HTTP/1.1\r\nHost: t.example\r\n\
+            Content-Type: application/json\r\nWebhook-Id: m1\r\n\r\n{\"a\": 1}\n";
+        let hit = read(request);
+        assert_eq!((hit.method.as_str(), &hit.target[..]), ("POST", &b"/postback/k?x=1"[..]));
+        assert_eq!(hit.content_type.as_deref(), Some("application/json"));
+        assert_eq!(hit.body, b"{\"a\": 1}\n");
+        assert!(hit.headers.contains(&("webhook-id".to_owned(), "m1".to_owned())));
+        assert_eq!(hit.base, "https://t.example");
+        assert_eq!(read("GET /a b HTTP/1.0").target, b"/a b");
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_so() {
+        let long = format!("/p?{}", "x".repeat(TARGET_BYTES_MAX));
+        for text in ["", "hello", "ftp://t/p", "DELETE /p", "GET /p\nno header", &long, "https://t"]
+        {
+            let error = pasted(text, None).err();
+            assert!(matches!(error, Some(Error::Invalid { .. })), "{text:.20}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A contract tried on what was sent, refused hits decided again, and a request debugged, on the
+//! real program.
+
+use crate::network::{Campaign, Network, text};
+use serde_json::{Value, json};
+
+/// Orders that a sender told of under a name that its contract does not know.
+const ORDERS: [&str; 3] = ["a", "b", "c"];
+
+/// A campaign whose sender says `clickid` where the contract wants `click_id`.
+fn misunderstood() -> (Network, Campaign, String) {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    for order in ORDERS {
+        let target = format!("{}?clickid={click}&txn_id={order}", campaign.postback);
+        network.refuses(&target, (400, "missing_parameter", Some("click_id")));
+    }
+    let target = format!("{}?click_id={click}&txn_id=known", campaign.postback);
+    network.sends(&target, "recorded");
+    (network, campaign, click)
+}
+
+/// The contract in force, taking the click id under that name too.
+fn understanding(network: &mut Network, campaign: &Campaign) -> Value {
+    let all = network.ask(&format!("/integrations/{}/contracts", campaign.integration));
+    let mut contract = all["items"][0]["contract"].clone();
+    let parameters = contract["parameters"].as_array_mut().unwrap();
+    let one = parameters.iter_mut().find(|one| one["canonical"] == "click_id").unwrap();
+    one["names"] = json!(["click_id", "clickid"]);
+    contract
+}
+
+fn conversions(network: &mut Network) -> usize {
+    network.ask("/conversions")["items"].as_array().unwrap().len()
+}
+
+#[test]
+fn a_draft_is_tried_and_then_what_was_refused_is_replayed_once() {
+    let (mut network, campaign, _) = misunderstood();
+    let own = format!("/integrations/{}", campaign.integration);
+    let contract = understanding(&mut network, &campaign);
+    let tried = network.make(&format!("{own}/try"), &json!({ "contract": contract }));
+    assert_eq!((&tried["hits"], &tried["complete"]), (&json!(4), &json!(true)), "{tried}");
+    let moved = json!([{
+        "was": { "verdict": "refused", "reason": "missing_parameter" },
+        "would_be": { "verdict": "recorded", "reason": null },
+        "hits": 3,
+    }]);
+    assert_eq!(tried["verdicts"], moved);
+    assert_eq!(tried["conversions"], json!({ "added": 3, "lost": 0, "changed": 0 }));
+    let money = &tried["money"][0];
+    assert_eq!((text(&money["revenue"]), text(&money["currency"])), ("0.00", "USD"), "{tried}");
+    assert_ne!(money["revenue_would_be"], "0.00");
+    assert_eq!(tried["changed_hits"].as_array().unwrap().len(), 3);
+    assert_eq!(conversions(&mut network), 1, "nothing was touched");
+
+    let drafted = network.make(&format!("{own}/contracts"), &json!({ "contract": contract }));
+    let version = format!("{own}/contracts/{}", drafted["number"]);
+    let again = network.make(&format!("{version}/try"), &json!({ "days": 1 }));
+    assert_eq!(again["conversions"], tried["conversions"]);
+    for role in ["operations", "engineering"] {
+        network.make(&format!("{version}/sign-off"), &json!({ "role": role, "name": "Ada" }));
+    }
+    let replay = format!("{own}/replay");
+    let early = network.make(&replay, &json!({ "preview": true }));
+    assert_eq!(early["found"], 0, "the draft is not in force");
+    network.make(&format!("{version}/activate"), &json!({}));
+    let preview = network.make(&replay, &json!({ "preview": true }));
+    assert_eq!((&preview["found"], &preview["left"]), (&json!(3), &json!(3)));
+    assert_eq!(preview["changes"]["conversions"]["added"], 3);
+    assert_eq!(conversions(&mut network), 1);
+
+    let replayed = network.make(&replay, &json!({}));
+    assert_eq!((&replayed["found"], &replayed["left"]), (&json!(3), &json!(0)), "{replayed}");
+    let hits = replayed["replayed"].as_array().unwrap();
+    assert!(hits.iter().all(|hit| hit["verdict"] == "recorded"), "{replayed}");
+    assert_eq!(conversions(&mut network), 4);
+    let receipt = text(&hits[0]["receipt"]);
+    let told = network.ask(&format!("/hits?receipt={receipt}"));
+    let id = &told["items"][0]["conversion"];
+    let conversion = network.ask(&format!("/conversions/{id}"));
+    assert_eq!(conversion["status"], "approved");
+    let cause = &conversion["entries"][0]["cause"];
+    assert_eq!((text(&cause["actor"]), text(&cause["reason"])), ("admin", "replay"));
+    let by = format!("{}.2", campaign.integration);
+    assert_eq!(text(&conversion["trace"]["contract"]), by, "as it was read in the end");
+    let after = network.make(&replay, &json!({}));
+    assert_eq!((&after["found"], conversions(&mut network)), (&json!(0), 4), "it counts once");
+}
+
+#[test]
+fn a_request_is_debugged_and_nothing_is_recorded() {
+    let (mut network, campaign, click) = misunderstood();
+    let hits = network.ask("/hits")["items"].as_array().unwrap().len();
+    let mut debug = |request: String| network.make("/debug", &json!({ "request": request }));
+    let url = |query: &str| format!("https://t.example{}?{query}", campaign.postback);
+    let wrong = debug(url(&format!("clickid={click}&status=sold")));
+    assert_eq!((text(&wrong["verdict"]), text(&wrong["reason"])), ("refused", "missing_parameter"));
+    assert_eq!((text(&wrong["parameter"]), text(&wrong["nearest"])), ("click_id", "clickid"));
+    assert_eq!((&wrong["missing"], &wrong["http_status"]), (&json!(["click_id"]), &json!(400)));
+    assert_eq!(wrong["read"]["unread"], json!(["clickid"]));
+    let known = debug(url(&format!("click_id={click}&txn_id=known")));
+    assert_eq!(text(&known["reason"]), "already_processed");
+    let new = debug(format!(
+        "POST {} HTTP/1.1\nHost: t.example\nContent-Type: application/json\n\n\
+         {{\"click_id\":\"{click}\",\"txn_id\":\"new\",\"status\":\"pending\"}}",
+        campaign.postback
+    ));
+    assert_eq!((text(&new["verdict"]), text(&new["route"])), ("recorded", "key"), "{new}");
+    assert_eq!((&new["conversion"]["id"], text(&new["partner"])), (&Value::Null, "counterfoil"));
+    assert_eq!(text(&new["conversion"]["status"]), "pending");
+    assert_eq!(text(&new["click"]["click_id"]), click);
+    let nowhere = debug("https://t.example/favicon.ico?click_id=1".to_owned());
+    assert_eq!(text(&nowhere["route"]), "none");
+    for body in [json!({ "request": "hello" }), json!({ "request": "/p", "remote_ip": "x" })] {
+        network.refused("POST", "/debug", Some(&body), (400, "invalid_parameter"));
+    }
+    assert_eq!(network.ask("/hits")["items"].as_array().unwrap().len(), hits);
+    assert_eq!(conversions(&mut network), 1);
+}
