@@ -57,5 +57,5 @@ fn keys_in_paths_and_our_own_paths_are_nobodys() {
     );
     let reply = network.client.get(format!("/%7Bkey%7D/postback?subid={click}"));
     assert_eq!(network.verdict(&reply)["reason"], "unknown_integration");
-    assert_eq!(network.client.get("/healthz".to_owned()).status, 200);
+    assert_eq!(network.client.get("/healthz").status, 200);
 }
