@@ -56,7 +56,8 @@ pub fn parameters<'a>(
     integration.contract.parameters.iter().map(move |parameter| {
         let canonical = parameter.canonical;
         let saved = integration.macros.get(&canonical);
-        let of_partner = theirs.and_then(|contract| placeholder_for(contract, canonical));
+        let of_partner =
+            theirs.and_then(|theirs| placeholder_for(&integration.contract, theirs, canonical));
         let of_contract = parameter.placeholder.as_ref();
         let known = saved.or(of_partner).or(of_contract.filter(|_| own));
         let placeholder = known.or(of_contract);
@@ -68,19 +69,24 @@ pub fn parameters<'a>(
     })
 }
 
-/// What a sender that speaks otherwise has for the same thing. Goals and kinds of events are one
-/// thing to some, and so are what one calls revenue and another one payout.
-fn placeholder_for(contract: &Contract, canonical: Canonical) -> Option<&String> {
+/// What a sender that speaks as `theirs` has for the same thing. Where we have one of a pair alone,
+/// it may be the other one to them: a goal or a kind of event, what they pay or what we earn.
+fn placeholder_for<'a>(
+    ours: &Contract,
+    theirs: &'a Contract,
+    canonical: Canonical,
+) -> Option<&'a String> {
+    let of = |canonical| theirs.parameter(canonical)?.placeholder.as_ref();
     let alike = match canonical {
         Canonical::Goal => Canonical::EventType,
         Canonical::EventType => Canonical::Goal,
-        Canonical::Payout if contract.parameter(Canonical::Revenue).is_none() => Canonical::Payout,
         Canonical::Payout => Canonical::Revenue,
         Canonical::Revenue => Canonical::Payout,
-        other => other,
+        _ => return of(canonical),
     };
-    let of = |canonical| contract.parameter(canonical)?.placeholder.as_ref();
-    of(canonical).or_else(|| of(alike))
+    let pays_us = canonical == Canonical::Revenue && theirs.payout_may_be_revenue;
+    let is_alone = ours.parameter(alike).is_none() || pays_us;
+    of(canonical).or_else(|| of(alike).filter(|_| is_alone))
 }
 
 /// A postback URL: what the contract asks for, in its order. `campaign_id` is filled in where it

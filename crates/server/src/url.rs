@@ -136,8 +136,8 @@ fn check(url: &str, partner: &Partner, of: Option<Purpose>) -> anyhow::Result<Ex
 
 /// One macro, for people.
 fn line(one: &Checked) -> String {
-    let mut line = one.parameter.as_ref().map(|name| format!("{name}=")).unwrap_or_default();
-    line.push_str(&format!("{}: {}", one.text, one.judged.name()));
+    let name = one.parameter.as_ref().map(|name| format!("{name}=")).unwrap_or_default();
+    let mut line = format!("{name}{}: {}", one.text, one.judged.name());
     let parts = [
         one.means.as_ref().map(|means| format!(", our {means}")),
         one.nearest.as_ref().map(|nearest| format!(", the right one is {nearest}")),

@@ -130,6 +130,34 @@ fn what_the_other_side_is_not_known_to_have_is_said() {
     assert!(known(None)[&Canonical::TxnId]);
 }
 
+#[test]
+fn one_of_a_pair_stands_for_the_other_where_we_have_it_alone() {
+    let wall = partner(
+        "wall",
+        &[],
+        &[("click_id", "c", "{c}"), ("payout", "p", "{paid}"), ("event_type", "e", "{event}")],
+    );
+    let placeholder = |ours: &Integration, canonical| {
+        let mut all = parameters(ours, Some(&wall));
+        let found = all.find(|one| one.parameter.canonical == canonical).unwrap();
+        (found.placeholder, found.is_known)
+    };
+    let alone = ours();
+    assert_eq!(placeholder(&alone, Canonical::Revenue), ("{paid}".to_owned(), true));
+    assert_eq!(placeholder(&alone, Canonical::Goal), ("{event}".to_owned(), true));
+    let mut both = ours();
+    let both_of = [
+        ("revenue", "revenue", ""),
+        ("payout", "payout", ""),
+        ("goal", "g", ""),
+        ("event_type", "e", ""),
+    ];
+    both.contract = serde_json::from_value(contract(&both_of)).unwrap();
+    assert_eq!(placeholder(&both, Canonical::Revenue), ("{revenue}".to_owned(), false));
+    assert_eq!(placeholder(&both, Canonical::Payout), ("{paid}".to_owned(), true));
+    assert_eq!(placeholder(&both, Canonical::Goal), ("{goal}".to_owned(), false));
+}
+
 /// Macro, verdict and the right one of each.
 fn judged(partner: &Partner, url: &str) -> Vec<String> {
     let checked = check(partner, url, Use::of(partner, url)).into_iter().map(|one| {

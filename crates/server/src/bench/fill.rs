@@ -20,6 +20,7 @@ use domain::id::{AdvertiserId, CampaignId, LinkId, NodeId, Position, PublisherId
 use domain::money::{Currency, Micros};
 use domain::reason::Verdict;
 use domain::record::{self, Kind as RecordKind, Record};
+use domain::setup::Setup;
 use domain::time::Timestamp;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
@@ -132,8 +133,9 @@ impl Filler {
     }
 
     fn set_up(&mut self) -> anyhow::Result<()> {
-        let partners = catalogue::partners();
-        self.command(Act::LoadCatalogue { partners, key: "bench-global".to_owned() })?;
+        for partners in catalogue::loads(&Setup::default(), catalogue::partners()) {
+            self.command(Act::LoadCatalogue { partners, key: "bench-global".to_owned() })?;
+        }
         let Answer::Advertiser(advertiser) =
             self.command(Act::CreateAdvertiser { name: "Bench".to_owned() })?
         else {

@@ -39,8 +39,8 @@ pub(crate) fn partners() -> Vec<Partner> {
 }
 
 /// How large the partners of one command may be as JSON, in bytes: a journal record takes a
-/// whole command, and must not come near what one may have.
-const LOAD_BYTES_MAX: usize = 256 * 1024;
+/// whole command, and small segments take no large ones.
+const LOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// The commands' worth of partners that a setup does not have yet, or has otherwise. Where there
 /// is no global integration, our own contract's partner is among them: it comes with one.

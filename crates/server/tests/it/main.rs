@@ -13,6 +13,7 @@ mod idempotency;
 mod load;
 mod network;
 mod past;
+mod paths;
 mod server;
 
 mod contracts;
