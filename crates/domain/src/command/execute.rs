@@ -8,7 +8,7 @@ use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX, Publisher};
 use crate::contract::{Canonical, Contract, Secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
-use crate::macros::LandingUrl;
+use crate::macros::{LandingUrl, nearest};
 use crate::partner::Partner;
 use crate::setup::{Change, Setup};
 use crate::sub_labels::{self, SubLabels};
@@ -262,8 +262,11 @@ impl Setup {
     /// A partner that calls us, and how it speaks.
     pub(super) fn calling_partner(&self, name: &str) -> Result<(&Partner, &Contract), Failure> {
         let Some(partner) = self.partner(name) else {
-            let names: Vec<&str> = self.partners.keys().map(String::as_str).collect();
-            let detail = format!("no partner is called `{name}`; there are: {}", names.join(", "));
+            let near = nearest(name, self.partners.keys().map(String::as_str));
+            let detail = match near {
+                Some(near) => format!("no partner is called `{name}`; the nearest is `{near}`"),
+                None => format!("no partner is called `{name}`; the catalogue has those there are"),
+            };
             return Err(Failure::invalid("partner", detail));
         };
         let Some(contract) = &partner.contract else {

@@ -17,6 +17,7 @@ mod field;
 mod hits;
 mod idempotency;
 mod integrations;
+mod kind;
 mod links;
 mod mask;
 mod paging;
