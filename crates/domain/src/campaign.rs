@@ -81,6 +81,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 4] = [Self::Cpi, Self::Cpl, Self::Cpa, Self::Cps];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpi => "cpi",
+            Self::Cpl => "cpl",
+            Self::Cpa => "cpa",
+            Self::Cps => "cps",
+        }
+    }
+
     /// The key and name of the default goal where the operator names none.
     pub fn default_goal(self) -> (&'static str, &'static str) {
         match self {

@@ -445,6 +445,13 @@ impl Failure {
         }
     }
 
+    /// The same, with the field to blame.
+    #[must_use]
+    pub fn of(mut self, parameter: &str) -> Self {
+        self.parameter = Some(parameter.to_owned());
+        self
+    }
+
     pub fn not_found(noun: &str, id: impl std::fmt::Display) -> Self {
         Self {
             kind: FailureKind::NotFound,

@@ -110,6 +110,11 @@ impl Setup {
         let mut campaign = self.the_campaign(id)?;
         in_use("campaign", id, campaign.archived)?;
         let mut goals = campaign.goals;
+        check_goal(goal, "")?;
+        let key = goal.key.trim();
+        if goals.iter().any(|other| other.key.eq_ignore_ascii_case(key)) {
+            return Err(same_key("key", key));
+        }
         if goal.default {
             for other in &mut goals {
                 other.default = false;
@@ -136,7 +141,7 @@ impl Setup {
                 campaign.status.name(),
                 to.name()
             );
-            return Err(Failure::conflict("transition_not_allowed", detail));
+            return Err(Failure::conflict("transition_not_allowed", detail).of("to"));
         }
         campaign.status = to;
         if to.is_live() {
@@ -167,7 +172,7 @@ impl Setup {
         let detail = "the landing URL does not carry our click id: add a parameter with \
              {click_id}, or landing_params to the integration";
         let code = "landing_url_without_click_id";
-        Err(Failure { parameter: Some("landing_url".into()), ..Failure::conflict(code, detail) })
+        Err(Failure::conflict(code, detail).of("landing_url"))
     }
 
     /// Before activation, which looks at all of them, a landing URL may still be without.
@@ -227,45 +232,63 @@ fn checked_goals(goals: &[Goal], kind: Option<Kind>) -> Result<Vec<Goal>, Failur
         return Err(Failure::invalid("goals", detail));
     }
     for place in 0..goals.len() {
-        check_goal(&goals[place])?;
+        let at = format!("goals[{place}].");
+        check_goal(&goals[place], &at)?;
         let key = goals[place].key.trim().to_owned();
         if goals[..place].iter().any(|goal| goal.key.eq_ignore_ascii_case(&key)) {
-            return Err(Failure::invalid("goals", format!("two goals are called `{key}`")));
+            return Err(same_key(&format!("{at}key"), &key));
         }
         if goals[place].name.trim().is_empty() {
             goals[place].name.clone_from(&key);
         }
         goals[place].key = key;
     }
-    match goals.iter().filter(|goal| goal.default).count() {
-        0 => goals[0].default = true,
-        1 => {}
-        _ => return Err(Failure::invalid("goals", "only one goal can be the default")),
+    let mut defaults = (0..goals.len()).filter(|place| goals[*place].default);
+    match (defaults.next(), defaults.next()) {
+        (None, _) => goals[0].default = true,
+        (Some(_), None) => {}
+        (Some(_), Some(second)) => {
+            let parameter = format!("goals[{second}].default");
+            return Err(Failure::invalid(&parameter, "only one goal can be the default"));
+        }
     }
     Ok(goals)
 }
 
-fn check_goal(goal: &Goal) -> Result<(), Failure> {
+fn same_key(parameter: &str, key: &str) -> Failure {
+    let detail = format!("another goal is called `{key}`: each has a key of its own");
+    Failure::invalid(parameter, detail)
+}
+
+/// `at` stands before the goal's fields in errors, such as `goals[0].`.
+fn check_goal(goal: &Goal, at: &str) -> Result<(), Failure> {
+    let wrong =
+        |field: &str, detail: String| Err(Failure::invalid(&format!("{at}{field}"), detail));
     let key = goal.key.trim();
     let is_good = |text: &str| text.len() <= NAME_BYTES_MAX && !text.contains(char::is_control);
-    if key.is_empty() || !is_good(key) || !is_good(&goal.name) {
-        let detail = format!("a goal's key has 1 to {NAME_BYTES_MAX} bytes, its name as many");
-        return Err(Failure::invalid("goals", detail));
+    for (field, text) in [("key", key), ("name", goal.name.as_str())] {
+        if !is_good(text) {
+            let detail = format!("it has at most {NAME_BYTES_MAX} bytes and no control characters");
+            return wrong(field, detail);
+        }
+    }
+    if key.is_empty() {
+        return wrong("key", "it is the word that postbacks call the goal, such as `lead`".into());
     }
     if macros::is_unreplaced(key, &[]) {
         let detail = format!("`{key}` would be taken for a macro that was not replaced");
-        return Err(Failure::invalid("goals", detail));
+        return wrong("key", detail);
     }
-    for (term, parameter) in [(&goal.revenue, "goals.revenue"), (&goal.payout, "goals.payout")] {
+    for (term, field) in [(&goal.revenue, "revenue"), (&goal.payout, "payout")] {
         let amount = match term {
             Term::Fixed(amount) | Term::FromPostback { default: Some(amount) } => amount.0,
             Term::Percent(_) | Term::FromPostback { default: None } => 0,
         };
         if amount < 0 {
-            return Err(Failure::invalid(parameter, "an amount is not negative"));
+            return wrong(field, "an amount is not negative".to_owned());
         }
         if amount > AMOUNT_MAX.0 {
-            return Err(Failure::invalid(parameter, format!("an amount is at most {AMOUNT_MAX}")));
+            return wrong(field, format!("an amount is at most {AMOUNT_MAX}"));
         }
     }
     Ok(())

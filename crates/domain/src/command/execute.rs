@@ -4,11 +4,11 @@
 //! facts are; here they only pass the checks that need no facts.
 
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
-use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
-use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN};
+use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX, Publisher};
+use crate::contract::{Canonical, Contract, Secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
-use crate::macros::LandingUrl;
+use crate::macros::{LandingUrl, nearest};
 use crate::partner::Partner;
 use crate::setup::{Change, Setup};
 use crate::sub_labels::{self, SubLabels};
@@ -177,7 +177,7 @@ impl Setup {
                 "campaign {campaign_id} is {}: a test link can be made once it is approved",
                 campaign.status.name()
             );
-            return Err(Failure::conflict("campaign_not_approved", detail));
+            return Err(Failure::conflict("campaign_not_approved", detail).of("test"));
         }
         if self.link_by_token(token).is_some() {
             return Err(Failure::conflict("in_use", "the token is another link's"));
@@ -220,7 +220,8 @@ impl Setup {
                         "campaign {campaign_id} is {}: its integration is made at approval",
                         campaign.status.name()
                     );
-                    return Err(Failure::conflict("campaign_not_approved", detail));
+                    let failure = Failure::conflict("campaign_not_approved", detail);
+                    return Err(failure.of("campaign_id"));
                 }
             }
         }
@@ -261,8 +262,11 @@ impl Setup {
     /// A partner that calls us, and how it speaks.
     pub(super) fn calling_partner(&self, name: &str) -> Result<(&Partner, &Contract), Failure> {
         let Some(partner) = self.partner(name) else {
-            let names: Vec<&str> = self.partners.keys().map(String::as_str).collect();
-            let detail = format!("no partner is called `{name}`; there are: {}", names.join(", "));
+            let near = nearest(name, self.partners.keys().map(String::as_str));
+            let detail = match near {
+                Some(near) => format!("no partner is called `{name}`; the nearest is `{near}`"),
+                None => format!("no partner is called `{name}`; the catalogue has those there are"),
+            };
             return Err(Failure::invalid("partner", detail));
         };
         let Some(contract) = &partner.contract else {
@@ -290,9 +294,10 @@ impl Setup {
         if let Some(campaign) = self.first_without_click_id(&integration) {
             let detail = format!(
                 "campaign {campaign} is active and its landing URL has our click id only \
-                 through these landing_params"
+                 through these landing_params: keep one with {{click_id}}, or pause it first"
             );
-            return Err(Failure::conflict("landing_url_without_click_id", detail));
+            let failure = Failure::conflict("landing_url_without_click_id", detail);
+            return Err(failure.of("landing_params"));
         }
         Ok(Effect::of(Change::Integration(integration)))
     }
@@ -331,7 +336,7 @@ impl Setup {
         let mut users = self.campaigns.values().map(crate::setup::History::latest).filter(|one| {
             one.status.is_live() && one.integration_id == Some(changed.id) && !one.archived
         });
-        let loses = |campaign: &&crate::campaign::Campaign| {
+        let loses = |campaign: &&Campaign| {
             self.landing_urls(campaign).any(|url| {
                 LandingUrl::parse(url, changed.landing_params.as_deref())
                     .is_ok_and(|url| !url.has_click_id())
@@ -344,9 +349,15 @@ impl Setup {
         let integration = self.the_integration(id)?;
         let is_last_global = integration.scope == Scope::Global
             && self.integrations_of(Scope::Global).all(|one| one.id == id);
+        if is_last_global {
+            let detail = format!("integration {id} is the only global one: make another first");
+            return Err(Failure::conflict("in_use", detail));
+        }
         let mut users = self.campaigns.values().map(crate::setup::History::latest);
-        if is_last_global || users.any(|one| one.integration_id == Some(id) && !one.archived) {
-            let detail = format!("integration {id} is in use");
+        let is_user = |one: &&Campaign| one.integration_id == Some(id) && !one.archived;
+        if let Some(campaign) = users.find(is_user) {
+            let campaign = campaign.id;
+            let detail = format!("campaign {campaign} uses integration {id}: archive it first");
             return Err(Failure::conflict("in_use", detail));
         }
         Ok(Effect::of(Change::Integration(Integration { archived: true, ..integration })))
@@ -365,7 +376,7 @@ impl Setup {
                 campaign.id,
                 campaign.status.name()
             );
-            return Err(Failure::conflict("campaign_not_approved", detail));
+            return Err(Failure::conflict("campaign_not_approved", detail).of("link_id"));
         }
         Ok(Effect::nothing(Answer::TestClick { click_id, link_id }))
     }
@@ -426,7 +437,9 @@ pub(super) fn in_use(
     is_archived: bool,
 ) -> Result<(), Failure> {
     if is_archived {
-        return Err(Failure::conflict("archived", format!("{noun} {id} is archived")));
+        let detail =
+            format!("{noun} {id} is archived, and what is archived is not used or changed");
+        return Err(Failure::conflict("archived", detail));
     }
     Ok(())
 }
@@ -444,7 +457,10 @@ fn checked_landing_params(params: &str) -> Result<String, Failure> {
     let params = params.trim().trim_start_matches(['?', '&']);
     match LandingUrl::parse("https://example.com/", Some(params)) {
         Ok(_) if !params.is_empty() => Ok(params.to_owned()),
-        Ok(_) => Err(Failure::invalid("landing_params", "such as `aff_sub={clickid}`")),
+        Ok(_) => {
+            let detail = "it is empty: parameters such as `aff_sub={clickid}`, or null for none";
+            Err(Failure::invalid("landing_params", detail))
+        }
         Err(error) => Err(Failure::invalid("landing_params", error.to_string())),
     }
 }
@@ -456,10 +472,7 @@ fn checked_secrets(
 ) -> Result<BTreeMap<String, Secret>, Failure> {
     let mut checked = BTreeMap::new();
     for (name, secret) in secrets {
-        let parameter = match name.as_str() {
-            TOKEN | SIGNATURE => &format!("secrets.{name}"),
-            _ => "secrets",
-        };
+        let parameter = &format!("secrets.{name}");
         let secret = integration.contract.checked_secret(name, secret);
         let secret = secret.map_err(|fault| Failure::invalid(parameter, fault))?;
         checked.insert(name.clone(), secret);

@@ -26,9 +26,15 @@ pub fn change_by_person(
         return Err(Failure::conflict("transition_not_allowed", detail));
     }
     if !may_change(Some(old.status), to) {
-        let detail =
-            format!("a conversion that is {} cannot become {}", old.status.name(), to.name());
-        return Err(Failure::conflict("transition_not_allowed", detail));
+        let next = Status::ALL.into_iter().filter(|next| may_change(Some(old.status), *next));
+        let next: Vec<&str> = next.map(Status::name).collect();
+        let detail = format!(
+            "a conversion that is {} can become {}, not {}",
+            old.status.name(),
+            next.join(" or "),
+            to.name()
+        );
+        return Err(Failure::conflict("transition_not_allowed", detail).of("to"));
     }
     let mut new = old.clone();
     new.status = to;

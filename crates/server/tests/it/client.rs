@@ -2,6 +2,7 @@
 //!
 //! Nothing is mended on the way and nothing is tried twice: a test sees what a sender would.
 
+use crate::described::{self, Said};
 use crate::server::ADMIN_KEY;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -112,9 +113,11 @@ impl Client {
         }
         request.extend_from_slice(b"\r\n");
         request.extend_from_slice(body);
-        self.exchange(&request, method == "HEAD").unwrap_or_else(|error| {
+        let reply = self.exchange(&request, method == "HEAD").unwrap_or_else(|error| {
             panic!("{method} {:?}: {error}", target.as_ref().escape_ascii().to_string())
-        })
+        });
+        described::check(Said { method, target: target.as_ref(), body }, &reply);
+        reply
     }
 
     /// Sends these bytes and reads one answer.

@@ -21,8 +21,13 @@ fn a_receipt_shows_what_the_sender_was_answered_and_no_more() {
         let reply = network.client.get(&path);
         assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")));
         assert_eq!(reply.json(), answer, "the receipt says what the answer said");
+        let mut shown = reply.json();
+        for instant in ["received_at", "decided_at"] {
+            // Its seconds look like an amount now and then.
+            shown[instant] = Value::Null;
+        }
         for hidden in ["7.77", "2.50", "1.75", "secret-order", &click] {
-            assert!(!reply.text().contains(hidden), "{hidden} in {}", reply.text());
+            assert!(!shown.to_string().contains(hidden), "{hidden} in {shown}");
         }
     }
 }

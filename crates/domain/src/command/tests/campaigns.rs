@@ -62,20 +62,15 @@ fn a_campaign_that_makes_no_sense_is_refused_by_field() {
 #[test]
 fn goals_have_unique_keys_and_one_default() {
     let mut world = fresh();
-    let wrong = [
-        r#"[{"key":""}]"#,
-        r#"[{"key":"a\nb"}]"#,
-        r#"[{"key":"a"},{"key":"A"}]"#,
-        r#"[{"key":"a"},{"key":" a "}]"#,
-        r#"[{"key":"a","default":true},{"key":"b","default":true}]"#,
-    ];
-    for json in wrong {
-        let failure = create(&mut world, campaign("It", goals(json))).unwrap_err();
-        assert_eq!(told(&failure), invalid("goals"), "{json}");
-    }
     for (json, parameter) in [
-        (r#"[{"key":"a","revenue":"-1"}]"#, "goals.revenue"),
-        (r#"[{"key":"a","payout":{"from":"postback","default":"-1"}}]"#, "goals.payout"),
+        (r#"[{"key":""}]"#, "goals[0].key"),
+        (r#"[{"key":"a\nb"}]"#, "goals[0].key"),
+        (r#"[{"key":"a","name":"a\nb"}]"#, "goals[0].name"),
+        (r#"[{"key":"a"},{"key":"A"}]"#, "goals[1].key"),
+        (r#"[{"key":"a"},{"key":" a "}]"#, "goals[1].key"),
+        (r#"[{"key":"a","default":true},{"key":"b","default":true}]"#, "goals[1].default"),
+        (r#"[{"key":"a"},{"key":"b","revenue":"-1"}]"#, "goals[1].revenue"),
+        (r#"[{"key":"a","payout":{"from":"postback","default":"-1"}}]"#, "goals[0].payout"),
     ] {
         let failure = create(&mut world, campaign("It", goals(json))).unwrap_err();
         assert_eq!(told(&failure), invalid(parameter), "{json}");
@@ -102,7 +97,10 @@ fn a_goal_that_is_added_can_become_the_default() {
     assert_eq!(campaign.default_goal().unwrap().key, "sale");
     assert_eq!(campaign.goals.len(), 2);
     let failure = world.attempt(&Act::AddGoal { id: CAMPAIGN, goal }).unwrap_err();
-    assert_eq!(told(&failure), invalid("goals"));
+    assert_eq!(told(&failure), invalid("key"));
+    let goal = goals(r#"[{"key":"lead","revenue":"-1"}]"#).remove(0);
+    let failure = world.attempt(&Act::AddGoal { id: CAMPAIGN, goal }).unwrap_err();
+    assert_eq!(told(&failure), invalid("revenue"));
 }
 
 #[test]
@@ -135,7 +133,7 @@ fn a_campaign_goes_through_its_life_in_order() {
                 Ok(other) => panic!("{other:?}"),
                 Err(failure) => {
                     assert!(!from.may_become(to), "{from:?} {to:?}");
-                    assert_eq!(told(&failure), conflict("transition_not_allowed"));
+                    assert_eq!(told(&failure), conflict_of("transition_not_allowed", "to"));
                     assert!(failure.detail.contains(from.name()));
                 }
             }
@@ -160,7 +158,7 @@ fn activation_wants_our_click_id_in_the_landing_url() {
     set(&mut world, Status::Active).unwrap();
     let away = Act::ChangeIntegration { id: OWN_ID, landing_params: Some(None), secrets: None };
     let failure = world.attempt(&away).unwrap_err();
-    assert_eq!(told(&failure), conflict("landing_url_without_click_id"));
+    assert_eq!(told(&failure), conflict_of("landing_url_without_click_id", "landing_params"));
     let kept = world.setup.integration(OWN_ID).unwrap().landing_params.as_deref();
     assert_eq!(kept, Some("aff_sub={clickid}"));
 }
@@ -203,11 +201,11 @@ fn a_goal_that_no_postback_could_name_is_refused() {
     for key in ["{goal}", "enter_amount", "REPLACE"] {
         let json = format!(r#"[{{"key":"{key}"}}]"#);
         let failure = create(&mut world, campaign("Spring", goals(&json))).unwrap_err();
-        assert_eq!(told(&failure), invalid("goals"), "{key}");
+        assert_eq!(told(&failure), invalid("goals[0].key"), "{key}");
     }
     let json = r#"[{"key":"lead","revenue":"1000000000.01"}]"#;
     let failure = create(&mut world, campaign("Spring", goals(json))).unwrap_err();
-    assert_eq!(told(&failure), invalid("goals.revenue"));
+    assert_eq!(told(&failure), invalid("goals[0].revenue"));
 }
 
 /// A link's own landing URL may lean on parameters that an integration adds.
@@ -220,7 +218,7 @@ fn a_links_landing_url_keeps_the_click_id_too() {
     world.act(Act::ChangeLink { id: LINK, landing_url });
     let away = Act::ChangeIntegration { id: OWN_ID, landing_params: Some(None), secrets: None };
     let failure = world.attempt(&away).unwrap_err();
-    assert_eq!(told(&failure), conflict("landing_url_without_click_id"));
+    assert_eq!(told(&failure), conflict_of("landing_url_without_click_id", "landing_params"));
     set(&mut world, Status::Paused).unwrap();
     world.act(away);
     let missing = (FailureKind::Conflict, "landing_url_without_click_id", "landing_url");

@@ -97,6 +97,10 @@ fn conflict(code: &str) -> (FailureKind, &str, &str) {
     (FailureKind::Conflict, code, "")
 }
 
+fn conflict_of<'a>(code: &'a str, parameter: &'a str) -> (FailureKind, &'a str, &'a str) {
+    (FailureKind::Conflict, code, parameter)
+}
+
 #[test]
 fn ids_are_counters_and_none_is_given_twice() {
     let mut world = World::empty(plain());
@@ -158,7 +162,10 @@ fn approval_makes_the_campaigns_own_integration_once() {
         Scope::Campaign { campaign_id: CAMPAIGN },
         "early",
     )));
-    assert_eq!(told(&world.attempt(&early).unwrap_err()), conflict("campaign_not_approved"));
+    assert_eq!(
+        told(&world.attempt(&early).unwrap_err()),
+        conflict_of("campaign_not_approved", "campaign_id")
+    );
     set(&mut world, Status::Approved).unwrap();
     let own = world.setup.campaign(CAMPAIGN).unwrap().integration_id.unwrap();
     let own = world.setup.integration(own).unwrap();
@@ -247,11 +254,17 @@ fn a_test_link_and_a_test_click_wait_for_approval() {
         landing_url: None,
         test,
     };
-    assert_eq!(told(&world.attempt(&link(true)).unwrap_err()), conflict("campaign_not_approved"));
+    assert_eq!(
+        told(&world.attempt(&link(true)).unwrap_err()),
+        conflict_of("campaign_not_approved", "test")
+    );
     world.act(link(false));
     let click_id = ClickId::from_bytes([1; 16]);
     let click = Act::MakeTestClick { link_id: LINK, click_id };
-    assert_eq!(told(&world.attempt(&click).unwrap_err()), conflict("campaign_not_approved"));
+    assert_eq!(
+        told(&world.attempt(&click).unwrap_err()),
+        conflict_of("campaign_not_approved", "link_id")
+    );
     set(&mut world, Status::PendingApproval).unwrap();
     set(&mut world, Status::Approved).unwrap();
     world.act(link(true));
@@ -333,7 +346,7 @@ fn secrets_are_those_the_contract_asks_for_and_never_shown() {
         secrets: Some(BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))])),
     };
     let failure = world.attempt(&set("tokens", "x")).unwrap_err();
-    assert_eq!(told(&failure), invalid("secrets"));
+    assert_eq!(told(&failure), invalid("secrets.tokens"));
     let failure = world.attempt(&set("token", "")).unwrap_err();
     assert_eq!(told(&failure), invalid("secrets.token"));
     for never_read in ["{token}", "YOUR_TOKEN", "a\tb", " \n ", &"x".repeat(501)] {

@@ -1,7 +1,8 @@
 //! `/advertisers`: who pays us.
 
 use super::body::{Sent, text};
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::paging::{ARCHIVED, List, PAGING, Slice, nouns};
 use super::postback_url::{PostbackUrl, of_advertiser};
 use super::query::Query;
@@ -24,17 +25,17 @@ const FIELDS: &[Field] =
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/advertisers", "Who pays us: a list", list).query(&[PAGING, &[ARCHIVED]]),
-        Route::post("/advertisers", "Makes one", create).body(FIELDS),
-        Route::get("/advertisers/{id}", "One", one),
-        Route::patch("/advertisers/{id}", "Changes its name", change)
+        Route::get("/advertisers", "Advertisers, who pay us", list).query(&[PAGING, &[ARCHIVED]]),
+        Route::post("/advertisers", "Makes an advertiser", create).body(FIELDS),
+        Route::get("/advertisers/{id}", "An advertiser", one),
+        Route::patch("/advertisers/{id}", "Renames an advertiser", change)
             .body(FIELDS)
             .refuses(&[refusal::ARCHIVED]),
-        Route::post("/advertisers/{id}/archive", "Takes it out of use", archive)
+        Route::post("/advertisers/{id}/archive", "Takes an advertiser out of use", archive)
             .refuses(&[refusal::ARCHIVED, refusal::IN_USE]),
         Route::get(
             "/advertisers/{id}/postback-url",
-            "The postback URL for all of its campaigns",
+            "The postback URL for all campaigns of an advertiser",
             postback_url,
         ),
     ]

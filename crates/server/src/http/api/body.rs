@@ -93,16 +93,28 @@ impl Fields {
     }
 
     fn checked(self) -> Result<Self, Error> {
-        let known = names(self.known);
-        let Some(name) = self.given.keys().find(|name| !known.contains(&name.as_str())) else {
-            return Ok(self);
-        };
-        let detail = match nearest(name, known.iter().copied()) {
-            Some(nearest) => format!("there is no such field here; the nearest is `{nearest}`"),
-            None if known.is_empty() => "this call takes no fields".to_owned(),
-            None => format!("there is no such field here; there are: {}", known.join(", ")),
-        };
-        Err(Error::parameter(&self.at(name), detail))
+        Self::check(&self.path, &self.given, self.known)?;
+        Ok(self)
+    }
+
+    /// That all of `known` that has to be there is, each of its kind, and nothing else.
+    pub(super) fn check(
+        path: &str,
+        given: &Map<String, Value>,
+        known: &'static [Field],
+    ) -> Result<(), Error> {
+        let names = names(known);
+        if let Some(name) = given.keys().find(|name| !names.contains(&name.as_str())) {
+            let detail = match nearest(name, names.iter().copied()) {
+                Some(nearest) => format!("there is no such field here; the nearest is `{nearest}`"),
+                None if known.is_empty() => "this call takes no fields".to_owned(),
+                None => format!("there is no such field here; there are: {}", names.join(", ")),
+            };
+            return Err(Error::parameter(&format!("{path}{name}"), detail));
+        }
+        let check =
+            |field: &Field| field.check(&format!("{path}{}", field.name), given.get(field.name));
+        known.iter().try_for_each(check)
     }
 
     fn at(&self, name: &str) -> String {
@@ -234,7 +246,7 @@ pub(super) fn list<T>(
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::field::Kind;
+    use super::super::kind::Kind;
     use super::*;
 
     pub(in crate::http::api) fn blamed(error: Error) -> (Option<String>, String) {
@@ -244,9 +256,11 @@ pub(super) mod tests {
         }
     }
 
-    /// Fields of these names; their kinds are for the document alone.
+    /// Fields of these names, of any kind.
     macro_rules! known {
-        ($($name:literal),*) => { const { &[$(Field::optional($name, Kind::Text, "")),*] } };
+        ($($name:literal),*) => {
+            const { &[$(Field::optional($name, Kind::Shape(|| Value::Null), "")),*] }
+        };
     }
 
     fn fields(json: &str, known: &'static [Field]) -> Result<Fields, Error> {

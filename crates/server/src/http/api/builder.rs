@@ -2,7 +2,8 @@
 //! table of a sender's macros, and what is wrong with a URL that somebody has pasted together.
 
 use super::body::{Sent, text};
-use super::field::{Field, Kind, words};
+use super::field::Field;
+use super::kind::{Kind, words};
 use super::postback_url::PostbackUrl;
 use super::query::Query;
 use super::refusal;
@@ -61,13 +62,17 @@ static MACROS: LazyLock<Vec<Field>> = LazyLock::new(|| {
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/links/{id}/click-url", "The link with a platform's macros", click_url)
+        Route::get("/links/{id}/click-url", "A link with the macros of a platform", click_url)
             .query(&[OF_PARTNER]),
-        Route::get("/integrations/{id}/postback-url", "Its postback URL", postback_url)
-            .query(&[OF_SENDER]),
+        Route::get(
+            "/integrations/{id}/postback-url",
+            "The postback URL of an integration",
+            postback_url,
+        )
+        .query(&[OF_SENDER]),
         Route::put(
             "/integrations/{id}/macros",
-            "Its sender's macros, in place of all there were",
+            "Sets the macros of an integration's sender, in place of all there were",
             set_macros,
         )
         .body(&MACROS)

@@ -2,7 +2,8 @@
 //! ended.
 
 use super::body::{Fields, Given, Sent, flag, list as list_of, number, plain, text};
-use super::field::{Field, Kind, read_as, words};
+use super::field::Field;
+use super::kind::{Kind, read_as, words};
 use super::paging::{ARCHIVED, List, PAGING, Slice, nouns};
 use super::postback_url::{Level, PostbackUrl, of_campaign};
 use super::query::Query;
@@ -35,12 +36,16 @@ const FALLBACK_URL: Field = Field::optional(
 const TIME_ZONE: &str = "IANA name of the zone its days are counted in; `UTC` without it";
 const WINDOW: Kind = Kind::Number(1, WINDOW_DAYS_MAX as u64);
 const WINDOW_DAYS: &str = "Days between click and conversion; 30 without it";
-const GOALS: Kind = Kind::List(&Kind::Object(GOAL_FIELDS));
+const GOALS: Kind = Kind::List(&Kind::Object(GOAL_FIELDS), GOALS_MAX);
 const FIELDS: &[Field] = &[
     Field::required("advertiser_id", Kind::Id, "Who pays").such_as("1"),
     NAME,
-    Field::optional("type", Kind::Shape(read_as::<campaign::Kind>), "Proposes the default goal")
-        .such_as("cpi"),
+    Field::optional(
+        "type",
+        Kind::Word(|| words(&campaign::Kind::ALL, campaign::Kind::name)),
+        "Proposes the default goal",
+    )
+    .such_as("cpi"),
     Field::required("landing_url", Kind::Text, LANDING_URL).such_as(LANDING_URL_SUCH_AS),
     FALLBACK_URL,
     Field::required("currency", Kind::Shape(read_as::<Currency>), "ISO 4217, in any case")
@@ -80,9 +85,12 @@ const GOAL_FIELDS: &[Field] = &[
     Field::optional("payout", TERM, "What the publisher is paid; `0.00` without it")
         .such_as("\"1.75\""),
 ];
-const STATUS: &[Field] =
-    &[Field::required("to", Kind::Shape(read_as::<Status>), "The status it is to have")
-        .such_as("pending_approval")];
+const STATUS: &[Field] = &[Field::required(
+    "to",
+    Kind::Word(|| words(&Status::ALL, Status::name)),
+    "The status it is to have",
+)
+.such_as("pending_approval")];
 const FILTERS: &[Field] = &[
     ARCHIVED,
     Field::optional("advertiser_id", Kind::Id, "Only this advertiser's").such_as("1"),
@@ -106,22 +114,22 @@ const OF_URL: &[Field] = &[
 pub(super) fn routes() -> Vec<Route> {
     use refusal::{IN_USE, NOT_APPROVED, TRANSITION, WITHOUT_CLICK_ID};
     vec![
-        Route::get("/campaigns", "What advertisers pay for: a list", list)
+        Route::get("/campaigns", "Campaigns, which advertisers pay for", list)
             .query(&[PAGING, FILTERS]),
-        Route::post("/campaigns", "Makes one", create).body(FIELDS),
-        Route::get("/campaigns/{id}", "One", one),
-        Route::patch("/campaigns/{id}", "Changes what is given and leaves the rest", change)
+        Route::post("/campaigns", "Makes a campaign", create).body(FIELDS),
+        Route::get("/campaigns/{id}", "A campaign", one),
+        Route::patch("/campaigns/{id}", "Changes what is given of a campaign", change)
             .body(CHANGES)
             .refuses(&[refusal::ARCHIVED, WITHOUT_CLICK_ID]),
-        Route::post("/campaigns/{id}/archive", "Takes it out of use", archive)
+        Route::post("/campaigns/{id}/archive", "Takes a campaign out of use", archive)
             .refuses(&[refusal::ARCHIVED, IN_USE]),
-        Route::post("/campaigns/{id}/status", "Takes it on in its life", set_status)
+        Route::post("/campaigns/{id}/status", "Gives a campaign another status", set_status)
             .body(STATUS)
             .refuses(&[refusal::ARCHIVED, TRANSITION, WITHOUT_CLICK_ID]),
-        Route::post("/campaigns/{id}/goals", "Adds a goal", add_goal)
+        Route::post("/campaigns/{id}/goals", "Adds a goal to a campaign", add_goal)
             .body(GOAL_FIELDS)
             .refuses(&[refusal::ARCHIVED]),
-        Route::get("/campaigns/{id}/postback-url", "Its postback URL", postback_url)
+        Route::get("/campaigns/{id}/postback-url", "The postback URL of a campaign", postback_url)
             .query(&[OF_URL])
             .refuses(&[NOT_APPROVED]),
     ]
@@ -186,9 +194,6 @@ fn term(at: &str, value: Value) -> Result<Term, Error> {
 }
 
 fn goals(at: &str, value: Value) -> Result<Vec<Goal>, Error> {
-    if value.as_array().is_some_and(|goals| goals.len() > GOALS_MAX) {
-        return Err(Error::parameter(at, format!("a campaign has at most {GOALS_MAX} goals")));
-    }
     list_of(at, value, |at, value| goal_of(Fields::of(at, value, GOAL_FIELDS)?))
 }
 
@@ -384,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_change_leaves_the_rest_and_null_takes_the_fallback_away() {
-        let read = |json: &str| changes(Fields::read(json.as_bytes(), CHANGES).unwrap());
+        let read = |json: &str| changes(Fields::read(json.as_bytes(), CHANGES)?);
         let changes = read(r#"{"fallback_url":null,"window_days":7}"#).unwrap();
         assert_eq!(changes.fallback_url.as_deref(), Some(""));
         assert_eq!((changes.window_days, changes.name, changes.goals), (Some(7), None, None));

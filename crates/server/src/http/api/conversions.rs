@@ -3,8 +3,9 @@
 
 use super::body::{Sent, plain, text};
 use super::clicks::made_at;
-use super::field::{Field, Kind, read_as, words};
+use super::field::Field;
 use super::hits;
+use super::kind::{Kind, words};
 use super::paging::{List, PAGING, Slice};
 use super::query::Query;
 use super::refusal;
@@ -51,8 +52,12 @@ const FILTERS: &[Field] = &[
     Field::optional("to", Kind::Instant, "Made before").such_as("2026-11-21T00:00:00Z"),
 ];
 const STATUS: &[Field] = &[
-    Field::required("to", Kind::Shape(read_as::<Status>), "The status it is to have")
-        .such_as("reversed"),
+    Field::required(
+        "to",
+        Kind::Word(|| words(&Status::ALL, Status::name)),
+        "The status it is to have",
+    )
+    .such_as("reversed"),
     Field::required("reason", Kind::Text, "Why, in a person's words")
         .such_as("the order was returned"),
 ];
@@ -61,12 +66,16 @@ const HITS_MAX: u32 = 100;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/conversions", "What is paid for: a list, newest first", list)
+        Route::get("/conversions", "Conversions, which are paid for, newest first", list)
             .query(&[PAGING, FILTERS]),
-        Route::get("/conversions/{id}", "One, with all that led to it", one),
-        Route::post("/conversions/{id}/status", "A person's change of its status", set_status)
-            .body(STATUS)
-            .refuses(&[refusal::TRANSITION]),
+        Route::get("/conversions/{id}", "A conversion, with all that led to it", one),
+        Route::post(
+            "/conversions/{id}/status",
+            "A person's change of a conversion's status",
+            set_status,
+        )
+        .body(STATUS)
+        .refuses(&[refusal::TRANSITION, refusal::OUT_OF_RANGE]),
     ]
 }
 

@@ -1,7 +1,8 @@
 //! The debugger: how a request would be read and decided now, and why; nothing is recorded.
 
 use super::body::{Sent, text};
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::reply::Body;
 use super::route::Route;
 use super::show::Amount;

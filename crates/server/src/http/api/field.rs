@@ -3,15 +3,15 @@
 //! Each is declared once, in a table of its handler's module. Requests are checked against that
 //! table and the API's document is written from it, so neither knows a name the other does not.
 
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
+use super::kind::Kind;
+use crate::http::Error;
 use serde_json::{Map, Value, json};
 
 /// A field of a body, or a parameter of a query.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
-    kind: Kind,
+    pub(super) kind: Kind,
     presence: Presence,
     /// What it is, in a sentence without a full stop.
     means: &'static str,
@@ -27,30 +27,6 @@ enum Presence {
     Optional,
     /// Left out, what it stands for stays as it is; null is a mistake.
     Change,
-}
-
-/// What a value has to be.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    Text,
-    /// A whole number given out by us.
-    Id,
-    /// A whole number between these two.
-    Number(u64, u64),
-    Flag,
-    /// RFC 3339.
-    Instant,
-    Date,
-    /// One of these.
-    Word(fn() -> Vec<&'static str>),
-    /// Some of these, with commas between them.
-    Words(fn() -> Vec<&'static str>),
-    List(&'static Kind),
-    Object(&'static [Field]),
-    /// Values of one kind, by names that the caller chooses.
-    Map(&'static Kind),
-    /// Anything else, by its JSON Schema.
-    Shape(fn() -> Value),
 }
 
 impl Field {
@@ -81,6 +57,18 @@ impl Field {
     fn example(&self) -> Option<Value> {
         let text = self.example?;
         Some(serde_json::from_str(text).unwrap_or_else(|_| text.into()))
+    }
+
+    /// What the body has under its name, or that it has nothing.
+    pub(super) fn check(&self, at: &str, given: Option<&Value>) -> Result<(), Error> {
+        match (given, self.presence) {
+            (None | Some(Value::Null), Presence::Required) => {
+                Err(Error::parameter(at, "it is required"))
+            }
+            (Some(Value::Null), Presence::Change) => Err(Error::parameter(at, "it cannot be null")),
+            (None | Some(Value::Null), _) => Ok(()),
+            (Some(value), _) => self.kind.check(at, value),
+        }
     }
 
     pub(super) fn is_required(&self) -> bool {
@@ -122,27 +110,6 @@ impl Field {
     }
 }
 
-impl Kind {
-    fn schema(self) -> Value {
-        match self {
-            Self::Text => json!({ "type": "string" }),
-            Self::Id => json!({ "type": "integer", "minimum": 1 }),
-            Self::Number(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-            Self::Flag => json!({ "type": "boolean" }),
-            Self::Instant => json!({ "type": "string", "format": "date-time" }),
-            Self::Date => json!({ "type": "string", "format": "date" }),
-            Self::Word(words) => json!({ "type": "string", "enum": words() }),
-            Self::Words(words) => {
-                json!({ "type": "array", "items": { "type": "string", "enum": words() } })
-            }
-            Self::List(of) => json!({ "type": "array", "items": of.schema() }),
-            Self::Object(fields) => object(fields),
-            Self::Map(of) => json!({ "type": "object", "additionalProperties": of.schema() }),
-            Self::Shape(schema) => schema(),
-        }
-    }
-}
-
 /// The schema of an object that has these fields and no others.
 pub(super) fn object(fields: &[Field]) -> Value {
     let properties: Map<String, Value> =
@@ -174,21 +141,7 @@ fn or_null(mut schema: Value) -> Value {
     }
 }
 
-/// The schema of whatever a type reads itself from, for [`Kind::Shape`].
-pub(super) fn read_as<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().for_deserialize().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
-    settings.into_generator().into_root_schema_for::<T>().to_value()
-}
-
 /// The names, for errors.
 pub(super) fn names(fields: impl IntoIterator<Item = &'static Field>) -> Vec<&'static str> {
     fields.into_iter().map(|field| field.name).collect()
-}
-
-/// The words of all these, for [`Kind::Word`].
-pub(super) fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'static str> {
-    all.iter().map(|one| word(*one)).collect()
 }

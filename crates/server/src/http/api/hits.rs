@@ -4,7 +4,8 @@
 //! they are remembered. Secrets are masked; a request that has been removed shows as null.
 
 use super::body::Sent;
-use super::field::{Field, Kind, names, words};
+use super::field::{Field, names};
+use super::kind::{Kind, words};
 use super::mask::Mask;
 use super::paging::{List, PAGING, Slice};
 use super::query::Query;
@@ -55,9 +56,9 @@ const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(super) fn routes() -> Vec<Route> {
     use refusal::{HIT_REMOVED, NOT_PARKED};
     vec![
-        Route::get("/hits", "What senders sent: a list, newest first", list)
+        Route::get("/hits", "Hits, which senders sent, newest first", list)
             .query(&[PAGING, FILTERS]),
-        Route::get("/hits/{receipt}", "One", one),
+        Route::get("/hits/{receipt}", "A hit", one),
         Route::post("/hits/{receipt}/redecide", "Has a parked hit decided again", redecide)
             .refuses(&[NOT_PARKED, HIT_REMOVED]),
     ]

@@ -2,7 +2,8 @@
 //! level.
 
 use super::body::{Fields, Given, Sent, number, plain, text};
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::paging::{ARCHIVED, List, PAGING, Slice, nouns};
 use super::postback_url::{PostbackUrl, global};
 use super::query::Query;
@@ -45,7 +46,7 @@ const FIELDS: &[Field] = &[
 ];
 const CHANGES: &[Field] =
     &[LANDING_PARAMS, Field::change("secrets", SECRETS, "They take the place of all there were")];
-const SECRETS: Kind = Kind::Map(&Kind::Text);
+const SECRETS: Kind = Kind::Map(&Kind::Text, SECRETS_MAX);
 const FILTERS: &[Field] = &[
     ARCHIVED,
     Field::optional("level", Kind::Word(|| LEVELS.to_vec()), "Only at it").such_as("global"),
@@ -57,13 +58,16 @@ const FILTERS: &[Field] = &[
 pub(super) fn routes() -> Vec<Route> {
     use refusal::{IN_USE, NOT_APPROVED, WITHOUT_CLICK_ID};
     vec![
-        Route::get("/integrations", "Contracts in use: a list", list).query(&[PAGING, FILTERS]),
-        Route::post("/integrations", "Makes one", create).body(FIELDS).refuses(&[NOT_APPROVED]),
-        Route::get("/integrations/{id}", "One", one),
-        Route::patch("/integrations/{id}", "Changes what is given and leaves the rest", change)
+        Route::get("/integrations", "Integrations, which are contracts in use", list)
+            .query(&[PAGING, FILTERS]),
+        Route::post("/integrations", "Makes an integration", create)
+            .body(FIELDS)
+            .refuses(&[NOT_APPROVED]),
+        Route::get("/integrations/{id}", "An integration", one),
+        Route::patch("/integrations/{id}", "Changes what is given of an integration", change)
             .body(CHANGES)
             .refuses(&[refusal::ARCHIVED, WITHOUT_CLICK_ID]),
-        Route::post("/integrations/{id}/archive", "Takes it out of use", archive)
+        Route::post("/integrations/{id}/archive", "Takes an integration out of use", archive)
             .refuses(&[refusal::ARCHIVED, IN_USE]),
         Route::get("/postback-url", "The postback URL of the global level", postback_url)
             .refuses(&[refusal::NOT_FOUND]),
@@ -106,9 +110,6 @@ fn scope(fields: &mut Fields) -> Result<Scope, Error> {
 /// Secrets by their names. What we show in place of one is none.
 fn secrets(at: &str, value: Value) -> Result<BTreeMap<String, Secret>, Error> {
     let given: BTreeMap<String, Value> = plain(at, value)?;
-    if given.len() > SECRETS_MAX {
-        return Err(Error::parameter(at, format!("at most {SECRETS_MAX} secrets")));
-    }
     let read = |(name, value)| {
         let at = format!("{at}.{name}");
         let secret = text(&at, value)?;

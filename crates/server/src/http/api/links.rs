@@ -1,7 +1,8 @@
 //! `/links`: publishers' ways into campaigns.
 
 use super::body::{Sent, flag, number, text};
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::paging::{ARCHIVED, List, PAGING, Slice, nouns};
 use super::query::Query;
 use super::refusal;
@@ -38,16 +39,16 @@ const FILTERS: &[Field] = &[
 pub(super) fn routes() -> Vec<Route> {
     use refusal::{NOT_APPROVED, WITHOUT_CLICK_ID};
     vec![
-        Route::get("/links", "Publishers' ways into campaigns: a list", list)
+        Route::get("/links", "Links, which are publishers' ways into campaigns", list)
             .query(&[PAGING, FILTERS]),
-        Route::post("/links", "Makes one", create)
+        Route::post("/links", "Makes a link", create)
             .body(FIELDS)
             .refuses(&[NOT_APPROVED, WITHOUT_CLICK_ID]),
-        Route::get("/links/{id}", "One", one),
-        Route::patch("/links/{id}", "Changes its landing URL; null takes it away", change)
+        Route::get("/links/{id}", "A link", one),
+        Route::patch("/links/{id}", "Changes a link's own landing URL; null takes it away", change)
             .body(CHANGES)
             .refuses(&[refusal::ARCHIVED, WITHOUT_CLICK_ID]),
-        Route::post("/links/{id}/archive", "Takes it out of use", archive)
+        Route::post("/links/{id}/archive", "Takes a link out of use", archive)
             .refuses(&[refusal::ARCHIVED]),
     ]
 }

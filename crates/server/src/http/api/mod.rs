@@ -18,6 +18,7 @@ mod field;
 mod hits;
 mod idempotency;
 mod integrations;
+mod kind;
 mod links;
 mod mask;
 mod paging;

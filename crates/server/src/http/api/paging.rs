@@ -3,7 +3,8 @@
 //! A cursor names the last row of the page it came with, so what is added or removed meanwhile
 //! shifts nothing. It is for giving back as it came; what is in it may change.
 
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::query::Query;
 use crate::http::Error;
 use domain::setup::History;
@@ -86,7 +87,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::query::tests::query;
     use super::*;
     use domain::campaign::Publisher;
     use domain::id::PublisherId;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     fn page(setup: &Setup, text: &str) -> (Vec<u32>, Option<String>) {
-        let slice = Slice::of(&query(text, &["limit", "cursor"]).unwrap()).unwrap();
+        let slice = Slice::of(&Query::read(text, PAGING).unwrap()).unwrap();
         let is_asked = |publisher: &Publisher| !publisher.archived;
         let list = nouns(&setup.publishers, &slice, is_asked, |one| one.latest().id.0);
         (list.items, list.next)
@@ -122,11 +122,11 @@ mod tests {
     fn a_limit_or_cursor_that_is_none_is_refused() {
         let wrong = ["limit=0", "limit=1001", "limit=-1", "limit=x", "cursor=x", "cursor=-1"];
         for text in wrong {
-            let slice = Slice::<PublisherId>::of(&query(text, &["limit", "cursor"]).unwrap());
+            let slice =
+                Query::read(text, PAGING).and_then(|query| Slice::<PublisherId>::of(&query));
             assert!(slice.is_err(), "{text}");
         }
-        let slice =
-            Slice::<PublisherId>::of(&query("limit=1000", &["limit", "cursor"]).unwrap()).unwrap();
+        let slice = Slice::<PublisherId>::of(&Query::read("limit=1000", PAGING).unwrap()).unwrap();
         assert_eq!(slice, Slice { limit: 1000, cursor: None });
     }
 }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/partners", "How known platforms speak: a list", list).query(&[PAGING]),
-        Route::get("/partners/{name}", "One", one),
+        Route::get("/partners", "Partners: how known platforms speak", list).query(&[PAGING]),
+        Route::get("/partners/{name}", "A partner", one),
     ]
 }
 

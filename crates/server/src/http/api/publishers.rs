@@ -1,7 +1,8 @@
 //! `/publishers`: who sends us visitors.
 
 use super::body::{Sent, text};
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::paging::{ARCHIVED, List, PAGING, Slice, nouns};
 use super::query::Query;
 use super::refusal;
@@ -23,14 +24,14 @@ const FIELDS: &[Field] =
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/publishers", "Who sends us visitors: a list", list)
+        Route::get("/publishers", "Publishers, who send us visitors", list)
             .query(&[PAGING, &[ARCHIVED]]),
-        Route::post("/publishers", "Makes one", create).body(FIELDS),
-        Route::get("/publishers/{id}", "One", one),
-        Route::patch("/publishers/{id}", "Changes its name", change)
+        Route::post("/publishers", "Makes a publisher", create).body(FIELDS),
+        Route::get("/publishers/{id}", "A publisher", one),
+        Route::patch("/publishers/{id}", "Renames a publisher", change)
             .body(FIELDS)
             .refuses(&[refusal::ARCHIVED]),
-        Route::post("/publishers/{id}/archive", "Takes it out of use", archive)
+        Route::post("/publishers/{id}/archive", "Takes a publisher out of use", archive)
             .refuses(&[refusal::ARCHIVED, refusal::IN_USE]),
     ]
 }

@@ -3,6 +3,7 @@
 //! A misspelt filter that is silently ignored answers another question than was asked, so an
 //! unknown name is refused, with the nearest right one.
 
+use super::field::{Field, names};
 use crate::http::Error;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -45,22 +46,34 @@ impl<S: Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    pub(super) fn read(sent: &str, known: &[&str]) -> Result<Self, Error> {
+    pub(super) fn read(
+        sent: &str,
+        known: impl IntoIterator<Item = &'static Field>,
+    ) -> Result<Self, Error> {
+        let known: Vec<&Field> = known.into_iter().collect();
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in sent.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let name = decode(name).ok_or_else(|| encoding(name))?;
             let value = decode(value).ok_or_else(|| encoding(&name))?;
-            if !known.contains(&name.as_str()) {
-                return Err(unknown(&name, known));
-            }
+            let Some(field) = known.iter().find(|field| field.name == name) else {
+                return Err(unknown(&name, &names(known)));
+            };
             if pairs.iter().any(|(other, _)| *other == name) {
                 return Err(Error::parameter(&name, "it is given twice"));
             }
-            pairs.push((name, value.trim().to_owned()));
+            let value = value.trim();
+            if !value.is_empty() {
+                field.kind.check_text(&name, value)?;
+            }
+            pairs.push((name, value.to_owned()));
         }
         pairs.retain(|(_, value)| !value.is_empty());
-        Ok(Self(pairs))
+        let is_given = |field: &Field| pairs.iter().any(|(name, _)| name == field.name);
+        match known.iter().find(|field| field.is_required() && !is_given(field)) {
+            Some(field) => Err(Error::parameter(field.name, "it is required")),
+            None => Ok(Self(pairs)),
+        }
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
@@ -113,14 +126,16 @@ impl Query {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::kind::Kind;
     use super::*;
 
-    pub(in crate::http::api) fn query(text: &str, known: &[&str]) -> Result<Query, Error> {
-        Query::read(text, known)
+    fn query(text: &str, known: &[&'static str]) -> Result<Query, Error> {
+        let known = known.iter().map(|name| Field::optional(name, Kind::Text, ""));
+        Query::read(text, Vec::leak(known.collect()) as &[Field])
     }
 
-    fn detail(text: &str, known: &[&str]) -> (String, String) {
+    fn detail(text: &str, known: &[&'static str]) -> (String, String) {
         match query(text, known) {
             Err(Error::Invalid { parameter, detail, .. }) => (parameter.unwrap(), detail),
             other => panic!("{other:?}"),
@@ -147,6 +162,16 @@ pub(super) mod tests {
         assert!(told.ends_with("there are: campaign_id, publisher_id"), "{told}");
         let (_, told) = detail("x", &[]);
         assert_eq!(told, "this call takes no parameters");
+    }
+
+    #[test]
+    fn a_parameter_that_has_to_be_there_is_asked_for() {
+        const KNOWN: &[Field] = &[Field::required("partner", Kind::Text, "")];
+        assert!(Query::read("partner=voluum", KNOWN).is_ok());
+        for text in ["", "partner=", "partner=%20"] {
+            let error = Query::read(text, KNOWN).unwrap_err();
+            assert_eq!(error.to_string(), "it is required", "{text}");
+        }
     }
 
     #[test]

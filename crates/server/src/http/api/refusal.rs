@@ -61,6 +61,8 @@ pub(super) const NOT_IN_TRIAGE: Refusal =
     refusal(409, "not_in_triage", "the conversion lacks no transaction id that it should have");
 pub(super) const ALREADY_EXISTS: Refusal =
     refusal(409, "already_exists", "another conversion has it already; `detail` names it");
+pub(super) const OUT_OF_RANGE: Refusal =
+    refusal(409, "out_of_range", "an amount would be larger than any amount can be");
 pub(super) const WITHOUT_CLICK_ID: Refusal = refusal(
     409,
     "landing_url_without_click_id",

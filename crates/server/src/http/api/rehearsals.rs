@@ -3,8 +3,9 @@
 
 use super::body::{Fields, Sent, flag, number};
 use super::contracts::contract;
-use super::field::{Field, Kind, read_as};
+use super::field::Field;
 use super::hits::receipt;
+use super::kind::{Kind, read_as};
 use super::refusal;
 use super::reply::Body;
 use super::route::Route;

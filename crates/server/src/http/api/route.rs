@@ -5,7 +5,7 @@
 //! parameters there are is checked here, before it is called.
 
 use super::body::Sent;
-use super::field::{Field, names};
+use super::field::Field;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::reply::Reply;
@@ -226,7 +226,7 @@ async fn known(
     next: Next,
 ) -> Result<Response, Error> {
     let sent = request.uri().query().unwrap_or_default();
-    let query = Query::read(sent, &names(declared.query()))?;
+    let query = Query::read(sent, declared.query())?;
     request.extensions_mut().insert(query);
     request.extensions_mut().insert(declared);
     Ok(next.run(request).await)

@@ -1,7 +1,8 @@
 //! `/sub-labels`: what sub1 … sub10 mean, to the network or to one publisher; headings of reports.
 
 use super::body::{Sent, text};
-use super::field::{Field, Kind, names};
+use super::field::{Field, names};
+use super::kind::Kind;
 use super::publishers;
 use super::refusal;
 use super::reply::Body;

@@ -2,7 +2,8 @@
 //! of money.
 
 use super::body::{Sent, number};
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::refusal;
 use super::reply::Created;
 use super::route::Route;
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/test-clicks", "Makes a click by hand", create)
             .body(FIELDS)
-            .refuses(&[refusal::NOT_APPROVED]),
+            .refuses(&[refusal::ARCHIVED, refusal::NOT_APPROVED]),
     ]
 }
 

@@ -2,7 +2,8 @@
 
 use super::body::{Sent, number, text};
 use super::conversions::{self, NOUN, Whole};
-use super::field::{Field, Kind};
+use super::field::Field;
+use super::kind::Kind;
 use super::mask::Mask;
 use super::refusal;
 use super::reply::Body;
@@ -35,7 +36,7 @@ const REPAIR: &[Field] = &[
 ];
 const MERGE: &[Field] = &[
     Field::required("into", Kind::Id, "The conversion that it is, of the same click and campaign")
-        .such_as("18"),
+        .such_as("2"),
     Field::required("reason", Kind::Text, "Why, in a person's words")
         .such_as("the same order, sent twice"),
 ];

@@ -7,7 +7,8 @@ mod csv;
 mod metric;
 mod table;
 
-use super::field::{Field, Kind, words};
+use super::field::Field;
+use super::kind::{Kind, listed, no_such_word, words};
 use super::query::Query;
 use super::refusal;
 use super::reply::{Reply, json_of};
@@ -20,7 +21,6 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use domain::click::Label;
 use domain::id::{CampaignId, PublisherId};
-use domain::macros::nearest;
 use domain::report::{self, DAYS_MAX, DIMENSIONS_MAX, Dimension, GROUPS_MAX, Test};
 use domain::time::{self, RangeError, Timestamp};
 use jiff::civil::Date;
@@ -196,24 +196,11 @@ fn dimension_names() -> Vec<&'static str> {
     plain.into_iter().chain(Label::ALL.map(Dimension::Label)).map(Dimension::name).collect()
 }
 
-/// An error about a word that is none of `known`.
-fn unknown(parameter: &str, word: &str, known: &[&str]) -> Error {
-    let detail = match nearest(word, known.iter().copied()) {
-        Some(nearest) => format!("there is no `{word}`; the nearest is `{nearest}`"),
-        None => format!("there is no `{word}`; there are: {}", known.join(", ")),
-    };
-    Error::parameter(parameter, detail)
-}
-
-fn listed(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty())
-}
-
 fn group_by(text: &str) -> Result<Vec<Dimension>, Error> {
     let mut all = Vec::new();
     for word in listed(text) {
         let dimension = Dimension::from_name(word)
-            .ok_or_else(|| unknown("group_by", word, &dimension_names()))?;
+            .ok_or_else(|| no_such_word("group_by", word, &dimension_names()))?;
         if all.contains(&dimension) {
             return Err(Error::parameter("group_by", format!("`{word}` stands in it twice")));
         }
@@ -229,8 +216,8 @@ fn group_by(text: &str) -> Result<Vec<Dimension>, Error> {
 fn metrics(text: Option<&str>) -> Result<Option<Vec<Metric>>, Error> {
     let mut all = Vec::new();
     for word in listed(text.unwrap_or_default()) {
-        let metric =
-            Metric::from_name(word).ok_or_else(|| unknown("metrics", word, &Metric::names()))?;
+        let metric = Metric::from_name(word)
+            .ok_or_else(|| no_such_word("metrics", word, &Metric::names()))?;
         if !all.contains(&metric) {
             all.push(metric);
         }
@@ -250,7 +237,7 @@ fn sort(text: &str, group_by: &[Dimension]) -> Result<Sort, Error> {
         (None, None) => {
             let names = group_by.iter().map(|dimension| dimension.name());
             let names: Vec<&str> = Metric::names().into_iter().chain(names).collect();
-            return Err(unknown("sort", word, &names));
+            return Err(no_such_word("sort", word, &names));
         }
     };
     Ok(Sort { by, descends })
@@ -259,14 +246,12 @@ fn sort(text: &str, group_by: &[Dimension]) -> Result<Sort, Error> {
 #[cfg(test)]
 mod tests {
     use super::super::body::tests::blamed;
-    use super::super::field::names;
-    use super::super::query::tests::query;
     use super::*;
 
     const NOW: &str = "2026-11-20T23:30:00Z";
 
     fn read(text: &str) -> Result<Question, Error> {
-        Question::read(&query(text, &names(FIELDS))?, NOW.parse().unwrap())
+        Question::read(&Query::read(text, FIELDS)?, NOW.parse().unwrap())
     }
 
     fn range(text: &str) -> [String; 2] {

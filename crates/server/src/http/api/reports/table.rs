@@ -382,8 +382,7 @@ impl Serialize for InCurrency<'_> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::super::field::names;
-    use super::super::super::query::tests::query;
+    use super::super::super::query::Query;
     use super::super::super::show::tests::a_campaign;
     use super::super::{FIELDS, csv};
     use super::*;
@@ -401,7 +400,7 @@ pub(super) mod tests {
 
     pub(in super::super) fn table(asked: &str, answer: report::Answer) -> Table {
         let now = "2026-11-20T12:00:00Z".parse().unwrap();
-        let question = Question::read(&query(asked, &names(FIELDS)).unwrap(), now).unwrap();
+        let question = Question::read(&Query::read(asked, FIELDS).unwrap(), now).unwrap();
         let mut setup = Setup::default();
         setup.put(Timestamp::UNIX_EPOCH, Change::Campaign(a_campaign()));
         let names = Names::of(&answer, &question, &setup);

@@ -1,0 +1,238 @@
+//! What the API says to whoever makes a mistake: each refusal names the field and says what would
+//! be right.
+
+use crate::network::{Network, text};
+use serde_json::{Value, json};
+
+/// A call; the status, the field that is blamed, and what the detail has to say.
+type Mistake<'a> = (&'a str, &'a str, Value, (u16, &'a str, &'a str));
+
+/// A campaign with one field added, or in place of what was there.
+fn campaign(field: &str, value: &Value) -> Value {
+    let mut body = json!({
+        "advertiser_id": 1, "name": "Spring", "currency": "USD",
+        "landing_url": "https://example.com/?c={click_id}",
+    });
+    body[field] = value.clone();
+    body
+}
+
+#[track_caller]
+fn refuse(network: &mut Network, mistakes: Vec<Mistake<'_>>) {
+    for (method, path, body, (status, field, says)) in mistakes {
+        let body = Some(&body).filter(|body| !body.is_null());
+        let reply = network.client.api(method, path, body);
+        let told = reply.json();
+        let found = (reply.status, told["parameter"].as_str().unwrap_or_default());
+        assert_eq!(found, (status, field), "{method} {path} {body:?}: {told}");
+        assert!(text(&told["detail"]).contains(says), "{method} {path} {body:?}: {told}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_campaign_is_told_where_it_stands() {
+    let mut network = Network::start();
+    let wrong = [
+        ("advertiser_id", json!(99), "advertiser_id", "advertiser 99 in use"),
+        ("advertiser_id", json!("1"), "advertiser_id", "whole number"),
+        ("advertiser_id", json!(99_999_999_999_u64), "advertiser_id", "not too large"),
+        ("name", json!(" "), "name", "1 to 200 bytes"),
+        ("type", json!("cpx"), "type", "one of: cpi, cpl, cpa, cps"),
+        ("landing_url", json!("ftp://example.com/"), "landing_url", "https://"),
+        ("landing_url", json!("https://{sub1}/"), "landing_url", "after the first slash"),
+        ("fallback_url", json!("example.com"), "fallback_url", "https://"),
+        ("currency", json!("EURO"), "currency", "ISO 4217"),
+        ("currency", json!(978), "currency", "ISO 4217"),
+        ("time_zone", json!("Mars/Olympus"), "time_zone", "Europe/Berlin"),
+        ("window_days", json!(731), "window_days", "from 1 to 730"),
+        ("partner", json!("nobody"), "partner", "the catalogue has those there are"),
+        ("partner", json!("click-wal"), "partner", "the nearest is `clickwall`"),
+        ("integration_id", json!(99), "integration_id", "no integration 99"),
+        ("goals", json!({}), "goals", "a list"),
+        ("goals", json!([{ "name": "Lead" }]), "goals[0].key", "required"),
+        ("goals", json!([{ "key": "a" }, { "key": "" }]), "goals[1].key", "such as `lead`"),
+        ("goals", json!([{ "key": "a" }, { "key": "A" }]), "goals[1].key", "a key of its own"),
+        ("goals", json!([{ "key": "{goal}" }]), "goals[0].key", "macro"),
+        (
+            "goals",
+            json!([{ "key": "a", "revenue": "1,5" }]),
+            "goals[0].revenue",
+            "a decimal such as 12.5",
+        ),
+        ("goals", json!([{ "key": "a", "revenue": {} }]), "goals[0].revenue", "percent"),
+        ("goals", json!([{ "key": "a", "payout": "-1" }]), "goals[0].payout", "not negative"),
+        ("goals", json!([{ "key": "a", "payuot": "1" }]), "goals[0].payuot", "`payout`"),
+        ("landing-url", json!("https://example.com"), "landing-url", "`landing_url`"),
+    ];
+    let wrong = wrong.iter().map(|(field, value, blamed, says)| {
+        ("POST", "/campaigns", campaign(field, value), (400, *blamed, *says))
+    });
+    refuse(&mut network, wrong.collect());
+    assert_eq!(network.ask("/campaigns")["items"], json!([]));
+}
+
+#[test]
+fn a_mistake_in_the_rest_of_the_setup_is_told_where_it_stands() {
+    let mut network = Network::start();
+    let draft = network.draft("counterfoil", &json!({}));
+    let own = format!("/campaigns/{draft}");
+    let (status, goals, archive) =
+        (format!("{own}/status"), format!("{own}/goals"), format!("{own}/archive"));
+    let link = |campaign: u64, more: &Value| {
+        let mut body = json!({ "campaign_id": campaign, "publisher_id": 1 });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let none = json!({});
+    let mistakes: Vec<Mistake<'_>> = vec![
+        ("POST", "/advertisers", json!({ "name": 5 }), (400, "name", "text, in quotes")),
+        ("PATCH", "/publishers/1", none.clone(), (400, "name", "required")),
+        ("PATCH", &own, none.clone(), (400, "", "what can change is: name, landing_url")),
+        ("PATCH", &own, json!({ "name": null }), (400, "name", "cannot be null")),
+        ("PATCH", &own, json!({ "currency": "EUR" }), (400, "currency", "there are: name")),
+        ("POST", &status, json!({ "to": "live" }), (400, "to", "one of: draft, pending_approval")),
+        ("POST", &status, json!({ "to": "active" }), (409, "to", "can become pending_approval")),
+        ("POST", &goals, json!({ "key": "install" }), (400, "key", "a key of its own")),
+        ("POST", &goals, json!({ "key": "a", "payout": "-1" }), (400, "payout", "not negative")),
+        ("POST", &archive, json!({ "now": true }), (400, "now", "takes no fields")),
+        ("POST", "/links", link(99, &none), (400, "campaign_id", "no campaign 99 in use")),
+        (
+            "POST",
+            "/links",
+            link(draft, &json!({ "test": true })),
+            (409, "test", "once it is approved"),
+        ),
+        (
+            "POST",
+            "/links",
+            link(draft, &json!({ "test": "yes" })),
+            (400, "test", "`true` or `false`"),
+        ),
+        ("POST", "/test-clicks", json!({ "link_id": 9 }), (400, "link_id", "no link 9 in use")),
+    ];
+    refuse(&mut network, mistakes);
+}
+
+#[test]
+fn a_mistake_in_an_integration_is_told_where_it_stands() {
+    let mut network = Network::start();
+    let draft = network.draft("counterfoil", &json!({}));
+    let integration = |level: &str, more: &Value| {
+        let mut body = json!({ "level": level, "partner": "kiwiwall" });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let none = json!({});
+    let mistakes: Vec<Mistake<'_>> = vec![
+        ("POST", "/integrations", integration("network", &none), (400, "level", "one of: global")),
+        (
+            "POST",
+            "/integrations",
+            integration("advertiser", &none),
+            (400, "advertiser_id", "needs"),
+        ),
+        (
+            "POST",
+            "/integrations",
+            integration("campaign", &json!({ "campaign_id": draft })),
+            (409, "campaign_id", "made at approval"),
+        ),
+        (
+            "POST",
+            "/integrations",
+            integration("global", &json!({ "landing_params": " " })),
+            (400, "landing_params", "such as `aff_sub={clickid}`"),
+        ),
+        (
+            "POST",
+            "/integrations",
+            integration("global", &json!({ "secrets": { "tokens": "x" } })),
+            (400, "secrets.tokens", "there are: token"),
+        ),
+        (
+            "POST",
+            "/integrations",
+            integration("global", &json!({ "secrets": { "token": "***" } })),
+            (400, "secrets.token", "give the secret itself"),
+        ),
+        (
+            "POST",
+            "/integrations",
+            integration("global", &json!({ "secrets": "token" })),
+            (400, "secrets", "an object, in braces"),
+        ),
+        ("POST", "/integrations/1/archive", Value::Null, (409, "", "make another first")),
+    ];
+    refuse(&mut network, mistakes);
+}
+
+#[test]
+fn what_is_right_but_not_now_says_what_has_to_come_first() {
+    let mut network = Network::start();
+    let bare = json!({ "landing_url": "https://shop.example/" });
+    let campaign = network.draft("counterfoil", &bare);
+    let status = format!("/campaigns/{campaign}/status");
+    for to in ["pending_approval", "approved"] {
+        network.status(campaign, to);
+    }
+    let active = json!({ "to": "active" });
+    let mistake = ("POST", &*status, active.clone(), (409, "landing_url", "{click_id}"));
+    refuse(&mut network, vec![mistake]);
+    let integration = network.ask(&format!("/campaigns/{campaign}"))["integration_id"].clone();
+    let own = format!("/integrations/{integration}");
+    network.change("PATCH", &own, &json!({ "landing_params": "cid={clickid}" }));
+    network.make(&status, &active);
+    let (archive, bare) = (format!("{own}/archive"), json!({ "landing_params": null }));
+    let end = format!("/campaigns/{campaign}/archive");
+    refuse(
+        &mut network,
+        vec![
+            ("PATCH", &own, bare, (409, "landing_params", "pause it first")),
+            ("POST", &archive, Value::Null, (409, "", "archive it first")),
+            ("POST", &end, Value::Null, (409, "", "pause or end it first")),
+        ],
+    );
+    network.make("/publishers/1/archive", &json!({}));
+    let renamed = json!({ "name": "B" });
+    let told = network.refused("PATCH", "/publishers/1", Some(&renamed), (409, "archived"));
+    assert!(text(&told["detail"]).contains("not used or changed"), "{told}");
+}
+
+#[test]
+fn a_mistake_about_what_came_in_is_told_where_it_stands() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    network.sends(&format!("{}?click_id={click}", campaign.postback), "recorded");
+    let to = |to: &str, reason: &str| json!({ "to": to, "reason": reason });
+    let status = "/conversions/1/status";
+    let get = |path: &'static str, field: &'static str, says: &'static str| {
+        ("GET", path, Value::Null, (400, field, says))
+    };
+    let mistakes = vec![
+        ("POST", status, to("paid", "x"), (400, "to", "one of: pending, approved")),
+        ("POST", status, to("pending", "x"), (409, "to", "can become reversed")),
+        ("POST", status, to("reversed", " "), (400, "reason", "1 to 1000 bytes")),
+        ("POST", status, json!({ "to": "reversed" }), (400, "reason", "required")),
+        get("/conversions?status=paid", "status", "one of: pending, approved"),
+        get("/conversions?from=yesterday", "from", "2026-11-20T09:30:00Z"),
+        get("/conversions?click_id=x", "click_id", "a click id that we made"),
+        get("/conversions?limit=5000", "limit", "from 1 to 1000"),
+        get("/conversions?campaing_id=1", "campaing_id", "`campaign_id`"),
+        get("/hits?receipt=x", "receipt", "a receipt that we gave"),
+        get("/hits?verdict=lost", "verdict", "one of: recorded"),
+        get("/hits?journaled=false&txn_id=1", "txn_id", "not journaled"),
+        get("/reports?group_by=day,dya", "group_by", "the nearest is `day`"),
+        get("/reports?group_by=day,goal,campaign,publisher,sub1", "group_by", "at most 4"),
+        get("/reports?metrics=clicsk", "metrics", "the nearest is `clicks`"),
+        get("/reports?sort=day", "sort", "there are: clicks"),
+        get("/reports?test=yes", "test", "one of: without, only, with"),
+        get("/reports?from=2026-11-20T00:00:00Z", "from", "a date such as 2026-11-20"),
+        get("/reports?time_zone=Mars", "time_zone", "Europe/Berlin"),
+        get("/campaigns/1/postback-url?goal=sale", "goal", "it has: install"),
+        get("/campaigns/1/postback-url?level=all", "level", "one of: campaign"),
+    ];
+    refuse(&mut network, mistakes);
+    let told = network.refused("GET", "/advertisers/1/postback-url", None, (404, "not_found"));
+    assert!(text(&told["detail"]).contains("make one with POST"), "{told}");
+}
