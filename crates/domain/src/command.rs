@@ -122,6 +122,9 @@ pub enum Act {
         landing_params: Option<Option<String>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         secrets: Option<BTreeMap<String, Secret>>,
+        /// Those that are replaced count beside them before it; `None`: no longer at all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old_secrets_until: Option<Timestamp>,
     },
     ArchiveIntegration {
         id: IntegrationId,
@@ -290,7 +293,7 @@ impl Command {
 
 fn mask(secrets: &mut BTreeMap<String, Secret>) {
     for secret in secrets.values_mut() {
-        *secret = Secret::new("***".to_owned());
+        *secret = Secret::masked();
     }
 }
 

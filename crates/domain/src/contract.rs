@@ -177,6 +177,11 @@ impl Contract {
         names.chain(signed).map(str::to_ascii_lowercase)
     }
 
+    /// Its senders sign the address that they call.
+    pub fn signs_urls(&self) -> bool {
+        self.verification.signature.as_ref().is_some_and(Scheme::needs_base)
+    }
+
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
     pub fn fault(&self) -> Option<String> {
         if self.parameters.len() > PARAMETERS_MAX {

@@ -154,7 +154,12 @@ mod tests {
     fn a_links_own_url_comes_first_and_parameters_are_added_to_either() {
         let mut world = World::new(plain(), LEAD);
         let landing_params = Some(Some("aff_sub={clickid}".to_owned()));
-        world.act(Act::ChangeIntegration { id: OWN_ID, landing_params, secrets: None });
+        world.act(Act::ChangeIntegration {
+            id: OWN_ID,
+            landing_params,
+            secrets: None,
+            old_secrets_until: None,
+        });
         let expected = "https://shop.example/?c=ID&aff_sub=ID";
         assert_eq!(location(&mut world, LINK).as_deref(), Some(expected));
         let landing_url = Some("https://other.example/#top".to_owned());

@@ -125,6 +125,8 @@ pub struct Setup {
     contract_by_token: HashMap<String, (IntegrationId, u32)>,
     /// All that any contract ever read, in lower case.
     header_names: BTreeSet<String>,
+    /// A contract that reads has, or had, senders that sign the address they call.
+    signs_urls: bool,
 }
 
 impl Setup {
@@ -141,8 +143,10 @@ impl Setup {
             Change::Integration(new) => self.put_integration(since, new),
             Change::Contract(new) => self.put_contract(since, new),
             Change::Partner(new) => {
-                let contract = new.contract.iter();
-                self.header_names.extend(contract.flat_map(Contract::header_names));
+                let mut contract = new.contract.iter();
+                self.header_names.extend(contract.clone().flat_map(Contract::header_names));
+                // Without a path of its own, it reads nothing.
+                self.signs_urls |= !new.paths.is_empty() && contract.any(Contract::signs_urls);
                 // With a key in it, a path is always served, and nobody's.
                 for path in new.paths.iter().filter(|path| !path.contains('{')) {
                     add(&mut self.partners_by_path, path, new.name.clone());
@@ -157,6 +161,7 @@ impl Setup {
     fn put_integration(&mut self, since: Timestamp, new: Integration) {
         for contract in new.contracts() {
             self.header_names.extend(contract.header_names());
+            self.signs_urls |= contract.signs_urls();
             for name in contract.click_id_names() {
                 add(&mut self.integrations_by_click_id, name, new.id);
             }
@@ -242,6 +247,11 @@ impl Setup {
     /// The headers that a hit is kept with, in lower case.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.header_names.iter().map(String::as_str)
+    }
+
+    /// Whether a hit is kept with scheme and host as its sender called them.
+    pub fn signs_urls(&self) -> bool {
+        self.signs_urls
     }
 
     /// Archived ones included: a key that was handed out keeps its meaning.

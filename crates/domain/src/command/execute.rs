@@ -7,12 +7,18 @@ use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_M
 use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX, Publisher};
 use crate::contract::{Canonical, Contract, Secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
-use crate::integration::{Integration, Scope};
+use crate::integration::{Integration, RetiringSecret, Scope};
 use crate::macros::{LandingUrl, nearest};
 use crate::partner::Partner;
 use crate::setup::{Change, Setup};
 use crate::sub_labels::{self, SubLabels};
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
+
+/// For how long replaced secrets may count at the most.
+const OLD_SECRETS_DAYS_MAX: i64 = 90;
+/// How many of them may count at once.
+const OLD_SECRETS_MAX: usize = 5;
 
 /// The changes a command leads to, and what its caller is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +37,7 @@ impl Effect {
             Change::Integration(new) => {
                 let mut shown = new.clone();
                 super::mask(&mut shown.secrets);
+                shown.retiring.iter_mut().for_each(|one| one.secret = Secret::masked());
                 Answer::Integration(Box::new(shown))
             }
             Change::Contract(new) => Answer::Contract(Box::new(new.clone())),
@@ -91,12 +98,11 @@ impl Setup {
                 self.create_link(*campaign_id, *publisher_id, token, landing_url, *test)
             }
             Act::ChangeLink { id, landing_url } => self.change_link(*id, landing_url.as_deref()),
-            Act::ArchiveLink { id } => {
-                Ok(Effect::of(Change::Link(Link { archived: true, ..self.the_link(*id)? })))
-            }
+            Act::ArchiveLink { id } => self.archive_link(*id),
             Act::CreateIntegration(new) => self.create_integration(new),
-            Act::ChangeIntegration { id, landing_params, secrets } => {
-                self.change_integration(*id, landing_params.as_ref(), secrets.as_ref())
+            Act::ChangeIntegration { id, landing_params, secrets, old_secrets_until } => {
+                let secrets = NewSecrets { secrets, old_until: *old_secrets_until, at: by.at };
+                self.change_integration(*id, landing_params.as_ref(), secrets)
             }
             Act::ArchiveIntegration { id } => self.archive_integration(*id),
             Act::DraftContract { .. }
@@ -111,10 +117,7 @@ impl Setup {
                 self.set_sub_labels(*publisher_id, labels)
             }
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
-            Act::SkipIds => {
-                let floor = self.id_max().saturating_add(IDS_SKIPPED);
-                Ok(Effect::of(Change::IdFloor(floor)))
-            }
+            Act::SkipIds => Ok(self.skip_ids()),
             Act::ChangeConversionStatus { id, .. }
             | Act::RepairTxnId { id, .. }
             | Act::MergeConversion { id, .. } => Ok(Effect::nothing(Answer::Conversion(*id))),
@@ -123,6 +126,14 @@ impl Setup {
             }
             Act::Replay { id, hits } => self.replay(*id, hits),
         }
+    }
+
+    fn archive_link(&self, id: LinkId) -> Executed {
+        Ok(Effect::of(Change::Link(Link { archived: true, ..self.the_link(id)? })))
+    }
+
+    fn skip_ids(&self) -> Effect {
+        Effect::of(Change::IdFloor(self.id_max().saturating_add(IDS_SKIPPED)))
     }
 
     fn the_advertiser(&self, id: AdvertiserId) -> Result<Advertiser, Failure> {
@@ -280,7 +291,7 @@ impl Setup {
         &self,
         id: IntegrationId,
         landing_params: Option<&Option<String>>,
-        secrets: Option<&BTreeMap<String, Secret>>,
+        secrets: NewSecrets<'_>,
     ) -> Executed {
         let mut integration = self.the_integration(id)?;
         in_use("integration", id, integration.archived)?;
@@ -288,9 +299,7 @@ impl Setup {
             integration.landing_params =
                 params.as_deref().map(checked_landing_params).transpose()?;
         }
-        if let Some(secrets) = secrets {
-            integration.secrets = checked_secrets(&integration, secrets)?;
-        }
+        secrets.take_over(&mut integration)?;
         if let Some(campaign) = self.first_without_click_id(&integration) {
             let detail = format!(
                 "campaign {campaign} is active and its landing URL has our click id only \
@@ -466,6 +475,44 @@ fn checked_landing_params(params: &str) -> Result<String, Failure> {
 }
 
 /// Secrets as values are read: trimmed, and such as a hit can carry.
+/// The secrets that take the place of those an integration has.
+struct NewSecrets<'a> {
+    secrets: &'a Option<BTreeMap<String, Secret>>,
+    /// Until when those they replace still count; `None`: no longer.
+    old_until: Option<Timestamp>,
+    at: Timestamp,
+}
+
+impl NewSecrets<'_> {
+    fn take_over(self, integration: &mut Integration) -> Result<(), Failure> {
+        let Self { secrets, old_until, at } = self;
+        let wrong = |detail: String| Err(Failure::invalid("old_secrets_until", detail));
+        let Some(secrets) = secrets else {
+            let is_idle = old_until.is_some();
+            return if is_idle { wrong("goes with new `secrets`".to_owned()) } else { Ok(()) };
+        };
+        let new = checked_secrets(integration, secrets)?;
+        let old = std::mem::replace(&mut integration.secrets, new);
+        let retiring = std::mem::take(&mut integration.retiring);
+        let Some(until) = old_until else { return Ok(()) };
+        if until <= at || until > at.plus_days(OLD_SECRETS_DAYS_MAX) {
+            return wrong(format!("a time within the next {OLD_SECRETS_DAYS_MAX} days"));
+        }
+        let is_in_use = |name: &str, secret: &Secret| integration.secrets.get(name) == Some(secret);
+        let replaced = old.into_iter().map(|(name, secret)| RetiringSecret { name, secret, until });
+        let all = retiring.into_iter().filter(|one| one.until > at).chain(replaced);
+        let all: Vec<RetiringSecret> =
+            all.filter(|one| !is_in_use(&one.name, &one.secret)).collect();
+        if all.len() > OLD_SECRETS_MAX {
+            return wrong(format!(
+                "{OLD_SECRETS_MAX} older secrets still count: replace them first"
+            ));
+        }
+        integration.retiring = all;
+        Ok(())
+    }
+}
+
 fn checked_secrets(
     integration: &Integration,
     secrets: &BTreeMap<String, Secret>,

@@ -21,6 +21,11 @@ impl Secret {
         Self(value)
     }
 
+    /// What stands in a secret's place where it is shown or kept for the record.
+    pub(crate) fn masked() -> Self {
+        Self("***".to_owned())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

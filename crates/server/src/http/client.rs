@@ -1,8 +1,12 @@
-//! Whose request it is: the address that connected, or the one a trusted proxy names.
+//! Whose request it is, and whom it called: the address that connected, or the one a trusted
+//! proxy names; the address that we have been told we have, or the one of the request.
 //!
 //! `X-Forwarded-For` can be written by anybody. It is read from its end, where the nearest proxy
 //! wrote, and only as far as proxies go that the operator trusts.
 
+use crate::config::Config;
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use domain::contract::Network;
 use std::net::{IpAddr, SocketAddr};
 
@@ -42,9 +46,22 @@ fn parse(text: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
+/// Scheme and host under which we were called, without a slash at the end.
+pub(super) fn called(config: &Config, headers: &HeaderMap) -> Option<String> {
+    let configured = config.external_url.as_deref().map(|url| url.trim_end_matches('/'));
+    configured.map(str::to_owned).or_else(|| requested(headers))
+}
+
+fn requested(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_[]".contains(&byte);
+    (!host.is_empty() && host.bytes().all(is_kept)).then(|| format!("http://{host}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
 
     fn client(peer: &str, forwarded: &[&str]) -> String {
         let trusted = ["10.0.0.0/8", "2001:db8::/32"].map(|text| Network::parse(text).unwrap());
@@ -71,5 +88,31 @@ mod tests {
         for (peer, forwarded, expected) in cases {
             assert_eq!(client(peer, forwarded), expected, "{peer} {forwarded:?}");
         }
+    }
+
+    #[test]
+    fn a_host_that_is_none_is_not_repeated() {
+        let base = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            requested(&headers)
+        };
+        assert_eq!(base("127.0.0.1:8080").as_deref(), Some("http://127.0.0.1:8080"));
+        assert_eq!(base("[::1]:8080").as_deref(), Some("http://[::1]:8080"));
+        for host in ["", "a/b", "a b", "a\"b", "user@host"] {
+            assert_eq!(base(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_we_were_told_that_we_are_called_comes_before_what_a_request_says() {
+        let headers: HeaderMap =
+            [(HOST, HeaderValue::from_static("other.example"))].into_iter().collect();
+        let called = |external_url: Option<&str>| {
+            let external_url = external_url.map(str::to_owned);
+            super::called(&Config { external_url, ..Config::default() }, &headers)
+        };
+        assert_eq!(called(Some("https://t.example/")).as_deref(), Some("https://t.example"));
+        assert_eq!(called(None).as_deref(), Some("http://other.example"));
     }
 }

@@ -50,7 +50,9 @@ pub(super) async fn receive(worker: &Worker, peer: IpAddr, request: Request) -> 
 /// whatever was sent.
 fn hit(app: &App, peer: IpAddr, request: Request) -> Hit {
     let Request { method, target, headers, body } = request;
-    let named = named(&app.live.setup(), &headers);
+    let setup = app.live.setup();
+    let named = named(&setup, &headers);
+    let base = setup.signs_urls().then(|| client::called(&app.config, &headers)).flatten();
     let forwarded = headers.get_all(client::FORWARDED_FOR);
     let values: Vec<&[u8]> = forwarded.iter().map(HeaderValue::as_bytes).collect();
     let peer = client::address(peer, values.iter().copied(), &app.config.trusted_proxies);
@@ -69,7 +71,7 @@ fn hit(app: &App, peer: IpAddr, request: Request) -> Hit {
         peer: Some(peer),
         forwarded,
         headers: named,
-        base: String::new(),
+        base: base.unwrap_or_default(),
         salt: keys::random(),
     }
 }

@@ -14,7 +14,8 @@ const OWN: IntegrationId = IntegrationId(2);
 
 async fn agree_on(world: &mut World, token: &str) {
     let secrets = Some(BTreeMap::from([("token".to_owned(), Secret::new(token.to_owned()))]));
-    let change = Act::ChangeIntegration { id: OWN, landing_params: None, secrets };
+    let change =
+        Act::ChangeIntegration { id: OWN, landing_params: None, secrets, old_secrets_until: None };
     world.done(change).await;
 }
 

@@ -154,9 +154,19 @@ fn activation_wants_our_click_id_in_the_landing_url() {
     let missing = (FailureKind::Conflict, "landing_url_without_click_id", "landing_url");
     assert_eq!(told(&set(&mut world, Status::Active).unwrap_err()), missing);
     let landing_params = Some(Some("?aff_sub={clickid}".to_owned()));
-    world.act(Act::ChangeIntegration { id: OWN_ID, landing_params, secrets: None });
+    world.act(Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params,
+        secrets: None,
+        old_secrets_until: None,
+    });
     set(&mut world, Status::Active).unwrap();
-    let away = Act::ChangeIntegration { id: OWN_ID, landing_params: Some(None), secrets: None };
+    let away = Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params: Some(None),
+        secrets: None,
+        old_secrets_until: None,
+    };
     let failure = world.attempt(&away).unwrap_err();
     assert_eq!(told(&failure), conflict_of("landing_url_without_click_id", "landing_params"));
     let kept = world.setup.integration(OWN_ID).unwrap().landing_params.as_deref();
@@ -213,10 +223,20 @@ fn a_goal_that_no_postback_could_name_is_refused() {
 fn a_links_landing_url_keeps_the_click_id_too() {
     let mut world = world();
     let landing_params = Some(Some("s={click_id}".to_owned()));
-    world.act(Act::ChangeIntegration { id: OWN_ID, landing_params, secrets: None });
+    world.act(Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params,
+        secrets: None,
+        old_secrets_until: None,
+    });
     let landing_url = Some("https://other.example/".to_owned());
     world.act(Act::ChangeLink { id: LINK, landing_url });
-    let away = Act::ChangeIntegration { id: OWN_ID, landing_params: Some(None), secrets: None };
+    let away = Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params: Some(None),
+        secrets: None,
+        old_secrets_until: None,
+    };
     let failure = world.attempt(&away).unwrap_err();
     assert_eq!(told(&failure), conflict_of("landing_url_without_click_id", "landing_params"));
     set(&mut world, Status::Paused).unwrap();

@@ -144,7 +144,12 @@ fn what_is_not_there_cannot_be_changed() {
         Act::AddGoal { id: CampaignId(id), goal },
         Act::ChangeLink { id: LinkId(id), landing_url: None },
         Act::ArchiveLink { id: LinkId(id) },
-        Act::ChangeIntegration { id: IntegrationId(id), landing_params: None, secrets: None },
+        Act::ChangeIntegration {
+            id: IntegrationId(id),
+            landing_params: None,
+            secrets: None,
+            old_secrets_until: None,
+        },
         Act::ArchiveIntegration { id: IntegrationId(id) },
     ];
     for act in acts {
@@ -233,7 +238,12 @@ fn what_is_archived_stays_as_it_is() {
         Act::ChangeCampaign { id: CAMPAIGN, changes: Box::default() },
         Act::AddGoal { id: CAMPAIGN, goal },
         Act::ChangeLink { id: LINK, landing_url: None },
-        Act::ChangeIntegration { id: spare, landing_params: None, secrets: None },
+        Act::ChangeIntegration {
+            id: spare,
+            landing_params: None,
+            secrets: None,
+            old_secrets_until: None,
+        },
     ];
     for act in acts {
         assert_eq!(told(&world.attempt(&act).unwrap_err()), conflict("archived"), "{act:?}");
@@ -344,6 +354,7 @@ fn secrets_are_those_the_contract_asks_for_and_never_shown() {
         id: OWN_ID,
         landing_params: None,
         secrets: Some(BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))])),
+        old_secrets_until: None,
     };
     let failure = world.attempt(&set("tokens", "x")).unwrap_err();
     assert_eq!(told(&failure), invalid("secrets.tokens"));
@@ -374,6 +385,7 @@ fn a_secret_that_signs_must_be_able_to() {
         id: OWN_ID,
         landing_params: None,
         secrets: Some(BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))])),
+        old_secrets_until: None,
     };
     for never_right in ["", "whsec_", "no base64!", &"A".repeat(504)] {
         let failure = world.attempt(&set("signature", never_right)).unwrap_err();
@@ -388,12 +400,56 @@ fn a_secret_that_signs_must_be_able_to() {
 }
 
 #[test]
+fn replaced_secrets_count_for_a_while_where_that_is_asked_for() {
+    let mut guarded = contract("click_id! token");
+    guarded.verification.token = Some(Canonical::Token);
+    let mut world = World::new(guarded, LEAD);
+    let change = |token: Option<&str>, old_secrets_until: Option<Timestamp>| {
+        let secret = |token: &str| ("token".to_owned(), Secret::new(token.to_owned()));
+        Act::ChangeIntegration {
+            id: OWN_ID,
+            landing_params: None,
+            secrets: token.map(|token| BTreeMap::from([secret(token)])),
+            old_secrets_until,
+        }
+    };
+    world.act(change(Some("hunter0"), None));
+    let now = world.now;
+    for (token, until) in
+        [(None, 60), (Some("x"), 0), (Some("x"), -60), (Some("x"), 90 * 86_400 + 1)]
+    {
+        let failure = world.attempt(&change(token, Some(now.plus_s(until)))).unwrap_err();
+        assert_eq!(told(&failure), invalid("old_secrets_until"), "{until}");
+    }
+    let retiring = |world: &World| -> Vec<Timestamp> {
+        let one = world.setup.integrations[&OWN_ID].latest();
+        one.retiring.iter().map(|one| one.until).collect()
+    };
+    let answer = world.act(change(Some("hunter1"), Some(now.plus_s(60))));
+    assert!(!serde_json::to_string(&answer).unwrap().contains("hunter"), "{answer:?}");
+    assert_eq!(retiring(&world), [now.plus_s(60)]);
+    world.act(change(Some("hunter1"), Some(now.plus_s(70))));
+    assert_eq!(retiring(&world), [now.plus_s(60)], "what is in force does not retire");
+    for number in 2..6 {
+        world.act(change(Some(&format!("hunter{number}")), Some(now.plus_s(80))));
+    }
+    let failure = world.attempt(&change(Some("hunter6"), Some(now.plus_s(80)))).unwrap_err();
+    assert_eq!(told(&failure), invalid("old_secrets_until"), "five count at the most");
+    world.wait_s(61);
+    world.act(change(Some("hunter6"), Some(now.plus_s(80))));
+    assert_eq!(retiring(&world), [now.plus_s(80); 5]);
+    world.act(change(Some("hunter7"), None));
+    assert_eq!(retiring(&world), []);
+}
+
+#[test]
 fn landing_parameters_are_checked() {
     let mut world = world();
     let set = |params: &str| Act::ChangeIntegration {
         id: OWN_ID,
         landing_params: Some(Some(params.to_owned())),
         secrets: None,
+        old_secrets_until: None,
     };
     for params in ["", " ? ", "a#b", &"a".repeat(10_000)] {
         let failure = world.attempt(&set(params)).unwrap_err();

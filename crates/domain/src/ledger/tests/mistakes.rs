@@ -231,7 +231,12 @@ fn an_empty_secret_verifies_nobody() {
     let mut world = World::new(guarded, LEAD);
     let secrets = [("token".to_owned(), Secret::new(String::new()))].into();
     let (landing_params, secrets) = (None, Some(secrets));
-    let set = world.attempt(&Act::ChangeIntegration { id: OWN_ID, landing_params, secrets });
+    let set = world.attempt(&Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params,
+        secrets,
+        old_secrets_until: None,
+    });
     assert_eq!(set.unwrap_err().parameter.as_deref(), Some("secrets.token"));
 }
 

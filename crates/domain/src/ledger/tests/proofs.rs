@@ -4,10 +4,9 @@ use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, plain};
 use crate::command::Act;
 use crate::contract::{Canonical, Contract, Network, Secret};
 use crate::hit::Hit;
-use crate::integration::RetiringSecret;
 use crate::ledger::read;
 use crate::reason::Verdict;
-use crate::setup::Change;
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// printf '%s' 'user-1:2.35:s3cret' | md5sum, and the fields it is made of.
@@ -29,7 +28,12 @@ fn signed(parameters: &str) -> Contract {
 fn set(world: &mut World, name: &str, secret: &str) {
     let mut secrets = world.setup.integrations[&OWN_ID].latest().secrets.clone();
     secrets.insert(name.to_owned(), Secret::new(secret.to_owned()));
-    let act = Act::ChangeIntegration { id: OWN_ID, landing_params: None, secrets: Some(secrets) };
+    let act = Act::ChangeIntegration {
+        id: OWN_ID,
+        landing_params: None,
+        secrets: Some(secrets),
+        old_secrets_until: None,
+    };
     world.act(act);
 }
 
@@ -92,14 +96,9 @@ fn all_that_is_asked_for_must_hold() {
 #[test]
 fn a_secret_on_its_way_out_counts_until_its_end() {
     let mut world = World::new(signed(PARAMETERS), LEAD);
-    set(&mut world, "signature", "another");
-    let mut integration = world.setup.integrations[&OWN_ID].latest().clone();
-    integration.retiring = vec![RetiringSecret {
-        name: "signature".to_owned(),
-        secret: Secret::new("s3cret".to_owned()),
-        until: world.now.plus_s(3_600),
-    }];
-    world.setup.put(world.now, Change::Integration(integration));
+    set(&mut world, "signature", "s3cret");
+    let in_an_hour = world.now.plus_s(3_600);
+    replace(&mut world, "another", Some(in_an_hour));
     world.check(&format!(
         "
         ?click_id=@a&{SIGNED}   -> recorded approved 2.35/1.75
@@ -109,6 +108,20 @@ fn a_secret_on_its_way_out_counts_until_its_end() {
         ?click_id=@c&{RENEWED}  -> recorded approved 2.35/1.75
         "
     ));
+    let in_an_hour = world.now.plus_s(3_600);
+    replace(&mut world, "s3cret", Some(in_an_hour));
+    world.check(&format!("?click_id=@d&{RENEWED} -> recorded approved 2.35/1.75"));
+    // Whoever replaces a secret that has leaked names no end.
+    replace(&mut world, "s3cret", None);
+    world.check(&format!("?click_id=@e&{RENEWED} -> refused signature_mismatch sig"));
+}
+
+fn replace(world: &mut World, secret: &str, old_secrets_until: Option<Timestamp>) {
+    let secret = Secret::new(secret.to_owned());
+    let secrets = Some(BTreeMap::from([("signature".to_owned(), secret)]));
+    let act =
+        Act::ChangeIntegration { id: OWN_ID, landing_params: None, secrets, old_secrets_until };
+    world.act(act);
 }
 
 #[test]
@@ -207,6 +220,7 @@ fn an_integration_without_secrets_asks_for_none() {
         id: OWN_ID,
         landing_params: None,
         secrets: Some(BTreeMap::from([("signature".to_owned(), Secret::new("x".to_owned()))])),
+        old_secrets_until: None,
     });
     assert_eq!(failure.unwrap_err().parameter.as_deref(), Some("secrets.signature"));
 }

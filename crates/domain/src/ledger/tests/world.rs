@@ -232,7 +232,7 @@ impl World {
     pub(crate) fn set_token(&mut self, id: IntegrationId, token: &str) {
         let secrets = BTreeMap::from([("token".to_owned(), Secret::new(token.to_owned()))]);
         let (landing_params, secrets) = (None, Some(secrets));
-        self.act(Act::ChangeIntegration { id, landing_params, secrets });
+        self.act(Act::ChangeIntegration { id, landing_params, secrets, old_secrets_until: None });
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "acts are written out where they are done")]

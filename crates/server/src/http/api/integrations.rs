@@ -19,6 +19,7 @@ use domain::command::{Act, Answer, NewIntegration};
 use domain::contract::Secret;
 use domain::id::{AdvertiserId, CampaignId, IntegrationId};
 use domain::integration::{Integration, Scope};
+use domain::time::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,8 +45,12 @@ const FIELDS: &[Field] = &[
     LANDING_PARAMS,
     Field::optional("secrets", SECRETS, "By their names, such as `token`"),
 ];
-const CHANGES: &[Field] =
-    &[LANDING_PARAMS, Field::change("secrets", SECRETS, "They take the place of all there were")];
+const CHANGES: &[Field] = &[
+    LANDING_PARAMS,
+    Field::change("secrets", SECRETS, "They take the place of all there were"),
+    Field::optional("old_secrets_until", Kind::Instant, "Until when those count beside the new")
+        .such_as("2026-12-31T00:00:00Z"),
+];
 const SECRETS: Kind = Kind::Map(&Kind::Text, SECRETS_MAX);
 const FILTERS: &[Field] = &[
     ARCHIVED,
@@ -194,7 +199,8 @@ pub(super) async fn change(
         Given::Value(params) => Some(Some(params)),
     };
     let secrets = fields.change("secrets", secrets)?;
-    let act = Act::ChangeIntegration { id, landing_params, secrets };
+    let old_secrets_until = fields.optional("old_secrets_until", plain::<Timestamp>)?;
+    let act = Act::ChangeIntegration { id, landing_params, secrets, old_secrets_until };
     let changed = settle(&app, sent, act).await?;
     Ok(Body::of(show::Integration::of(&app.live.setup(), &base, &changed)))
 }

@@ -33,7 +33,9 @@ fn contracts_of<'a>(
 ) -> Option<(Vec<&'a Contract>, Vec<&'a Secret>)> {
     let id = reference.split_once('.').and_then(|(id, _)| id.parse().ok()).map(IntegrationId);
     if let Some(integration) = id.and_then(|id| setup.integration(id)) {
-        return Some((integration.contracts().collect(), integration.secrets.values().collect()));
+        let old = integration.retiring.iter().map(|one| &one.secret);
+        let secrets = integration.secrets.values().chain(old).collect();
+        return Some((integration.contracts().collect(), secrets));
     }
     let contract = setup.partner(reference)?.contract.as_ref()?;
     Some((vec![contract], Vec::new()))

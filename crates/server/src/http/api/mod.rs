@@ -38,12 +38,10 @@ mod trace;
 mod triage;
 
 use crate::app::App;
-use crate::http::Error;
+use crate::http::{Error, client};
 use crate::ingest::Unavailable;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -158,16 +156,9 @@ impl FromRequestParts<Arc<App>> for Base {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let configured = app.config.external_url.as_deref().map(|url| url.trim_end_matches('/'));
-        let base = configured.map(str::to_owned).or_else(|| requested(&parts.headers));
+        let base = client::called(&app.config, &parts.headers);
         Ok(Self(base.unwrap_or_else(|| app.base_url())))
     }
-}
-
-fn requested(headers: &HeaderMap) -> Option<String> {
-    let host = headers.get(HOST)?.to_str().ok()?;
-    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_[]".contains(&byte);
-    (!host.is_empty() && host.bytes().all(is_kept)).then(|| format!("http://{host}"))
 }
 
 /// Lets no request in while the ledger is closed: the setup that is in force then has lost its
@@ -215,7 +206,6 @@ fn odd(answer: &Answer) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
     use domain::id::CampaignId;
 
     #[test]
@@ -224,20 +214,6 @@ mod tests {
         assert_eq!(id("7"), Some(CampaignId(7)));
         for text in ["", "07", "+7", "-7", "7.0", " 7", "x", "4294967296", "99999999999999999999"] {
             assert_eq!(id(text), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_host_that_is_none_is_not_repeated() {
-        let base = |host: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(HOST, HeaderValue::from_static(host));
-            requested(&headers)
-        };
-        assert_eq!(base("127.0.0.1:8080").as_deref(), Some("http://127.0.0.1:8080"));
-        assert_eq!(base("[::1]:8080").as_deref(), Some("http://[::1]:8080"));
-        for host in ["", "a/b", "a b", "a\"b", "user@host"] {
-            assert_eq!(base(host), None, "{host}");
         }
     }
 }

@@ -238,10 +238,24 @@ pub(super) struct Integration<'a> {
     postback_url: String,
     landing_params: Option<&'a str>,
     secrets: BTreeMap<&'a str, &'static str>,
+    /// Those that were replaced and count beside them for a while.
+    old_secrets: Vec<OldSecret<'a>>,
     /// The sender's own, by canonical name.
     macros: &'a BTreeMap<Canonical, String>,
     archived: bool,
     created_at: Option<Timestamp>,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct OldSecret<'a> {
+    name: &'a str,
+    until: Timestamp,
+}
+
+impl<'a> OldSecret<'a> {
+    fn of(one: &'a domain::integration::RetiringSecret) -> Self {
+        Self { name: &one.name, until: one.until }
+    }
 }
 
 impl<'a> Integration<'a> {
@@ -262,6 +276,7 @@ impl<'a> Integration<'a> {
             postback_url: postback_url::url(base, one, campaign_id, None),
             landing_params: one.landing_params.as_deref(),
             secrets: one.secrets.keys().map(|name| (name.as_str(), MASK)).collect(),
+            old_secrets: one.retiring.iter().map(OldSecret::of).collect(),
             macros: &one.macros,
             archived: one.archived,
             created_at: since(&setup.integrations, &one.id),
@@ -443,10 +458,15 @@ pub(super) mod tests {
     #[test]
     fn an_integration_shows_which_secrets_are_set_and_never_a_secret() {
         let parameters = vec![parameter(Canonical::ClickId, true)];
-        let one = integration(Scope::Global, contract_of(parameters));
+        let mut one = integration(Scope::Global, contract_of(parameters));
+        let (name, until) = ("token".to_owned(), Timestamp::UNIX_EPOCH);
+        let secret = Secret::new("old s3cret".to_owned());
+        one.retiring = vec![domain::integration::RetiringSecret { name, secret, until }];
         let shown = Integration::of(&Setup::default(), "https://t.example", &one);
         let text = serde_json::to_string(&shown).unwrap();
         assert!(text.contains(r#""secrets":{"token":"***"}"#), "{text}");
+        let old = r#""old_secrets":[{"name":"token","until":"1970-01-01T00:00:00Z"}]"#;
+        assert!(text.contains(old), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
         let url = r#""postback_url":"https://t.example/postback/k3y?click_id={click_id}""#;
         assert!(text.contains(url), "{text}");

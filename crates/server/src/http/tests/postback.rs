@@ -1,9 +1,11 @@
 //! Postbacks: what is kept of them, and what their senders are told.
 
 use super::{Reply, Rig, TOKEN};
+use domain::command::{Act, NewIntegration};
 use domain::hit::{BODY_BYTES_MAX, TARGET_BYTES_MAX};
 use domain::integration::Scope;
 use domain::record::Record;
+use std::collections::BTreeMap;
 
 pub(super) fn key(rig: &Rig) -> String {
     let setup = rig.app.live.setup();
@@ -80,6 +82,30 @@ fn a_postback_is_answered_with_its_verdict() {
     assert_eq!(hit.peer, Some("127.0.0.1".parse().unwrap()), "no proxy is trusted");
     assert_eq!(hit.forwarded.as_deref(), Some("1.2.3.4, 5.6.7.8"));
     assert!(!format!("{hit:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_hit_is_kept_with_what_its_sender_signs() {
+    let rig = Rig::start(|_| {});
+    let ask = |path: &str| {
+        rig.ask(format!(
+            "POST /postback{path}?click_id={} HTTP/1.1\r\nHost: t.example\r\nContent-Length: 0\r\n\
+             Webhook-Id: m1\r\nWebhook-Other: x\r\nConnection: close\r\n\r\n",
+            click(&rig)
+        ));
+        let Record::Hit(hit) = rig.last_record() else { panic!("it is a hit") };
+        (hit.headers, hit.base)
+    };
+    let header = ("webhook-id".to_owned(), "m1".to_owned());
+    assert_eq!(ask(""), (vec![header.clone()], String::new()), "nobody signs URLs yet");
+    rig.act(Act::CreateIntegration(Box::new(NewIntegration {
+        scope: Scope::Global,
+        partner: "bitlabs".to_owned(),
+        key: "b1t".to_owned(),
+        landing_params: None,
+        secrets: BTreeMap::new(),
+    })));
+    assert_eq!(ask(""), (vec![header], "http://t.example".to_owned()));
 }
 
 #[test]
