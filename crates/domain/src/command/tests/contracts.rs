@@ -352,6 +352,25 @@ fn a_retired_label_costs_no_conversion_and_retired_money_says_what_it_is_called(
 }
 
 #[test]
+fn a_retired_header_is_told_from_a_parameter_of_its_name() {
+    let mut with_header = contract("click_id! txn_id=x-order");
+    with_header.parameters[1].in_header = true;
+    let mut world = World::new(with_header, LEAD);
+    world.click("a", LINK);
+    world.agree(contract("click_id! txn_id"), Sunset::Days(0));
+    let sent = |world: &mut World, query: &str, header: Option<&str>| {
+        let mut hit = world.hit(query);
+        hit.headers =
+            header.map(|text| ("x-order".to_owned(), text.to_owned())).into_iter().collect();
+        world.receive(&hit).reason
+    };
+    let retired = Some(Reason::ContractRetired);
+    assert_eq!(sent(&mut world, "?click_id=@a", Some("1")), retired);
+    assert_eq!(sent(&mut world, "?click_id=@a&txn_id=1", Some("1")), None);
+    assert_eq!(sent(&mut world, "?click_id=@a&txn_id=2&x-order=2", None), None);
+}
+
+#[test]
 fn rolling_back_is_activating_the_earlier_one() {
     let mut world = world();
     world.click("a", LINK);

@@ -4,8 +4,7 @@
 use crate::http::api::postback_url;
 use domain::contract::version::Status;
 use domain::contract::{
-    Answers, Canonical, Contract, Parameter, Profile, TxnIdAbsent, Unit, Version, difference,
-    leaves, words,
+    Answers, Canonical, Contract, Parameter, Profile, TxnIdAbsent, Unit, Version, difference, words,
 };
 use domain::integration::{Integration, Scope};
 use domain::reason::{Reason, Verdict};
@@ -167,6 +166,9 @@ fn parameters(contract: &Contract) -> Section {
             .to_owned(),
         "A macro that was not replaced is refused, or left out where it only describes.".to_owned(),
     ];
+    if contract.payout_may_be_revenue {
+        rules.push("A payout without a revenue is what you pay us.".to_owned());
+    }
     if !contract.unreplaced.is_empty() {
         let all = words::listed(&contract.unreplaced, "or");
         rules.push(format!("{all} stands for no value."));
@@ -286,28 +288,24 @@ fn times(contract: &Contract) -> Section {
     section("Time", blocks)
 }
 
-/// What is known here is told in words; whatever else is agreed, as it stands.
 fn proof(contract: &Contract) -> Section {
-    const WORDED: [&str; 5] =
-        ["token", "token_required", "networks", "timestamp_tolerance_s", "shadow"];
     let rules = &contract.verification;
-    let value = serde_json::to_value(rules).expect("rules are plain data");
     let mut told = Vec::new();
     if let Some(parameter) = rules.token.and_then(|token| contract.parameter(token)) {
         let name = parameter.name();
         told.push(format!("`{name}` carries the token that we share; it is told in another way."));
     }
+    let signature = rules.signature.as_ref().zip(contract.parameter(Canonical::Signature));
+    if let Some((scheme, parameter)) = signature {
+        let (name, how) = (parameter.name(), words::signature(scheme));
+        told.push(format!("`{name}` is {how}. The secret is told in another way."));
+    }
     if rules.token_required {
         told.push("Nothing is accepted without that proof.".to_owned());
     }
-    if let Some(networks) = value["networks"].as_array() {
-        let all: Vec<&str> = networks.iter().filter_map(|one| one.as_str()).collect();
+    if !rules.networks.is_empty() {
+        let all: Vec<String> = rules.networks.iter().map(|one| String::from(*one)).collect();
         told.push(format!("Postbacks come from {}.", words::listed(&all, "or")));
-    }
-    for (path, value) in leaves(value) {
-        if !WORDED.contains(&path.split(['.', '[']).next().unwrap_or_default()) {
-            told.push(format!("`{path}`: `{value}`"));
-        }
     }
     if rules.shadow {
         told.push("For now nothing is refused for want of that proof; it is counted.".to_owned());
@@ -327,8 +325,11 @@ fn answers(contract: &Contract) -> Section {
     let verdicts = Verdict::ALL.map(Some).into_iter().chain([None]);
     let head = vec!["To", "Answer", "HTTP"];
     let mut blocks = vec![Block::Table(head, verdicts.clone().map(row).collect())];
-    let is_receipt = |verdict| answers.reply(verdict).is_none();
-    if answers.profile == Profile::Receipt && verdicts.clone().any(is_receipt) {
+    let is_receipt = answers.reply(Some(Verdict::Refused)).is_none();
+    if answers.profile == Profile::Receipt && is_receipt {
+        let refusals = Reason::ALL.into_iter().filter(|one| one.verdict() == Verdict::Refused);
+        let row = |one: Reason| vec![format!("`{}`", one.name()), one.http_status().to_string()];
+        blocks.push(Block::Table(vec!["Reason of a refusal", "HTTP"], refusals.map(row).collect()));
         blocks.push(text("A receipt, as an example:"));
         blocks.push(Block::Code(RECEIPT.to_owned()));
     }
