@@ -3,9 +3,7 @@
 //! Nothing that differs is left out: what has no sentence of its own is told by its place and its
 //! value, and counts as touching money until somebody has thought about it.
 
-use super::{
-    Canonical, Contract, Meaning, Network, Parameter, Scheme, Statuses, Unit, words,
-};
+use super::{Canonical, Contract, Meaning, Network, Parameter, Scheme, Statuses, Unit, words};
 use crate::conversion::Status;
 use crate::reason::Verdict;
 use schemars::JsonSchema;

@@ -41,7 +41,7 @@ async fn busy_world() -> World {
 /// Puts a contract with other names in the place of the campaign's own, which is still read.
 async fn agree(world: &mut World) {
     let integration_id = IntegrationId(2);
-    let mut contract = super::world::own_partner().contract;
+    let mut contract = super::world::own_partner().contract.unwrap();
     contract.parameters[0].names = vec!["cid".to_owned()];
     let draft = Act::DraftContract {
         integration_id,

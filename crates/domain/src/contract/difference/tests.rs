@@ -186,3 +186,31 @@ fn answers_are_told_of_one_by_one() {
     answers.received: answers to a postback that is not decided yet: 200 as soon as it is on disk instead of the receipt
     "#);
 }
+
+/// A field that is added to these needs a sentence in `difference`, and then a place here.
+#[test]
+fn every_field_has_been_thought_of() {
+    let fields = |schema: schemars::Schema| -> String {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let names: BTreeSet<&String> = properties.expect("it has fields").keys().collect();
+        names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    let all = [
+        fields(schemars::schema_for!(Parameter)),
+        fields(schemars::schema_for!(Statuses)),
+        fields(schemars::schema_for!(crate::contract::Repeats)),
+        fields(schemars::schema_for!(crate::contract::Times)),
+        fields(schemars::schema_for!(crate::contract::Verification)),
+        fields(schemars::schema_for!(crate::contract::Answers)),
+        fields(schemars::schema_for!(Reply)),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    allowed canonical in_header in_url macro max_length names required unit
+    absent blank ignore negative undone values
+    amount events mark status transitions
+    formats zone
+    networks shadow signature timestamp_tolerance_s token token_required
+    duplicate ignored max_retries parked profile received recorded refused retry_after_s return_name updated
+    body content_type http_status
+    ");
+}

@@ -1,7 +1,7 @@
 //! What the page of a contract says, before it is written as HTML or Markdown: so both say the
 //! same.
 
-use crate::http::api::postback_url;
+use domain::builder;
 use domain::contract::version::Status;
 use domain::contract::{
     Answers, Canonical, Contract, Parameter, Profile, TxnIdAbsent, Unit, Version, difference, words,
@@ -80,7 +80,7 @@ impl Document {
         let partner = partner.map_or(&*integration.partner, |partner| &partner.title);
         let (id, number) = (version.integration_id, version.number);
         let mut sections = vec![
-            url(integration, contract, base),
+            url(setup, integration, contract, base),
             parameters(contract),
             statuses(contract),
             goals(contract),
@@ -129,14 +129,16 @@ fn lead(
     lead
 }
 
-fn url(integration: &Integration, contract: &Contract, base: &str) -> Section {
+fn url(setup: &Setup, integration: &Integration, contract: &Contract, base: &str) -> Section {
+    let partner = setup.partner(&integration.partner);
+
     let shown =
         Integration { key: KEY.to_owned(), contract: contract.clone(), ..integration.clone() };
     let campaign_id = match integration.scope {
         Scope::Campaign { campaign_id } => Some(campaign_id),
         _ => None,
     };
-    let url = postback_url::url(base, &shown, campaign_id, None);
+    let url = builder::postback_url(base, &shown, partner, campaign_id, None);
     let how = "Sent by GET, or by POST as a form or as JSON. `KEY` stands for the key in the \
         postback URL that you were given. What stands in braces is yours to fill in.";
     section("The postback URL", vec![Block::Code(url), text(how)])
@@ -166,6 +168,9 @@ fn parameters(contract: &Contract) -> Section {
             .to_owned(),
         "A macro that was not replaced is refused, or left out where it only describes.".to_owned(),
     ];
+    if let Some(currency) = contract.currency {
+        rules.push(format!("Amounts are in {currency}, where a postback does not say otherwise."));
+    }
     if contract.payout_may_be_revenue {
         rules.push("A payout without a revenue is what you pay us.".to_owned());
     }
@@ -197,6 +202,10 @@ fn statuses(contract: &Contract) -> Section {
         .filter(|(_, raws)| !raws.is_empty())
         .map(|(status, raws)| vec![words::listed(raws, "or"), status.name().to_owned()])
         .collect();
+    if !statuses.undone.is_empty() {
+        let undone = "reversed where it was approved, else rejected";
+        rows.push(vec![words::listed(&statuses.undone, "or"), undone.to_owned()]);
+    }
     if !statuses.ignore.is_empty() {
         rows.push(vec![words::listed(&statuses.ignore, "or"), "nothing: a ping".to_owned()]);
     }
@@ -211,6 +220,15 @@ fn statuses(contract: &Contract) -> Section {
     let mut blocks = vec![text(rest)];
     if !rows.is_empty() {
         blocks.insert(0, Block::Table(vec!["Word", "Status"], rows));
+    }
+    if let Some(status) = statuses.negative {
+        let name = status.name();
+        blocks.push(text(format!("With a negative amount it is {name}, whatever the word says.")));
+    }
+    for (canonical, values) in &contract.ignore_where {
+        let name = contract.parameter(*canonical).map_or("", Parameter::name);
+        let all = words::listed(values, "or");
+        blocks.push(text(format!("A postback whose `{name}` is {all} asks for nothing.")));
     }
     section("Status words", blocks)
 }
@@ -249,6 +267,15 @@ fn identity(contract: &Contract) -> Section {
     if contract.txn_id_absent != TxnIdAbsent::One {
         let absent = words::txn_id_absent(contract.txn_id_absent);
         rules.push(format!("Postbacks without a transaction id are {absent}."));
+    }
+    if let Some(reversal) = &contract.reversal {
+        let name = reversal.txn_id.and_then(|canonical| contract.parameter(canonical));
+        let name = name.map_or("txn_id", Parameter::name);
+        let prefix = match reversal.txn_id_prefix.as_str() {
+            "" => String::new(),
+            prefix => format!(", behind `{prefix}`"),
+        };
+        rules.push(format!("A reversal names what it reverses by `{name}`{prefix}."));
     }
     if let Some(until) = contract.triage_until {
         rules.push(format!(
