@@ -241,6 +241,10 @@ fn a_contract_is_a_page_that_tells_no_secret() {
             assert_eq!(is_draft, number == 2, "{text}");
         }
     }
+    let head = network.ask(&path(&campaign))["items"][0]["page_url"].clone();
+    let (_, token) = text(&head).rsplit_once('/').unwrap();
+    let head = network.client.send("HEAD", format!("/contracts/{token}"), &[], b"");
+    assert_eq!((head.status, head.body.len()), (200, 0));
     let style = network.client.send("GET", "/contracts/style.css", &[], b"");
     assert_eq!(
         (style.status, style.header("content-type")),

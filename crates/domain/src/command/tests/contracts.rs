@@ -371,6 +371,23 @@ fn a_retired_header_is_told_from_a_parameter_of_its_name() {
 }
 
 #[test]
+fn a_path_of_the_catalogue_finds_clicks_under_names_of_any_version() {
+    let mut world = world();
+    let mut it = partner("it", plain());
+    it.paths = vec!["/conversion".to_owned()];
+    world.act(Act::LoadCatalogue { partners: vec![it], key: "unused".to_owned() });
+    world.agree(renamed("cid"), Sunset::Days(1));
+    world.check(
+        "
+        /conversion?cid=@a&txn_id=1&revenue=1      -> recorded approved 1/1.75
+        /conversion?click_id=@a&txn_id=2&revenue=1 -> recorded approved 1/1.75 !contract_in_sunset
+        wait 1d
+        /conversion?click_id=@a&txn_id=3&revenue=1 -> refused contract_retired click_id
+        ",
+    );
+}
+
+#[test]
 fn rolling_back_is_activating_the_earlier_one() {
     let mut world = world();
     world.click("a", LINK);
