@@ -297,6 +297,14 @@ fn identity(contract: &Contract) -> Section {
         "Of two amounts for one conversion {} counts.",
         words::repeated_amount(repeats.amount)
     ));
+    let is_event = |parameter: &Parameter| matches!(parameter.canonical, Canonical::Event(_));
+    if contract.parameters.iter().any(is_event) {
+        rules.push(format!(
+            "Events that come alone, with a click id, make no conversion. Of two numbers for one \
+             event {} counts.",
+            words::repeated_events(repeats.events)
+        ));
+    }
     section("What makes one conversion", vec![Block::List(rules)])
 }
 
