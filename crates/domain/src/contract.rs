@@ -22,7 +22,7 @@ mod tests;
 
 pub use answers::{Answers, ContentType, Profile, REPLY_BYTES_MAX, Reply};
 pub use canonical::Canonical;
-pub use difference::{Difference, difference, leaves};
+pub use difference::{Difference, difference};
 pub use network::Network;
 pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition, TxnIdAbsent};
 pub use reversal::Reversal;

@@ -63,12 +63,7 @@ impl Setup {
                 let name = checked_name(name)?;
                 Ok(Effect::of(Change::Advertiser(Advertiser { id, name, archived: false })))
             }
-            Act::ChangeAdvertiser { id, name } => {
-                let old = self.the_advertiser(*id)?;
-                in_use("advertiser", id, old.archived)?;
-                let new = Advertiser { name: checked_name(name)?, ..old };
-                Ok(Effect::of(Change::Advertiser(new)))
-            }
+            Act::ChangeAdvertiser { id, name } => self.change_advertiser(*id, name),
             Act::ArchiveAdvertiser { id } => {
                 let new = Advertiser { archived: true, ..self.the_advertiser(*id)? };
                 Ok(Effect::of(Change::Advertiser(new)))
@@ -78,12 +73,7 @@ impl Setup {
                 let name = checked_name(name)?;
                 Ok(Effect::of(Change::Publisher(Publisher { id, name, archived: false })))
             }
-            Act::ChangePublisher { id, name } => {
-                let old = self.the_publisher(*id)?;
-                in_use("publisher", id, old.archived)?;
-                let new = Publisher { name: checked_name(name)?, ..old };
-                Ok(Effect::of(Change::Publisher(new)))
-            }
+            Act::ChangePublisher { id, name } => self.change_publisher(*id, name),
             Act::ArchivePublisher { id } => {
                 let new = Publisher { archived: true, ..self.the_publisher(*id)? };
                 Ok(Effect::of(Change::Publisher(new)))
@@ -134,6 +124,20 @@ impl Setup {
 
     fn skip_ids(&self) -> Effect {
         Effect::of(Change::IdFloor(self.id_max().saturating_add(IDS_SKIPPED)))
+    }
+
+    fn change_advertiser(&self, id: AdvertiserId, name: &str) -> Executed {
+        let old = self.the_advertiser(id)?;
+        in_use("advertiser", id, old.archived)?;
+        let new = Advertiser { name: checked_name(name)?, ..old };
+        Ok(Effect::of(Change::Advertiser(new)))
+    }
+
+    fn change_publisher(&self, id: PublisherId, name: &str) -> Executed {
+        let old = self.the_publisher(id)?;
+        in_use("publisher", id, old.archived)?;
+        let new = Publisher { name: checked_name(name)?, ..old };
+        Ok(Effect::of(Change::Publisher(new)))
     }
 
     fn the_advertiser(&self, id: AdvertiserId) -> Result<Advertiser, Failure> {

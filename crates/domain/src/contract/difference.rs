@@ -3,7 +3,7 @@
 //! Nothing that differs is left out: what has no sentence of its own is told by its place and its
 //! value, and counts as touching money until somebody has thought about it.
 
-use super::{Canonical, Contract, Meaning, Parameter, Statuses, Unit, words};
+use super::{Canonical, Contract, Meaning, Network, Parameter, Scheme, Statuses, Unit, words};
 use crate::conversion::Status;
 use crate::reason::Verdict;
 use schemars::JsonSchema;
@@ -42,6 +42,7 @@ pub fn difference(before: &Contract, after: &Contract) -> Vec<Difference> {
     found.goals(before, after);
     found.identity(before, after);
     found.repeats(before, after);
+    found.verification(before, after);
     found.times(before, after);
     found.answers(before, after);
     found.rest(before, after);
@@ -49,7 +50,7 @@ pub fn difference(before: &Contract, after: &Contract) -> Vec<Difference> {
 }
 
 /// What has sentences of its own; the rest is told as it stands.
-const WORDED: [&str; 9] = [
+const WORDED: [&str; 10] = [
     "parameters",
     "statuses",
     "goals",
@@ -58,14 +59,15 @@ const WORDED: [&str; 9] = [
     "payout_may_be_revenue",
     "repeats",
     "times",
+    "verification",
     "answers",
 ];
 
 /// Whether a difference outside the sentences of its own touches money.
 fn may_touch_money(path: &str) -> bool {
     let root = path.split('.').next().unwrap_or_default();
-    // Who may send, and how words that mean nothing look, changes no amount.
-    !["verification", "unreplaced"].contains(&root)
+    // How words that mean nothing look changes no amount.
+    root != "unreplaced"
 }
 
 /// Whether what a parameter says decides if something counts, as what, or how much for.
@@ -149,8 +151,8 @@ impl Found {
             "parameters",
             (&old, &new),
             false,
-            |it| it.join(", "),
-            |_, after| format!("the order of the parameters in the postback URL is now {after}"),
+            |it| words::listed(it, "and"),
+            |_, after| format!("the order of the parameters is now {after}"),
         );
     }
 
@@ -331,6 +333,55 @@ impl Found {
         });
     }
 
+    /// Who may send changes no amount.
+    fn verification(&mut self, before: &Contract, after: &Contract) {
+        let (old, new) = (&before.verification, &after.verification);
+        let shown = |one: &Option<Canonical>| match one {
+            Some(canonical) => format!("carried by `{canonical}`"),
+            None => "not asked for".to_owned(),
+        };
+        self.changed("verification.token", (&old.token, &new.token), false, shown, |old, new| {
+            format!("the shared token is {new}; it was {old}")
+        });
+        let both = (&old.token_required, &new.token_required);
+        self.changed("verification.token_required", both, false, bool::to_string, |_, _| {
+            let is = if new.token_required { "is now" } else { "is no longer" };
+            format!("whatever comes without the agreed proof {is} refused")
+        });
+        let shown = |one: &Option<Scheme>| match one {
+            Some(scheme) => words::signature(scheme),
+            None => "not asked for".to_owned(),
+        };
+        let both = (&old.signature, &new.signature);
+        self.changed("verification.signature", both, false, shown, |old, new| {
+            format!("the signature is {new}. It was {old}")
+        });
+        let shown = |all: &Vec<Network>| match all.as_slice() {
+            [] => "anywhere".to_owned(),
+            all => {
+                let all: Vec<String> = all.iter().map(|one| String::from(*one)).collect();
+                words::listed(&all, "or")
+            }
+        };
+        let both = (&old.networks, &new.networks);
+        self.changed("verification.networks", both, false, shown, |old, new| {
+            format!("postbacks may come from {new}; it was {old}")
+        });
+        let shown = |one: &Option<u32>| match one {
+            Some(seconds) => format!("at most {seconds} seconds from ours"),
+            None => "not looked at".to_owned(),
+        };
+        let both = (&old.timestamp_tolerance_s, &new.timestamp_tolerance_s);
+        self.changed("verification.timestamp_tolerance_s", both, false, shown, |old, new| {
+            format!("the sender's time is {new}; it was {old}")
+        });
+        let both = (&old.shadow, &new.shadow);
+        self.changed("verification.shadow", both, false, bool::to_string, |_, _| {
+            let is = if new.shadow { "only counted" } else { "refused" };
+            format!("what lacks the agreed proof is {is} now")
+        });
+    }
+
     fn times(&mut self, before: &Contract, after: &Contract) {
         let (old, new) = (&before.times, &after.times);
         let shown = |all: &Vec<String>| {
@@ -364,15 +415,21 @@ impl Found {
                 self.add(format!("answers.{name}.content_type"), both, false, sentence);
             }
         }
-        let shown =
-            |number: &Option<u32>| number.map_or("not said".to_owned(), |it| it.to_string());
+        let shown = |one: &Option<u32>| match one {
+            Some(seconds) => format!("after {seconds} seconds"),
+            None => "after a few seconds".to_owned(),
+        };
         let both = (&old.retry_after_s, &new.retry_after_s);
         self.changed("answers.retry_after_s", both, false, shown, |old, new| {
-            format!("seconds to wait before a retry: {new}; before, {old}")
+            format!("what was not received is sent again {new}; it was {old}")
         });
+        let shown = |one: &Option<u32>| match one {
+            Some(times) => format!("at most {times} times"),
+            None => "any number of times".to_owned(),
+        };
         let both = (&old.max_retries, &new.max_retries);
         self.changed("answers.max_retries", both, false, shown, |old, new| {
-            format!("how often to retry: {new}; before, {old}")
+            format!("what was not received is sent again {new}; it was {old}")
         });
         let shown = |name: &Option<String>| name.clone().unwrap_or_default();
         let both = (&old.return_name, &new.return_name);
@@ -409,7 +466,7 @@ impl Found {
 }
 
 /// The plain values in a value, by their paths; a list of plain values is one.
-pub fn leaves(value: Value) -> BTreeMap<String, String> {
+fn leaves(value: Value) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
     collect(String::new(), value, &mut leaves);
     leaves

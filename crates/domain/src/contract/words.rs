@@ -2,7 +2,8 @@
 //! backticks is to be taken as it stands.
 
 use super::{
-    Answers, Canonical, Identity, Profile, RepeatedAmount, RepeatedEvents, Reply, TxnIdAbsent, Unit,
+    Algorithm, Answers, Canonical, Encoding, Identity, Input, Key, Profile, RepeatedAmount,
+    RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
 };
 use crate::conversion::Status;
 use crate::reason::Verdict;
@@ -120,6 +121,73 @@ pub fn reply(answers: &Answers, verdict: Option<Verdict>) -> String {
     }
 }
 
+/// How a signature is made.
+pub fn signature(scheme: &Scheme) -> String {
+    let algorithm = match scheme.algorithm {
+        Algorithm::Md5 => "MD5",
+        Algorithm::Sha1 => "SHA-1",
+        Algorithm::Sha256 => "SHA-256",
+        Algorithm::HmacSha1 => "HMAC-SHA-1, keyed with the secret,",
+        Algorithm::HmacSha256 => "HMAC-SHA-256, keyed with the secret,",
+    };
+    let encoding = match scheme.encoding {
+        Encoding::Hex => "hexadecimal",
+        Encoding::Base64 => "base64",
+        Encoding::Base64url => "base64url",
+    };
+    let mut told = format!("{algorithm} over {}", signed(&scheme.input));
+    match scheme.secret {
+        Some(SecretPlace::Before) => told.push_str(", with the secret before it"),
+        Some(SecretPlace::After) => told.push_str(", with the secret behind it"),
+        None => {}
+    }
+    told.extend(["; written in ", encoding]);
+    if !scheme.prefix.is_empty() {
+        told.extend([format!("; `{}` stands before it", scheme.prefix)]);
+    }
+    if !scheme.separator.is_empty() {
+        told.extend([format!("; several are joined by `{}`", scheme.separator)]);
+    }
+    if scheme.key == Key::Base64 {
+        told.push_str("; the secret itself is written in base64");
+    }
+    told
+}
+
+fn signed(input: &Input) -> String {
+    let (fields, separator, optional, integers, values) = match input {
+        Input::Fields { fields, separator, optional, integers, values } => {
+            (fields, separator, optional, integers, values)
+        }
+        Input::SortedQuery {} => {
+            let all = "all parameters but the signature, sorted by name, as `name=value` joined";
+            return format!("{all} by `&`");
+        }
+        Input::Query {} => return "the query as it is sent, without the signature".to_owned(),
+        Input::Url {} => return "the whole URL as it is called, without the signature".to_owned(),
+        Input::Body {} => return "the body, byte for byte".to_owned(),
+        Input::Webhook { id, timestamp } => {
+            return format!("header `{id}`, header `{timestamp}` and the body, joined by dots");
+        }
+    };
+    let mut told = format!("the values of {}", listed(fields, "and"));
+    if separator.is_empty() {
+        told.push_str(", one behind the other");
+    } else {
+        told.extend([format!(", joined by `{separator}`")]);
+    }
+    if !optional.is_empty() {
+        told.extend([format!("; {} left out where there is none", listed(optional, "and"))]);
+    }
+    if !integers.is_empty() {
+        told.extend([format!("; of {} what stands before the point", listed(integers, "and"))]);
+    }
+    if *values == Values::Received {
+        told.push_str("; percent-encoded as they are sent");
+    }
+    told
+}
+
 /// Some values in a row: `a`, `b` and `c`.
 pub fn listed<T: AsRef<str>>(all: &[T], joint: &str) -> String {
     let quoted: Vec<String> = all.iter().map(|one| format!("`{}`", one.as_ref())).collect();
@@ -127,5 +195,48 @@ pub fn listed<T: AsRef<str>>(all: &[T], joint: &str) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} {joint} {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_of_signing_is_told_in_words() {
+        let told = |scheme: &str| signature(&serde_json::from_str(scheme).unwrap());
+        let all = [
+            told(
+                r#"{"algorithm":"md5","input":{"kind":"fields","fields":["a","b","{secret}"],
+                    "optional":["a"],"integers":["b"],"values":"received"}}"#,
+            ),
+            told(
+                r#"{"algorithm":"hmac_sha1","encoding":"base64","prefix":"v1=","separator":" ",
+                     "input":{"kind":"sorted_query"}}"#,
+            ),
+            told(r#"{"algorithm":"sha1","secret":"before","input":{"kind":"query"}}"#),
+            told(r#"{"algorithm":"sha256","secret":"after","input":{"kind":"url"}}"#),
+            told(r#"{"algorithm":"hmac_sha256","encoding":"base64url","input":{"kind":"body"}}"#),
+            told(
+                r#"{"algorithm":"hmac_sha256","key":"base64",
+                     "input":{"kind":"webhook","id":"webhook-id","timestamp":"webhook-time"}}"#,
+            ),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @"
+        MD5 over the values of `a`, `b` and `{secret}`, one behind the other; `a` left out where there is none; of `b` what stands before the point; percent-encoded as they are sent; written in hexadecimal
+        HMAC-SHA-1, keyed with the secret, over all parameters but the signature, sorted by name, as `name=value` joined by `&`; written in base64; `v1=` stands before it; several are joined by ` `
+        SHA-1 over the query as it is sent, without the signature, with the secret before it; written in hexadecimal
+        SHA-256 over the whole URL as it is called, without the signature, with the secret behind it; written in hexadecimal
+        HMAC-SHA-256, keyed with the secret, over the body, byte for byte; written in base64url
+        HMAC-SHA-256, keyed with the secret, over header `webhook-id`, header `webhook-time` and the body, joined by dots; written in hexadecimal; the secret itself is written in base64
+        ");
+    }
+
+    #[test]
+    fn a_row_of_values_reads_as_people_write_it() {
+        let told = |all: &[&str]| listed(all, "or");
+        assert_eq!(told(&[]), "");
+        assert_eq!(told(&["a"]), "`a`");
+        assert_eq!(told(&["a", "b", "c"]), "`a`, `b` or `c`");
     }
 }

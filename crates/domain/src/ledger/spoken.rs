@@ -2,7 +2,7 @@
 
 use crate::contract::{Canonical, Contract, Parameter};
 use crate::integration::Integration;
-use crate::postback::{Pairs, Problem};
+use crate::postback::{Pair, Pairs, Problem};
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -37,11 +37,16 @@ pub(super) fn spoken<'a>(integration: &'a Integration, sent: &Pairs, at: Timesta
 }
 
 fn names_known(contract: &Contract, sent: &Pairs) -> usize {
-    sent.all.iter().filter(|pair| parameter(contract, &pair.name).is_some()).count()
+    all(sent).filter(|pair| parameter(contract, pair).is_some()).count()
 }
 
-fn parameter<'a>(contract: &'a Contract, name: &str) -> Option<&'a Parameter> {
-    contract.parameters.iter().find(|one| !one.in_header && one.names.iter().any(|own| own == name))
+/// Headers too: a contract may name them.
+fn all<'a>(sent: &'a Pairs<'_>) -> impl Iterator<Item = &'a Pair> {
+    sent.all.iter().chain(&sent.headers)
+}
+
+fn parameter<'a>(contract: &'a Contract, pair: &Pair) -> Option<&'a Parameter> {
+    contract.parameters.iter().find(|one| pair.is_of(one))
 }
 
 /// A problem where a hit says something that matters under a name whose sunset is over, and says
@@ -60,14 +65,14 @@ pub(super) fn retired(
     };
     let is_said = |canonical: Canonical| {
         let mut names = in_force().filter_map(|one| one.parameter(canonical));
-        names.any(|one| sent.all.iter().any(|pair| one.names.contains(&pair.name)))
+        names.any(|one| all(sent).any(|pair| pair.is_of(one)))
     };
-    for pair in sent.all.iter().filter(|pair| !pair.text.trim().is_empty()) {
-        if in_force().any(|contract| parameter(contract, &pair.name).is_some()) {
+    for pair in all(sent).filter(|pair| !pair.text.trim().is_empty()) {
+        if in_force().any(|contract| parameter(contract, pair).is_some()) {
             continue;
         }
         let known = integration.retired(at).find_map(|one| {
-            let parameter = parameter(&one.contract, &pair.name)?;
+            let parameter = parameter(&one.contract, pair)?;
             matters(&one.contract, parameter).then_some((one.version, parameter.canonical))
         });
         if let Some((version, canonical)) = known
@@ -85,6 +90,7 @@ fn matters(contract: &Contract, parameter: &Parameter) -> bool {
     parameter.required
         || match parameter.canonical {
             Canonical::Timestamp => rules.timestamp_tolerance_s.is_some(),
+            Canonical::Signature if rules.signature.is_some() => true,
             canonical if canonical.is_secret() => rules.token == Some(canonical),
             canonical => !canonical.is_label(),
         }

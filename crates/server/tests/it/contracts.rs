@@ -93,6 +93,23 @@ fn a_contract_lives_from_its_draft_to_its_retirement_and_comes_back() {
 }
 
 #[test]
+fn whoever_speaks_as_before_is_answered_as_before() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    let mut contract = renamed(active(&mut network, &campaign), "click_id", &json!(["cid"]));
+    contract["answers"] = json!({ "recorded": { "http_status": 201, "body": "thanks" } });
+    network.make(&path(&campaign), &json!({ "contract": contract }));
+    let version = format!("{}/2", path(&campaign));
+    sign(&mut network, &version, &["operations", "engineering"]);
+    network.make(&format!("{version}/activate"), &json!({ "sunset_days": 1 }));
+    let new = network.client.get(format!("{}?cid={click}&txn_id=1", campaign.postback));
+    assert_eq!((new.status, new.text()), (201, "thanks".to_owned()));
+    assert_eq!(network.verdict(&new)["http_status"], 201);
+    network.sends(&format!("{}?click_id={click}&txn_id=2", campaign.postback), "recorded");
+}
+
+#[test]
 fn finance_signs_what_changes_money() {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");
@@ -224,6 +241,10 @@ fn a_contract_is_a_page_that_tells_no_secret() {
             assert_eq!(is_draft, number == 2, "{text}");
         }
     }
+    let head = network.ask(&path(&campaign))["items"][0]["page_url"].clone();
+    let (_, token) = text(&head).rsplit_once('/').unwrap();
+    let head = network.client.send("HEAD", format!("/contracts/{token}"), &[], b"");
+    assert_eq!((head.status, head.body.len()), (200, 0));
     let style = network.client.send("GET", "/contracts/style.css", &[], b"");
     assert_eq!(
         (style.status, style.header("content-type")),

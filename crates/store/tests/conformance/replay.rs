@@ -2,7 +2,9 @@
 //! they are given.
 
 use super::world::{Memory, World, open, shown};
-use domain::command::{Act, Answer, Command, Outcome};
+use domain::command::{Act, Answer, Command, DraftSource, Outcome, Sunset};
+use domain::contract::Role;
+use domain::id::IntegrationId;
 use domain::ledger::{self, Decision, Facts, Occasion, Read};
 use domain::record::{Record, Stamped};
 use domain::setup::Setup;
@@ -19,6 +21,9 @@ async fn busy_world() -> World {
         let status = ["approved", "pending", "reversed", "rejected", "what"][number % 5];
         let query = format!("click_id={{click}}&txn_id={}&status={status}", number % 4);
         world.hit(click, &query).await;
+        if number == 20 {
+            agree(&mut world).await;
+        }
         if number % 10 == 3 {
             let name = format!("Advertiser {number}");
             world.act(Act::CreateAdvertiser { name }).await;
@@ -31,6 +36,28 @@ async fn busy_world() -> World {
         world.click("us").await;
     }
     world
+}
+
+/// Puts a contract with other names in the place of the campaign's own, which is still read.
+async fn agree(world: &mut World) {
+    let integration_id = IntegrationId(2);
+    let mut contract = super::world::own_partner().contract.unwrap();
+    contract.parameters[0].names = vec!["cid".to_owned()];
+    let draft = Act::DraftContract {
+        integration_id,
+        source: DraftSource::Contract(Box::new(contract)),
+        note: Some("Other names.".to_owned()),
+        cutover_on: None,
+        token: "page".to_owned(),
+    };
+    let Answer::Contract(draft) = world.done(draft).await else { panic!("it is a contract") };
+    let number = draft.number;
+    for role in Role::ALL {
+        let name = "A. Person".to_owned();
+        world.done(Act::SignOffContract { integration_id, number, role, name }).await;
+    }
+    let sunset = Sunset::Days(1);
+    world.done(Act::ActivateContract { integration_id, number, sunset }).await;
 }
 
 async fn replayed(records: &[Stamped<'static>], cut: impl Fn(usize) -> usize) -> [u8; 32] {
@@ -66,6 +93,31 @@ async fn replaying_into_an_empty_store_gives_the_same_digest() {
         let shorter = &records[..records.len() - fewer];
         assert_ne!(replayed(shorter, |_| 5).await, digest, "the digest sees every record");
     }
+}
+
+#[tokio::test]
+async fn a_contract_has_its_life_and_its_names_again_when_a_store_is_opened() {
+    let mut world = busy_world().await;
+    let setup = world.store.setup().await.unwrap();
+    let id = IntegrationId(2);
+    let life = |setup: &Setup| {
+        let all = setup.contracts_of(id);
+        let words = all.map(|one| one.latest().status.word(world.now)).collect::<Vec<_>>();
+        (words, setup.contract_by_token("page").map(|one| one.number))
+    };
+    assert_eq!(life(&setup), (vec!["sunset", "active"], Some(2)));
+    world.store = open(&world.dir, &world.memory, ledger::decide).unwrap();
+    assert_eq!(world.store.setup().await.unwrap(), setup);
+    let records = world.records();
+    world.store.apply(&records, &[], world.now).await.unwrap();
+    let click = world.click("later").await;
+    for (query, version) in [("cid={click}&txn_id=1", "2.2"), ("click_id={click}&txn_id=2", "2.1")]
+    {
+        let verdict = world.hit(click, query).await;
+        assert_eq!(shown(&verdict), "recorded");
+        assert_eq!(verdict.contract.as_deref(), Some(version));
+    }
+    assert_eq!(world.store.verify().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -352,6 +352,42 @@ fn a_retired_label_costs_no_conversion_and_retired_money_says_what_it_is_called(
 }
 
 #[test]
+fn a_retired_header_is_told_from_a_parameter_of_its_name() {
+    let mut with_header = contract("click_id! txn_id=x-order");
+    with_header.parameters[1].in_header = true;
+    let mut world = World::new(with_header, LEAD);
+    world.click("a", LINK);
+    world.agree(contract("click_id! txn_id"), Sunset::Days(0));
+    let sent = |world: &mut World, query: &str, header: Option<&str>| {
+        let mut hit = world.hit(query);
+        hit.headers =
+            header.map(|text| ("x-order".to_owned(), text.to_owned())).into_iter().collect();
+        world.receive(&hit).reason
+    };
+    let retired = Some(Reason::ContractRetired);
+    assert_eq!(sent(&mut world, "?click_id=@a", Some("1")), retired);
+    assert_eq!(sent(&mut world, "?click_id=@a&txn_id=1", Some("1")), None);
+    assert_eq!(sent(&mut world, "?click_id=@a&txn_id=2&x-order=2", None), None);
+}
+
+#[test]
+fn a_path_of_the_catalogue_finds_clicks_under_names_of_any_version() {
+    let mut world = world();
+    let mut it = partner("it", plain());
+    it.paths = vec!["/conversion".to_owned()];
+    world.act(Act::LoadCatalogue { partners: vec![it], key: "unused".to_owned() });
+    world.agree(renamed("cid"), Sunset::Days(1));
+    world.check(
+        "
+        /conversion?cid=@a&txn_id=1&revenue=1      -> recorded approved 1/1.75
+        /conversion?click_id=@a&txn_id=2&revenue=1 -> recorded approved 1/1.75 !contract_in_sunset
+        wait 1d
+        /conversion?click_id=@a&txn_id=3&revenue=1 -> refused contract_retired click_id
+        ",
+    );
+}
+
+#[test]
 fn rolling_back_is_activating_the_earlier_one() {
     let mut world = world();
     world.click("a", LINK);

@@ -222,3 +222,21 @@ fn the_same_changes_make_the_same_setup() {
     }
     assert_eq!(&again, setup);
 }
+
+/// A snapshot has what is in force, without what was before.
+#[test]
+fn what_is_in_force_makes_the_same_setup_without_its_history() {
+    let mut world = world();
+    world.agree(contract("click_id!=cid"), Sunset::Days(1));
+    drafted(&mut world, plain());
+    let setup = &world.setup;
+    let mut again = crate::setup::Setup::default();
+    for (at, change) in setup.in_force() {
+        again.put(at, change);
+    }
+    assert_eq!(again.in_force().collect::<Vec<_>>(), setup.in_force().collect::<Vec<_>>());
+    assert!(again.latest().is_click_id_name("click_id"), "of the contract in its sunset");
+    for version in setup.contracts_of(OWN_ID).map(crate::setup::History::latest) {
+        assert_eq!(again.contract_by_token(&version.token), Some(version));
+    }
+}

@@ -42,7 +42,7 @@ fn parameters_are_told_of_in_words() {
     parameters.sub1.in_header: `sub1` is now read from a header
     parameters.sub1.required: `sub1` is now required
     $ parameters.sale_amount: `sale_amount` is not read any more; it was read from `sale` or `total`
-    parameters: the order of the parameters in the postback URL is now click_id, txn_id, payout, status, sub1
+    parameters: the order of the parameters is now `click_id`, `txn_id`, `payout`, `status` and `sub1`
     "#);
 }
 
@@ -91,6 +91,12 @@ fn rules_are_told_of_in_words() {
     after.repeats.transitions.insert(Transition { from: pending, to: Status::Approved });
     after.unreplaced = vec!["xx".to_owned()];
     after.times.zone = "Europe/Berlin".to_owned();
+    after.verification.token = Some(Canonical::Token);
+    after.verification.token_required = true;
+    after.verification.timestamp_tolerance_s = Some(300);
+    after.verification.shadow = true;
+    let signed = r#"{"algorithm":"sha256","input":{"kind":"fields","fields":["click_id","{secret}"],"separator":"."}}"#;
+    after.verification.signature = serde_json::from_str(signed).unwrap();
     after.verification.networks = vec![Network::parse("192.0.2.0/24").unwrap()];
     insta::assert_snapshot!(told(&before, &after), @r#"
     $ statuses.values.hold: `hold` is unknown now; it meant pending
@@ -108,10 +114,15 @@ fn rules_are_told_of_in_words() {
     repeats.events: of two numbers for one event their sum counts; it was the last one
     repeats.mark: a further conversion of one click and goal is now marked as repeated
     $ repeats.transitions: the changes of status that postbacks may ask for are pending > approved; they were all that there are
+    verification.token: the shared token is carried by `token`; it was not asked for
+    verification.token_required: whatever comes without the agreed proof is now refused
+    verification.signature: the signature is SHA-256 over the values of `click_id` and `{secret}`, joined by `.`; written in hexadecimal. It was not asked for
+    verification.networks: postbacks may come from `192.0.2.0/24`; it was anywhere
+    verification.timestamp_tolerance_s: the sender's time is at most 300 seconds from ours; it was not looked at
+    verification.shadow: what lacks the agreed proof is only counted now
     times.zone: a time that names no zone is of `Europe/Berlin`; it was `UTC`
     $ txn_id_folded: `txn_id_folded` is now `true`; it was `false`
     unreplaced: `unreplaced` is now `xx`
-    verification.networks: `verification.networks` is now `192.0.2.0/24`
     "#);
 }
 
@@ -161,7 +172,7 @@ fn answers_are_told_of_one_by_one() {
     let all = [told(&before, &after), told(&after, &other), told(&before, &blind)];
     insta::assert_snapshot!(all.join("\n\n"), @r#"
     answers.duplicate: answers to a duplicate: 200 `DUP` instead of the receipt
-    answers.retry_after_s: seconds to wait before a retry: 60; before, not said
+    answers.retry_after_s: what was not received is sent again after 60 seconds; it was after a few seconds
     answers.return_name: `return` gives the body of answers
 
     answers.duplicate.content_type: answers to a duplicate are application/json
@@ -174,4 +185,32 @@ fn answers_are_told_of_one_by_one() {
     answers.refused: answers to a refusal: 200 as soon as it is on disk instead of the receipt
     answers.received: answers to a postback that is not decided yet: 200 as soon as it is on disk instead of the receipt
     "#);
+}
+
+/// A field that is added to these needs a sentence in `difference`, and then a place here.
+#[test]
+fn every_field_has_been_thought_of() {
+    let fields = |schema: schemars::Schema| -> String {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let names: BTreeSet<&String> = properties.expect("it has fields").keys().collect();
+        names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    let all = [
+        fields(schemars::schema_for!(Parameter)),
+        fields(schemars::schema_for!(Statuses)),
+        fields(schemars::schema_for!(crate::contract::Repeats)),
+        fields(schemars::schema_for!(crate::contract::Times)),
+        fields(schemars::schema_for!(crate::contract::Verification)),
+        fields(schemars::schema_for!(crate::contract::Answers)),
+        fields(schemars::schema_for!(Reply)),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    allowed canonical in_header in_url macro max_length names required unit
+    absent blank ignore negative undone values
+    amount events mark status transitions
+    formats zone
+    networks shadow signature timestamp_tolerance_s token token_required
+    duplicate ignored max_retries parked profile received recorded refused retry_after_s return_name updated
+    body content_type http_status
+    ");
 }

@@ -194,7 +194,7 @@ mod tests {
     use super::super::show::tests::{contract_of, integration, parameter};
     use super::*;
     use domain::contract::Canonical;
-    use domain::integration::Scope;
+    use domain::integration::{EarlierContract, Scope};
     use domain::partner::Partner;
     use domain::setup::Change;
     use domain::time::Timestamp;
@@ -263,6 +263,23 @@ mod tests {
     fn what_the_contract_reads_as_anything_else_is_shown() {
         let sent = "/p?tokens=7&signal=8&token=9";
         assert_eq!(target(Some("3.1"), sent), "/p?tokens=7&signal=8&token=***");
+    }
+
+    #[test]
+    fn a_token_under_the_name_of_an_earlier_contract_is_hidden_too() {
+        let mut setup = setup();
+        let mut one = setup.integration(IntegrationId(3)).unwrap().clone();
+        let mut token = parameter(Canonical::Token, false);
+        token.names = vec!["pw".to_owned()];
+        let contract = contract_of(vec![parameter(Canonical::ClickId, true), token]);
+        let until = Timestamp::UNIX_EPOCH;
+        one.earlier = vec![EarlierContract { version: 2, until, contract }];
+        setup.put(Timestamp::UNIX_EPOCH, Change::Integration(one));
+        let hit = Hit { target: b"/p?pw=abc&signature=abc&signal=8".to_vec(), ..Hit::default() };
+        for reference in ["3.1", "3.2"] {
+            let shown = Mask::of(&setup, Some(reference)).target(&hit);
+            assert_eq!(shown, "/p?pw=***&signature=***&signal=8");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod links;
 mod mask;
 mod paging;
 mod partners;
-pub(super) mod postback_url;
+mod postback_url;
 mod publishers;
 mod query;
 mod refusal;

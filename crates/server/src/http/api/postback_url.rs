@@ -73,7 +73,7 @@ impl<'a> PostbackUrl<'a> {
 }
 
 /// The URL alone, with the macros of whoever the contract is made for.
-pub(in crate::http) fn url(
+pub(super) fn url(
     base: &str,
     integration: &Integration,
     campaign_id: Option<CampaignId>,

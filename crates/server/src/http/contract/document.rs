@@ -1,11 +1,10 @@
 //! What the page of a contract says, before it is written as HTML or Markdown: so both say the
 //! same.
 
-use crate::http::api::postback_url;
+use domain::builder;
 use domain::contract::version::Status;
 use domain::contract::{
-    Answers, Canonical, Contract, Parameter, Profile, TxnIdAbsent, Unit, Version, difference,
-    leaves, words,
+    Answers, Canonical, Contract, Parameter, Profile, TxnIdAbsent, Unit, Version, difference, words,
 };
 use domain::integration::{Integration, Scope};
 use domain::reason::{Reason, Verdict};
@@ -81,7 +80,7 @@ impl Document {
         let partner = partner.map_or(&*integration.partner, |partner| &partner.title);
         let (id, number) = (version.integration_id, version.number);
         let mut sections = vec![
-            url(integration, contract, base),
+            url(setup, integration, contract, base),
             parameters(contract),
             statuses(contract),
             goals(contract),
@@ -130,14 +129,16 @@ fn lead(
     lead
 }
 
-fn url(integration: &Integration, contract: &Contract, base: &str) -> Section {
+fn url(setup: &Setup, integration: &Integration, contract: &Contract, base: &str) -> Section {
+    let partner = setup.partner(&integration.partner);
+
     let shown =
         Integration { key: KEY.to_owned(), contract: contract.clone(), ..integration.clone() };
     let campaign_id = match integration.scope {
         Scope::Campaign { campaign_id } => Some(campaign_id),
         _ => None,
     };
-    let url = postback_url::url(base, &shown, campaign_id, None);
+    let url = builder::postback_url(base, &shown, partner, campaign_id, None);
     let how = "Sent by GET, or by POST as a form or as JSON. `KEY` stands for the key in the \
         postback URL that you were given. What stands in braces is yours to fill in.";
     section("The postback URL", vec![Block::Code(url), text(how)])
@@ -167,6 +168,12 @@ fn parameters(contract: &Contract) -> Section {
             .to_owned(),
         "A macro that was not replaced is refused, or left out where it only describes.".to_owned(),
     ];
+    if let Some(currency) = contract.currency {
+        rules.push(format!("Amounts are in {currency}, where a postback does not say otherwise."));
+    }
+    if contract.payout_may_be_revenue {
+        rules.push("A payout without a revenue is what you pay us.".to_owned());
+    }
     if !contract.unreplaced.is_empty() {
         let all = words::listed(&contract.unreplaced, "or");
         rules.push(format!("{all} stands for no value."));
@@ -195,6 +202,10 @@ fn statuses(contract: &Contract) -> Section {
         .filter(|(_, raws)| !raws.is_empty())
         .map(|(status, raws)| vec![words::listed(raws, "or"), status.name().to_owned()])
         .collect();
+    if !statuses.undone.is_empty() {
+        let undone = "reversed where it was approved, else rejected";
+        rows.push(vec![words::listed(&statuses.undone, "or"), undone.to_owned()]);
+    }
     if !statuses.ignore.is_empty() {
         rows.push(vec![words::listed(&statuses.ignore, "or"), "nothing: a ping".to_owned()]);
     }
@@ -209,6 +220,15 @@ fn statuses(contract: &Contract) -> Section {
     let mut blocks = vec![text(rest)];
     if !rows.is_empty() {
         blocks.insert(0, Block::Table(vec!["Word", "Status"], rows));
+    }
+    if let Some(status) = statuses.negative {
+        let name = status.name();
+        blocks.push(text(format!("With a negative amount it is {name}, whatever the word says.")));
+    }
+    for (canonical, values) in &contract.ignore_where {
+        let name = contract.parameter(*canonical).map_or("", Parameter::name);
+        let all = words::listed(values, "or");
+        blocks.push(text(format!("A postback whose `{name}` is {all} asks for nothing.")));
     }
     section("Status words", blocks)
 }
@@ -248,6 +268,15 @@ fn identity(contract: &Contract) -> Section {
         let absent = words::txn_id_absent(contract.txn_id_absent);
         rules.push(format!("Postbacks without a transaction id are {absent}."));
     }
+    if let Some(reversal) = &contract.reversal {
+        let name = reversal.txn_id.and_then(|canonical| contract.parameter(canonical));
+        let name = name.map_or("txn_id", Parameter::name);
+        let prefix = match reversal.txn_id_prefix.as_str() {
+            "" => String::new(),
+            prefix => format!(", behind `{prefix}`"),
+        };
+        rules.push(format!("A reversal names what it reverses by `{name}`{prefix}."));
+    }
     if let Some(until) = contract.triage_until {
         rules.push(format!(
             "Until {until} a postback without its transaction id is kept, pending and unpaid, \
@@ -268,6 +297,14 @@ fn identity(contract: &Contract) -> Section {
         "Of two amounts for one conversion {} counts.",
         words::repeated_amount(repeats.amount)
     ));
+    let is_event = |parameter: &Parameter| matches!(parameter.canonical, Canonical::Event(_));
+    if contract.parameters.iter().any(is_event) {
+        rules.push(format!(
+            "Events that come alone, with a click id, make no conversion. Of two numbers for one \
+             event {} counts.",
+            words::repeated_events(repeats.events)
+        ));
+    }
     section("What makes one conversion", vec![Block::List(rules)])
 }
 
@@ -286,28 +323,24 @@ fn times(contract: &Contract) -> Section {
     section("Time", blocks)
 }
 
-/// What is known here is told in words; whatever else is agreed, as it stands.
 fn proof(contract: &Contract) -> Section {
-    const WORDED: [&str; 5] =
-        ["token", "token_required", "networks", "timestamp_tolerance_s", "shadow"];
     let rules = &contract.verification;
-    let value = serde_json::to_value(rules).expect("rules are plain data");
     let mut told = Vec::new();
     if let Some(parameter) = rules.token.and_then(|token| contract.parameter(token)) {
         let name = parameter.name();
         told.push(format!("`{name}` carries the token that we share; it is told in another way."));
     }
+    let signature = rules.signature.as_ref().zip(contract.parameter(Canonical::Signature));
+    if let Some((scheme, parameter)) = signature {
+        let (name, how) = (parameter.name(), words::signature(scheme));
+        told.push(format!("`{name}` is {how}. The secret is told in another way."));
+    }
     if rules.token_required {
         told.push("Nothing is accepted without that proof.".to_owned());
     }
-    if let Some(networks) = value["networks"].as_array() {
-        let all: Vec<&str> = networks.iter().filter_map(|one| one.as_str()).collect();
+    if !rules.networks.is_empty() {
+        let all: Vec<String> = rules.networks.iter().map(|one| String::from(*one)).collect();
         told.push(format!("Postbacks come from {}.", words::listed(&all, "or")));
-    }
-    for (path, value) in leaves(value) {
-        if !WORDED.contains(&path.split(['.', '[']).next().unwrap_or_default()) {
-            told.push(format!("`{path}`: `{value}`"));
-        }
     }
     if rules.shadow {
         told.push("For now nothing is refused for want of that proof; it is counted.".to_owned());
@@ -327,8 +360,11 @@ fn answers(contract: &Contract) -> Section {
     let verdicts = Verdict::ALL.map(Some).into_iter().chain([None]);
     let head = vec!["To", "Answer", "HTTP"];
     let mut blocks = vec![Block::Table(head, verdicts.clone().map(row).collect())];
-    let is_receipt = |verdict| answers.reply(verdict).is_none();
-    if answers.profile == Profile::Receipt && verdicts.clone().any(is_receipt) {
+    let is_receipt = answers.reply(Some(Verdict::Refused)).is_none();
+    if answers.profile == Profile::Receipt && is_receipt {
+        let refusals = Reason::ALL.into_iter().filter(|one| one.verdict() == Verdict::Refused);
+        let row = |one: Reason| vec![format!("`{}`", one.name()), one.http_status().to_string()];
+        blocks.push(Block::Table(vec!["Reason of a refusal", "HTTP"], refusals.map(row).collect()));
         blocks.push(text("A receipt, as an example:"));
         blocks.push(Block::Code(RECEIPT.to_owned()));
     }
