@@ -3,7 +3,7 @@
 
 use super::world::{World, contract};
 use crate::command::Failure;
-use crate::contract::Contract;
+use crate::contract::{Canonical, Contract};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::ledger::{change_by_person, likely_ids, merge, repair, repaired_key};
@@ -180,6 +180,23 @@ fn a_repaired_id_is_folded_as_a_sent_one() {
         ",
     );
     assert_eq!(code(repaired(&mut world, 1, "t-1")), "already_exists");
+}
+
+#[test]
+fn the_other_parts_of_an_id_are_no_id() {
+    let mut made_of_two = triaging();
+    made_of_two.txn_id_parts = vec![Canonical::TxnId, Canonical::Goal];
+    let mut world = World::new(made_of_two, GOALS);
+    world.check(
+        "
+        ?cid=@a&revenue=5&goal=lead          -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=6&goal=lead          -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=5&goal=lead&txn_id=T -> recorded approved 5/1.75
+        ",
+    );
+    assert_eq!(code(repaired(&mut world, 1, "T_lead")), "already_exists");
+    repaired(&mut world, 2, "U_lead").unwrap();
+    world.check("?cid=@a&revenue=6&goal=lead&txn_id=U -> duplicate already_processed");
 }
 
 #[test]
