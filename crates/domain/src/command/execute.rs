@@ -4,14 +4,13 @@
 //! facts are; here they only pass the checks that need no facts.
 
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
-use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX, Publisher};
+use crate::campaign::{Advertiser, Link, NAME_BYTES_MAX};
 use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::macros::LandingUrl;
 use crate::partner::Partner;
 use crate::setup::{Change, Setup};
-use crate::sub_labels::{self, SubLabels};
 use std::collections::BTreeMap;
 
 /// The changes a command leads to, and what its caller is answered with.
@@ -66,21 +65,10 @@ impl Setup {
                 let new = Advertiser { archived: true, ..self.the_advertiser(*id)? };
                 Ok(Effect::of(Change::Advertiser(new)))
             }
-            Act::CreatePublisher { name } => {
-                let id = PublisherId(self.next_id(&self.publishers));
-                let name = checked_name(name)?;
-                Ok(Effect::of(Change::Publisher(Publisher { id, name, archived: false })))
-            }
-            Act::ChangePublisher { id, name } => {
-                let old = self.the_publisher(*id)?;
-                in_use("publisher", id, old.archived)?;
-                let new = Publisher { name: checked_name(name)?, ..old };
-                Ok(Effect::of(Change::Publisher(new)))
-            }
-            Act::ArchivePublisher { id } => {
-                let new = Publisher { archived: true, ..self.the_publisher(*id)? };
-                Ok(Effect::of(Change::Publisher(new)))
-            }
+            Act::CreatePublisher { .. }
+            | Act::ChangePublisher { .. }
+            | Act::ArchivePublisher { .. }
+            | Act::SetSubLabels { .. } => self.execute_on_publisher(act),
             Act::CreateCampaign(new) => self.create_campaign(new),
             Act::ChangeCampaign { id, changes } => self.change_campaign(*id, changes),
             Act::ArchiveCampaign { id } => self.archive_campaign(*id),
@@ -107,9 +95,6 @@ impl Setup {
             | Act::RetireContract { .. } => self.execute_on_contract(act, by),
             Act::SetMacros { id, macros } => self.set_macros(*id, macros),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
-            Act::SetSubLabels { publisher_id, labels } => {
-                self.set_sub_labels(*publisher_id, labels)
-            }
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => {
                 let floor = self.id_max().saturating_add(IDS_SKIPPED);
@@ -129,31 +114,12 @@ impl Setup {
         self.advertiser(id).cloned().ok_or_else(|| Failure::not_found("advertiser", id))
     }
 
-    fn the_publisher(&self, id: PublisherId) -> Result<Publisher, Failure> {
-        self.publisher(id).cloned().ok_or_else(|| Failure::not_found("publisher", id))
-    }
-
     fn the_link(&self, id: LinkId) -> Result<Link, Failure> {
         self.link(id).cloned().ok_or_else(|| Failure::not_found("link", id))
     }
 
     pub(super) fn the_integration(&self, id: IntegrationId) -> Result<Integration, Failure> {
         self.integration(id).cloned().ok_or_else(|| Failure::not_found("integration", id))
-    }
-
-    fn set_sub_labels(
-        &self,
-        publisher_id: Option<PublisherId>,
-        labels: &BTreeMap<String, String>,
-    ) -> Executed {
-        if let Some(id) = publisher_id {
-            in_use("publisher", id, self.the_publisher(id)?.archived)?;
-        }
-        if let Some((name, detail)) = sub_labels::fault(labels) {
-            return Err(Failure::invalid(name, detail));
-        }
-        let labels = labels.clone();
-        Ok(Effect::of(Change::SubLabels(SubLabels { publisher_id, labels })))
     }
 
     fn create_link(
