@@ -6,7 +6,7 @@ use crate::command::Failure;
 use crate::contract::{Canonical, Contract};
 use crate::conversion::Status;
 use crate::hit::Hit;
-use crate::ledger::{change_by_person, likely_ids, merge, repair, repaired_key};
+use crate::ledger::{Rehearsal, change_by_person, likely_ids, merge, read, repair, repaired_key};
 use crate::postback::Pairs;
 use crate::reason::Flag;
 use crate::time::Timestamp;
@@ -233,4 +233,35 @@ fn likely_ids_are_unread_and_look_like_one() {
     let many = format!("/p?{}", "x1=ab1&".repeat(50));
     let hit = Hit { target: many.into_bytes(), ..Hit::default() };
     assert_eq!(likely_ids(&contract, &Pairs::of(&hit)).len(), 10);
+}
+
+#[test]
+fn a_rehearsal_repairs_and_merges_as_people_did() {
+    let mut world = world();
+    let lines = ["&x=1", "&x=2", "&txn_id=T-1", "&x=1"];
+    let hits = lines.map(|line| world.hit(&format!("?cid=@a&revenue=5{line}")));
+    world.wait_s(1);
+    let (setup, keyring) = (world.setup.clone(), super::world::keyring());
+    let mut rehearsal = Rehearsal::new(&setup);
+    let mut send = |rehearsal: &mut Rehearsal<'_>, hit: &Hit| {
+        let occasion = world.occasion();
+        world.enter([]);
+        let read = read(&setup, &keyring, hit, occasion.at);
+        rehearsal.decide(&read, None, occasion);
+        occasion
+    };
+    let [one, two, three] = [0, 1, 2].map(|place| send(&mut rehearsal, &hits[place]));
+    rehearsal.repair(one.position, "T-2", "found", three);
+    rehearsal.merge(two.position, three.position, "the same", three);
+    send(&mut rehearsal, &hits[3]);
+    let mut all: Vec<_> = rehearsal.conversions().collect();
+    all.sort_by_key(|(made_by, _)| *made_by);
+    let shown = all.iter().map(|(_, one)| (one.status, one.txn_id.as_deref(), one.paid_revenue.0));
+    let (approved, rejected) = (Status::Approved, Status::Rejected);
+    let expected = [
+        (approved, Some("T-2"), 5_000_000),
+        (rejected, None, 0),
+        (approved, Some("T-1"), 5_000_000),
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
 }
