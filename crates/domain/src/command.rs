@@ -6,6 +6,7 @@
 mod campaigns;
 mod contracts;
 mod execute;
+mod publishers;
 
 pub use execute::{Effect, OWN_PARTNER};
 

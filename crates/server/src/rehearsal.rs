@@ -209,10 +209,31 @@ impl Gathered<'_> {
 
 /// What a person did to a conversion.
 struct Deed {
+    /// The hit that made it.
     made_by: Position,
-    to: Status,
+    done: Done,
     reason: String,
     at: Timestamp,
+}
+
+enum Done {
+    Status(Status),
+    Repair(String),
+    /// Into the one that the hit at that position made.
+    Merge(Position),
+}
+
+/// What an act does to a conversion, and why; `None` where it does something else.
+async fn done(app: &App, act: Act) -> Result<Option<(Done, String)>, Error> {
+    Ok(match act {
+        Act::ChangeConversionStatus { to, reason, .. } => Some((Done::Status(to), reason)),
+        Act::RepairTxnId { txn_id, reason, .. } => Some((Done::Repair(txn_id), reason)),
+        Act::MergeConversion { into, reason, .. } => {
+            let into = app.store.conversion(into).await?;
+            into.map(|(into, _)| (Done::Merge(into.created_by), reason))
+        }
+        _ => None,
+    })
 }
 
 /// What was done by hand to the conversions of those clicks, by position.
@@ -238,9 +259,9 @@ async fn add_deeds(
     for entry in entries {
         let Cause::Command(position) = entry.entry.cause else { continue };
         let Some(stored) = app.store.command(position).await? else { continue };
-        if let Act::ChangeConversionStatus { to, reason, .. } = stored.command.act {
+        if let Some((done, reason)) = done(app, stored.command.act).await? {
             let made_by = conversion.created_by;
-            deeds.insert(position, Deed { made_by, to, reason, at: stored.at });
+            deeds.insert(position, Deed { made_by, done, reason, at: stored.at });
         }
     }
     Ok(())
@@ -337,7 +358,12 @@ fn do_again(rehearsal: &mut Rehearsal<'_>, position: Position, deed: &Deed) {
         cause: Cause::Command(position),
         evidence: [0; 32],
     };
-    rehearsal.change_status(deed.made_by, deed.to, &deed.reason, occasion);
+    let (made_by, reason) = (deed.made_by, &*deed.reason);
+    match &deed.done {
+        Done::Status(to) => rehearsal.change_status(made_by, *to, reason, occasion),
+        Done::Repair(txn_id) => rehearsal.repair(made_by, txn_id, reason, occasion),
+        Done::Merge(into) => rehearsal.merge(made_by, *into, reason, occasion),
+    }
 }
 
 /// The conversions that differ in status, in what is paid for them, or in being there.

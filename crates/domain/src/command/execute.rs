@@ -4,14 +4,13 @@
 //! facts are; here they only pass the checks that need no facts.
 
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
-use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX, Publisher};
+use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX};
 use crate::contract::{Canonical, Contract, Secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, RetiringSecret, Scope};
 use crate::macros::{LandingUrl, nearest};
 use crate::partner::Partner;
 use crate::setup::{Change, Setup};
-use crate::sub_labels::{self, SubLabels};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -68,16 +67,10 @@ impl Setup {
                 let new = Advertiser { archived: true, ..self.the_advertiser(*id)? };
                 Ok(Effect::of(Change::Advertiser(new)))
             }
-            Act::CreatePublisher { name } => {
-                let id = PublisherId(self.next_id(&self.publishers));
-                let name = checked_name(name)?;
-                Ok(Effect::of(Change::Publisher(Publisher { id, name, archived: false })))
-            }
-            Act::ChangePublisher { id, name } => self.change_publisher(*id, name),
-            Act::ArchivePublisher { id } => {
-                let new = Publisher { archived: true, ..self.the_publisher(*id)? };
-                Ok(Effect::of(Change::Publisher(new)))
-            }
+            Act::CreatePublisher { .. }
+            | Act::ChangePublisher { .. }
+            | Act::ArchivePublisher { .. }
+            | Act::SetSubLabels { .. } => self.execute_on_publisher(act),
             Act::CreateCampaign(new) => self.create_campaign(new),
             Act::ChangeCampaign { id, changes } => self.change_campaign(*id, changes),
             Act::ArchiveCampaign { id } => self.archive_campaign(*id),
@@ -103,9 +96,6 @@ impl Setup {
             | Act::RetireContract { .. } => self.execute_on_contract(act, by),
             Act::SetMacros { id, macros } => self.set_macros(*id, macros),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
-            Act::SetSubLabels { publisher_id, labels } => {
-                self.set_sub_labels(*publisher_id, labels)
-            }
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => Ok(self.skip_ids()),
             Act::ChangeConversionStatus { id, .. }
@@ -133,19 +123,8 @@ impl Setup {
         Ok(Effect::of(Change::Advertiser(new)))
     }
 
-    fn change_publisher(&self, id: PublisherId, name: &str) -> Executed {
-        let old = self.the_publisher(id)?;
-        in_use("publisher", id, old.archived)?;
-        let new = Publisher { name: checked_name(name)?, ..old };
-        Ok(Effect::of(Change::Publisher(new)))
-    }
-
     fn the_advertiser(&self, id: AdvertiserId) -> Result<Advertiser, Failure> {
         self.advertiser(id).cloned().ok_or_else(|| Failure::not_found("advertiser", id))
-    }
-
-    fn the_publisher(&self, id: PublisherId) -> Result<Publisher, Failure> {
-        self.publisher(id).cloned().ok_or_else(|| Failure::not_found("publisher", id))
     }
 
     fn the_link(&self, id: LinkId) -> Result<Link, Failure> {
@@ -154,21 +133,6 @@ impl Setup {
 
     pub(super) fn the_integration(&self, id: IntegrationId) -> Result<Integration, Failure> {
         self.integration(id).cloned().ok_or_else(|| Failure::not_found("integration", id))
-    }
-
-    fn set_sub_labels(
-        &self,
-        publisher_id: Option<PublisherId>,
-        labels: &BTreeMap<String, String>,
-    ) -> Executed {
-        if let Some(id) = publisher_id {
-            in_use("publisher", id, self.the_publisher(id)?.archived)?;
-        }
-        if let Some((name, detail)) = sub_labels::fault(labels) {
-            return Err(Failure::invalid(name, detail));
-        }
-        let labels = labels.clone();
-        Ok(Effect::of(Change::SubLabels(SubLabels { publisher_id, labels })))
     }
 
     fn create_link(

@@ -3,7 +3,8 @@
 //! Two rehearsals of the same hits, with two setups, tell what a change of the setup would change.
 
 use super::{
-    ClickEvents, Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide,
+    ClickEvents, Conversion, Decision, Facts, Key, Occasion, Read, change_by_person, decide, merge,
+    repair, repaired_key,
 };
 use crate::click::Click;
 use crate::click_id::ClickId;
@@ -21,6 +22,8 @@ pub struct Rehearsal<'s> {
     /// Clicks, and the goals they have conversions of.
     told: HashSet<(ClickId, String)>,
     events: HashMap<ClickId, ClickEvents>,
+    /// Keys by the identities in triage of what was repaired.
+    since_triage: HashMap<Vec<u8>, Key>,
 }
 
 impl<'s> Rehearsal<'s> {
@@ -31,6 +34,7 @@ impl<'s> Rehearsal<'s> {
             keys: HashMap::new(),
             told: HashSet::new(),
             events: HashMap::new(),
+            since_triage: HashMap::new(),
         }
     }
 
@@ -41,7 +45,7 @@ impl<'s> Rehearsal<'s> {
         click: Option<&Click<'_>>,
         occasion: Occasion,
     ) -> Decision {
-        let conversion = read.key.as_ref().and_then(|key| self.conversions.get(key));
+        let conversion = read.key.as_ref().and_then(|key| self.conversion(key));
         let next_id = ConversionId(self.conversions.len() as u64 + 1);
         let told = read.click_id.zip(read.goal).map(|(id, goal)| (id, goal.key.clone()));
         let has_earlier = told.is_some_and(|told| self.told.contains(&told));
@@ -66,11 +70,42 @@ impl<'s> Rehearsal<'s> {
         reason: &str,
         occasion: Occasion,
     ) {
-        let old = self.keys.get(&made_by).and_then(|key| self.conversions.get(key));
+        let old = self.made_by(made_by);
         let changed = old.map(|old| change_by_person(old, to, reason, occasion));
         if let Some(Ok(effect)) = changed {
             self.put(effect.conversion);
         }
+    }
+
+    /// A person found the transaction id of the one that the hit at `made_by` made.
+    pub fn repair(&mut self, made_by: Position, txn_id: &str, reason: &str, occasion: Occasion) {
+        let Some(old) = self.made_by(made_by) else { return };
+        let Ok(key) = repaired_key(self.setup, old, txn_id) else { return };
+        let existing = self.conversions.get(&key);
+        if let Ok(effect) = repair(old, key, txn_id, reason, existing, occasion) {
+            self.put(effect.conversion);
+        }
+    }
+
+    /// A person said that it is the one that the hit at `into` made.
+    pub fn merge(&mut self, made_by: Position, into: Position, reason: &str, occasion: Occasion) {
+        let both = self.made_by(made_by).zip(self.made_by(into));
+        let merged = both.map(|(old, into)| merge(old, into, reason, occasion));
+        if let Some(Ok(effects)) = merged {
+            for effect in effects {
+                self.put(effect.conversion);
+            }
+        }
+    }
+
+    fn made_by(&self, position: Position) -> Option<&Conversion> {
+        self.conversions.get(self.keys.get(&position)?)
+    }
+
+    /// What was said in triage leads to what it has become since.
+    fn conversion(&self, key: &Key) -> Option<&Conversion> {
+        let since = || self.conversions.get(self.since_triage.get(&key.identity)?);
+        self.conversions.get(key).or_else(since)
     }
 
     /// What came of it all, by the hits that made them.
@@ -79,7 +114,13 @@ impl<'s> Rehearsal<'s> {
     }
 
     fn put(&mut self, conversion: Conversion) {
-        self.keys.insert(conversion.created_by, conversion.key.clone());
+        let old = self.keys.insert(conversion.created_by, conversion.key.clone());
+        if let Some(old) = old.filter(|old| *old != conversion.key) {
+            self.conversions.remove(&old);
+        }
+        if let Some(identity) = &conversion.triage_identity {
+            self.since_triage.insert(identity.clone(), conversion.key.clone());
+        }
         self.told.insert((conversion.click_id, conversion.goal.clone()));
         self.conversions.insert(conversion.key.clone(), conversion);
     }

@@ -42,6 +42,8 @@ pub(super) fn flagged(mut reading: Reading) -> Reading {
         && !postback.is_event_only
     {
         postback.flags.add(Flag::TxnIdMissing);
+        // Of one that is made of several values, the others may be there.
+        postback.txn_id = None;
     }
     reading
 }

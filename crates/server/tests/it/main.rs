@@ -29,3 +29,4 @@ mod seeds;
 mod setup;
 mod sub_labels;
 mod tidy;
+mod triage;

@@ -70,8 +70,7 @@ fn every_command_comes_back_from_the_journal() {
         Act::Replay { id, hits: vec![Position(0), Position(u64::MAX)] },
         Act::SkipIds,
     ];
-    let acts = acts.into_iter().chain(campaign_acts()).chain(contract_acts()).chain(more_acts());
-    for act in acts {
+    for act in acts.into_iter().chain(campaign_acts()).chain(contract_acts()).chain(more_acts()) {
         names.push(act.name());
         let json = serde_json::to_value(&act).unwrap();
         assert_eq!(json["act"], act.name());

@@ -3,10 +3,10 @@
 
 use super::world::{World, contract};
 use crate::command::Failure;
-use crate::contract::Contract;
+use crate::contract::{Canonical, Contract};
 use crate::conversion::Status;
 use crate::hit::Hit;
-use crate::ledger::{change_by_person, likely_ids, merge, repair, repaired_key};
+use crate::ledger::{Rehearsal, change_by_person, likely_ids, merge, read, repair, repaired_key};
 use crate::postback::Pairs;
 use crate::reason::Flag;
 use crate::time::Timestamp;
@@ -183,6 +183,23 @@ fn a_repaired_id_is_folded_as_a_sent_one() {
 }
 
 #[test]
+fn the_other_parts_of_an_id_are_no_id() {
+    let mut made_of_two = triaging();
+    made_of_two.txn_id_parts = vec![Canonical::TxnId, Canonical::Goal];
+    let mut world = World::new(made_of_two, GOALS);
+    world.check(
+        "
+        ?cid=@a&revenue=5&goal=lead          -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=6&goal=lead          -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=5&goal=lead&txn_id=T -> recorded approved 5/1.75
+        ",
+    );
+    assert_eq!(code(repaired(&mut world, 1, "T_lead")), "already_exists");
+    repaired(&mut world, 2, "U_lead").unwrap();
+    world.check("?cid=@a&revenue=6&goal=lead&txn_id=U -> duplicate already_processed");
+}
+
+#[test]
 fn a_campaign_whose_conversions_need_no_id_has_no_triage() {
     let mut by_click = plain_click();
     by_click.identity = crate::contract::Identity::Click;
@@ -216,4 +233,35 @@ fn likely_ids_are_unread_and_look_like_one() {
     let many = format!("/p?{}", "x1=ab1&".repeat(50));
     let hit = Hit { target: many.into_bytes(), ..Hit::default() };
     assert_eq!(likely_ids(&contract, &Pairs::of(&hit)).len(), 10);
+}
+
+#[test]
+fn a_rehearsal_repairs_and_merges_as_people_did() {
+    let mut world = world();
+    let lines = ["&x=1", "&x=2", "&txn_id=T-1", "&x=1"];
+    let hits = lines.map(|line| world.hit(&format!("?cid=@a&revenue=5{line}")));
+    world.wait_s(1);
+    let (setup, keyring) = (world.setup.clone(), super::world::keyring());
+    let mut rehearsal = Rehearsal::new(&setup);
+    let mut send = |rehearsal: &mut Rehearsal<'_>, hit: &Hit| {
+        let occasion = world.occasion();
+        world.enter([]);
+        let read = read(&setup, &keyring, hit, occasion.at);
+        rehearsal.decide(&read, None, occasion);
+        occasion
+    };
+    let [one, two, three] = [0, 1, 2].map(|place| send(&mut rehearsal, &hits[place]));
+    rehearsal.repair(one.position, "T-2", "found", three);
+    rehearsal.merge(two.position, three.position, "the same", three);
+    send(&mut rehearsal, &hits[3]);
+    let mut all: Vec<_> = rehearsal.conversions().collect();
+    all.sort_by_key(|(made_by, _)| *made_by);
+    let shown = all.iter().map(|(_, one)| (one.status, one.txn_id.as_deref(), one.paid_revenue.0));
+    let (approved, rejected) = (Status::Approved, Status::Rejected);
+    let expected = [
+        (approved, Some("T-2"), 5_000_000),
+        (rejected, None, 0),
+        (approved, Some("T-1"), 5_000_000),
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
 }
