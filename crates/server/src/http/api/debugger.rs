@@ -57,7 +57,7 @@ struct Debugged {
     route: &'static str,
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
-    click: Option<Clicked>,
+    click: Option<About>,
     verdict: Verdict,
     reason: Option<Reason>,
     /// The parameter that is to blame.
@@ -80,7 +80,7 @@ struct Debugged {
 
 /// The click it is about.
 #[derive(JsonSchema, Serialize)]
-struct Clicked {
+struct About {
     click_id: String,
     clicked_at: Timestamp,
     campaign_id: Option<CampaignId>,
@@ -181,7 +181,7 @@ impl Debugged {
         Self {
             route,
             partner: partner(setup, read),
-            click: read.click_id.map(|id| Clicked {
+            click: read.click_id.map(|id| About {
                 click_id: app.keys.click.format(id).to_string(),
                 clicked_at: super::clicks::made_at(id),
                 campaign_id: read.campaign.map(|campaign| campaign.id),

@@ -349,7 +349,7 @@ async fn try_any(
 
 /// What a replay did, or would do.
 #[derive(JsonSchema, Serialize)]
-struct Replayed {
+struct Replay {
     /// How many hits can be decided again; no more than so many are at a time.
     found: usize,
     /// Those that were decided again now.
@@ -370,7 +370,7 @@ async fn replay(
     State(app): State<Arc<App>>,
     id: Id,
     mut sent: Sent,
-) -> Result<Body<Replayed>, Error> {
+) -> Result<Body<Replay>, Error> {
     let integration = the_integration(&app, id.of("integration")?)?;
     let id = integration.id;
     let mut fields = sent.fields();
@@ -383,7 +383,7 @@ async fn replay(
     let found = difference.verdicts.len();
     let changes = Tried::of(&app, from, &difference);
     if preview {
-        return Ok(Body::of(Replayed { found, replayed: Vec::new(), left: found, changes }));
+        return Ok(Body::of(Replay { found, replayed: Vec::new(), left: found, changes }));
     }
     let positions = difference.verdicts.iter().map(|one| one.position);
     let hits: Vec<Position> = positions.take(REPLAY_HITS_MAX).collect();
@@ -394,5 +394,5 @@ async fn replay(
     let shown = |(position, verdict)| ReplayedHit { receipt: receipt(&app, position), verdict };
     let left = found.saturating_sub(REPLAY_HITS_MAX);
     let replayed = replayed.into_iter().map(shown).collect();
-    Ok(Body::of(Replayed { found, replayed, left, changes }))
+    Ok(Body::of(Replay { found, replayed, left, changes }))
 }
