@@ -48,8 +48,7 @@ const FIELDS: &[Field] = &[
 const CHANGES: &[Field] = &[
     LANDING_PARAMS,
     Field::change("secrets", SECRETS, "They take the place of all there were"),
-    Field::optional("old_secrets_until", Kind::Instant, "Until when those count beside the new")
-        .such_as("2026-12-31T00:00:00Z"),
+    Field::optional("old_secrets_until", Kind::Instant, "Until when those count beside the new"),
 ];
 const SECRETS: Kind = Kind::Map(&Kind::Text, SECRETS_MAX);
 const FILTERS: &[Field] = &[

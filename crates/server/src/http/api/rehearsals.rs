@@ -48,9 +48,12 @@ const WITH_SUNSET: Field = Field::optional(
     "As long as the one it replaces is still read; without it, once that is over",
 )
 .such_as("false");
+/// A contract that says as little as one can.
+const SMALLEST: &str = r#"{"parameters":[{"canonical":"click_id","names":["click_id"],"required":true}],"statuses":{"absent":"approved"}}"#;
 const TRIED: &[Field] = &[WINDOW, WITH_SUNSET];
 const ANY: &[Field] = &[
-    Field::required("contract", Kind::Shape(read_as::<Contract>), "The agreement to try"),
+    Field::required("contract", Kind::Shape(read_as::<Contract>), "The agreement to try")
+        .such_as(SMALLEST),
     WINDOW,
     WITH_SUNSET,
 ];
