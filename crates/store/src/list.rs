@@ -5,9 +5,9 @@ use domain::click_id::ClickId;
 use domain::command::{Command, Outcome};
 use domain::conversion::Status;
 use domain::hit::Hit;
-use domain::id::{CampaignId, ConversionId, Position, PublisherId};
+use domain::id::{CampaignId, ConversionId, IntegrationId, Position, PublisherId};
 use domain::ledger::Entry;
-use domain::reason::{Flags, Reason, Verdict};
+use domain::reason::{Flag, Flags, Reason, Verdict};
 use domain::time::Timestamp;
 
 /// The most rows a page may have.
@@ -66,6 +66,9 @@ pub struct VerdictFilter {
     pub conversion_id: Option<ConversionId>,
     pub verdict: Option<Verdict>,
     pub reason: Option<Reason>,
+    pub flag: Option<Flag>,
+    /// Only what a contract of it has read.
+    pub integration_id: Option<IntegrationId>,
     pub from: Option<Timestamp>,
     /// Exclusive.
     pub to: Option<Timestamp>,

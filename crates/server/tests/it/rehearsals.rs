@@ -90,6 +90,34 @@ fn a_draft_is_tried_and_then_what_was_refused_is_replayed_once() {
 }
 
 #[test]
+fn what_a_shadow_would_refuse_is_counted_and_counts() {
+    let (mut network, campaign, click) = misunderstood();
+    let own = format!("/integrations/{}", campaign.integration);
+    let mut contract = network.ask(&format!("{own}/contracts"))["items"][0]["contract"].clone();
+    contract["verification"]["shadow"] = json!(true);
+    network.set_token(campaign.integration, "s3cret");
+    let drafted = network.make(&format!("{own}/contracts"), &json!({ "contract": contract }));
+    let version = format!("{own}/contracts/{}", drafted["number"]);
+    for role in ["operations", "engineering"] {
+        network.make(&format!("{version}/sign-off"), &json!({ "role": role, "name": "Ada" }));
+    }
+    network.make(&format!("{version}/activate"), &json!({}));
+    for (txn, token) in [("1", "&token=s3cret"), ("2", "&token=wrong"), ("3", ""), ("4", "")] {
+        let target = format!("{}?click_id={click}&txn_id={txn}{token}", campaign.postback);
+        network.sends(&target, "recorded");
+    }
+    let shadow = network.ask(&format!("{own}/shadow"));
+    assert_eq!((&shadow["shadow"], &shadow["complete"]), (&json!(true), &json!(true)), "{shadow}");
+    assert_eq!((&shadow["hits"], &shadow["would_be_refused"]), (&json!(8), &json!(3)), "{shadow}");
+    let causes: Vec<_> =
+        shadow["causes"].as_array().unwrap().iter().map(|one| &one["hits"]).collect();
+    assert_eq!(causes, [2, 1]);
+    let path = format!("/hits?flag=shadow_refused&integration_id={}", campaign.integration);
+    assert_eq!(network.ask(&path)["items"].as_array().unwrap().len(), 3);
+    assert_eq!(network.ask("/hits?flag=shadow_refused&integration_id=99")["items"], json!([]));
+}
+
+#[test]
 fn a_request_is_debugged_and_nothing_is_recorded() {
     let (mut network, campaign, click) = misunderstood();
     let hits = network.ask("/hits")["items"].as_array().unwrap().len();

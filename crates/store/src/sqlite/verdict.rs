@@ -61,6 +61,8 @@ pub(super) fn list(
     walk.ask("conversion_id = ?", filter.conversion_id.map(|id| integer(id.0)));
     walk.ask("verdict = ?", filter.verdict.map(|verdict| verdict.name().to_owned()));
     walk.ask("reason = ?", filter.reason.map(|reason| reason.name().to_owned()));
+    walk.ask("flags & ? != 0", filter.flag.map(|flag| i64::from(Flags::from_iter([flag]).bits())));
+    walk.ask("contract glob ?", filter.integration_id.map(|id| format!("{id}.*")));
     walk.page(&tx, filter.limit, walk::ROWS_MAX, |position| find(&tx, Position(position)))
 }
 

@@ -21,7 +21,7 @@ use axum::extract::State;
 use domain::command::{Act, Answer as Done};
 use domain::hit::Hit;
 use domain::id::{CampaignId, Position, PublisherId};
-use domain::reason::{Reason, Verdict};
+use domain::reason::{Flag, Reason, Verdict};
 use domain::receipt::Place;
 use domain::setup::Setup;
 use schemars::JsonSchema;
@@ -41,6 +41,9 @@ const FILTERS: &[Field] = &[
         .such_as("unknown_click"),
     Field::optional("verdict", Kind::Word(|| words(&Verdict::ALL, Verdict::name)), "Only with it")
         .such_as("refused"),
+    Field::optional("flag", Kind::Word(|| words(&Flag::ALL, Flag::name)), "Only with this flag")
+        .such_as("shadow_refused"),
+    Field::optional("integration_id", Kind::Id, "Only those that it read").such_as("1"),
     Field::optional("from", Kind::Instant, "Received then or later")
         .such_as("2026-11-20T00:00:00Z"),
     Field::optional("to", Kind::Instant, "Received before").such_as("2026-11-21T00:00:00Z"),
@@ -48,7 +51,8 @@ const FILTERS: &[Field] = &[
         .such_as("true"),
 ];
 /// What is known only of hits that a contract has read.
-const OF_READ_HITS: [&str; 4] = ["click_id", "txn_id", "campaign_id", "conversion_id"];
+const OF_READ_HITS: [&str; 6] =
+    ["click_id", "txn_id", "campaign_id", "conversion_id", "flag", "integration_id"];
 
 /// Above so many bytes of requests a page ends, whatever number of hits was asked for.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -185,6 +189,8 @@ fn filter(query: &Query, app: &App) -> Result<VerdictFilter, Error> {
         conversion_id: query.id("conversion_id")?,
         verdict: query.word("verdict", &Verdict::ALL, Verdict::name)?,
         reason: query.word("reason", &Reason::ALL, Reason::name)?,
+        flag: query.word("flag", &Flag::ALL, Flag::name)?,
+        integration_id: query.id("integration_id")?,
         from: query.instant("from")?,
         to: query.instant("to")?,
         before: slice.cursor,

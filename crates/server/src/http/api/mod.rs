@@ -31,6 +31,7 @@ mod rehearsals;
 mod reply;
 mod reports;
 mod route;
+mod shadow;
 mod show;
 mod sub_labels;
 mod test_clicks;
@@ -86,6 +87,7 @@ fn routes() -> Vec<Route> {
         integrations::routes(),
         contracts::routes(),
         rehearsals::routes(),
+        shadow::routes(),
         debugger::routes(),
         partners::routes(),
         builder::routes(),
