@@ -47,7 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// What shadow mode has seen.
 #[derive(JsonSchema, Serialize)]
-struct Shadow {
+#[schemars(rename = "Shadow")]
+struct Counted {
     /// Whether the contract in force is in shadow mode.
     shadow: bool,
     from: Timestamp,
@@ -68,7 +69,7 @@ struct Cause {
     hits: usize,
 }
 
-async fn count(State(app): State<Arc<App>>, id: Id, query: Query) -> Result<Body<Shadow>, Error> {
+async fn count(State(app): State<Arc<App>>, id: Id, query: Query) -> Result<Body<Counted>, Error> {
     let id: IntegrationId = id.of("integration")?;
     let shadow = app.live.setup().integration(id).map(|one| one.contract.verification.shadow);
     let shadow = shadow.ok_or_else(|| not_found("integration", id))?;
@@ -103,5 +104,5 @@ async fn count(State(app): State<Arc<App>>, id: Id, query: Query) -> Result<Body
     let mut causes: Vec<Cause> =
         causes.into_iter().map(|(detail, hits)| Cause { detail, hits }).collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.hits));
-    Ok(Body::of(Shadow { shadow, from, hits, would_be_refused, causes, complete }))
+    Ok(Body::of(Counted { shadow, from, hits, would_be_refused, causes, complete }))
 }
