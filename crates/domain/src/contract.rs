@@ -223,7 +223,8 @@ impl Contract {
             }
             for name in &parameter.names {
                 if !is_name(name) {
-                    return fault(format!("`{canonical}` has a name that is empty or too long"));
+                    let why = "is empty, too long, or has control characters or backticks";
+                    return fault(format!("`{canonical}` has a name that {why}"));
                 }
                 if parameter.in_header && !is_header_name(name) {
                     return fault(format!("`{canonical}`: `{name}` is no header that is kept"));
@@ -354,6 +355,8 @@ fn is_header_name(name: &str) -> bool {
         && !SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
+/// Names are shown as code, on pages that others read.
 fn is_name(name: &str) -> bool {
-    (1..=crate::campaign::NAME_BYTES_MAX).contains(&name.len())
+    let is_plain = |letter: char| !letter.is_control() && letter != '`';
+    (1..=crate::campaign::NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain)
 }

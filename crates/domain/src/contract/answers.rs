@@ -180,13 +180,20 @@ impl Answers {
             if reply.body.len() > REPLY_BYTES_MAX {
                 return Some(format!("answers.{name}: a body of at most {REPLY_BYTES_MAX} bytes"));
             }
-            if is_refusal && !(200..=499).contains(&reply.http_status) {
+            let is_heard = |status| matches!(status, 200..=203 | 206..=208 | 226 | 400..=499);
+            if is_refusal && !is_heard(reply.http_status) {
                 let why = "with another one the sender would try for ever, or not hear it";
-                return Some(format!("answers.{name}: http_status is 200 to 499; {why}"));
+                let fault = "http_status is 200 to 499, and one that has a body";
+                return Some(format!("answers.{name}: {fault}; {why}"));
             }
-            if !is_refusal && !(200..=299).contains(&reply.http_status) {
+            if !is_refusal && !(is_heard(reply.http_status) && reply.http_status < 300) {
                 let why = "it is no error, and would be sent again as one";
-                return Some(format!("answers.{name}: http_status is 200 to 299; {why}"));
+                let fault = "http_status is 200 to 299, and one that has a body";
+                return Some(format!("answers.{name}: {fault}; {why}"));
+            }
+            if !is_refusal && reply.body.trim() == "0" {
+                let why = "most senders take it for a refusal, and send it again";
+                return Some(format!("answers.{name}: its body is not `0`; {why}"));
             }
             let is_same = refused.is_some_and(|refused| {
                 let is_said = !reply.body.trim().is_empty();
@@ -264,6 +271,9 @@ mod tests {
             (r#"{"received":{"http_status":302}}"#, "answers.received"),
             (r#"{"refused":{"http_status":503}}"#, "answers.refused"),
             (r#"{"refused":{"http_status":100}}"#, "answers.refused"),
+            (r#"{"refused":{"http_status":304}}"#, "answers.refused"),
+            (r#"{"recorded":{"http_status":204}}"#, "answers.recorded"),
+            (r#"{"duplicate":{"http_status":200,"body":" 0"}}"#, "answers.duplicate"),
             (
                 r#"{"duplicate":{"http_status":200,"body":"0"},"refused":{"http_status":200,"body":"0 "}}"#,
                 "answers.duplicate",

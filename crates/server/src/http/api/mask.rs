@@ -27,18 +27,19 @@ pub(super) struct Mask<'a> {
 ///
 /// An integration's are all that it ever had: who speaks as an earlier one sends its secret under
 /// that one's name.
-fn contracts_of<'a>(
-    setup: &'a Setup,
-    reference: &str,
-) -> Option<(Vec<&'a Contract>, Vec<&'a Secret>)> {
+fn contracts_of<'a>(setup: &'a Setup, reference: &str) -> Option<Vec<&'a Contract>> {
     let id = reference.split_once('.').and_then(|(id, _)| id.parse().ok()).map(IntegrationId);
     if let Some(integration) = id.and_then(|id| setup.integration(id)) {
-        let old = integration.retiring.iter().map(|one| &one.secret);
-        let secrets = integration.secrets.values().chain(old).collect();
-        return Some((integration.contracts().collect(), secrets));
+        return Some(integration.contracts().collect());
     }
-    let contract = setup.partner(reference)?.contract.as_ref()?;
-    Some((vec![contract], Vec::new()))
+    Some(vec![setup.partner(reference)?.contract.as_ref()?])
+}
+
+/// Every secret there is: whichever contract reads a hit, nearer ones verify it too.
+fn secrets(setup: &Setup) -> Vec<&Secret> {
+    let all = setup.integrations.values().map(History::latest);
+    all.flat_map(|one| one.secrets.values().chain(one.retiring.iter().map(|old| &old.secret)))
+        .collect()
 }
 
 impl<'a> Mask<'a> {
@@ -46,9 +47,8 @@ impl<'a> Mask<'a> {
     /// meant for any of the catalogue.
     pub(super) fn of(setup: &'a Setup, reference: Option<&str>) -> Self {
         let (hidden, shown) = (BTreeSet::from(["signature", "token"]), BTreeSet::new());
-        let mut mask = Self { hidden, shown, secrets: Vec::new() };
-        if let Some((contracts, secrets)) = reference.and_then(|one| contracts_of(setup, one)) {
-            mask.secrets = secrets;
+        let mut mask = Self { hidden, shown, secrets: secrets(setup) };
+        if let Some(contracts) = reference.and_then(|one| contracts_of(setup, one)) {
             for contract in contracts {
                 mask.add(contract);
             }
@@ -194,7 +194,7 @@ mod tests {
     use super::super::show::tests::{contract_of, integration, parameter};
     use super::*;
     use domain::contract::Canonical;
-    use domain::integration::{EarlierContract, Scope};
+    use domain::integration::{EarlierContract, Integration, Scope};
     use domain::partner::Partner;
     use domain::setup::Change;
     use domain::time::Timestamp;
@@ -280,6 +280,19 @@ mod tests {
             let shown = Mask::of(&setup, Some(reference)).target(&hit);
             assert_eq!(shown, "/p?pw=***&signature=***&signal=8");
         }
+    }
+
+    #[test]
+    fn the_secret_of_an_integration_is_hidden_whichever_contract_reads() {
+        let contract = contract_of(vec![parameter(Canonical::ClickId, true)]);
+        let mut setup = setup();
+        let one = integration(Scope::Global, contract);
+        let other = Integration { id: IntegrationId(9), key: "other".to_owned(), ..one };
+        let secrets = [("token".to_owned(), Secret::new("0th3r".to_owned()))].into();
+        setup.put(Timestamp::UNIX_EPOCH, Change::Integration(Integration { secrets, ..other }));
+        let hit = Hit { target: b"/p?x=0th3r&y=z".to_vec(), ..Hit::default() };
+        let shown = Mask::of(&setup, Some("3.1")).target(&hit);
+        assert_eq!(shown, "/p?x=***&y=z");
     }
 
     #[test]

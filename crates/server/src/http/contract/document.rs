@@ -105,6 +105,7 @@ fn lead(
     now: Timestamp,
 ) -> Vec<String> {
     let mut lead = vec![match version.status {
+        _ if integration.archived => "This integration is not in use any more.".to_owned(),
         Status::Draft | Status::SignedOff => "This is a draft: it is not in force.".to_owned(),
         Status::Active => {
             let history = setup.contracts.get(&(version.integration_id, version.number));

@@ -53,9 +53,17 @@ fn line(text: &str) -> String {
 
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
+    // Where a line begins, more means something than elsewhere; and digits before it a list.
+    let mut begins = true;
+    for (place, letter) in text.char_indices() {
+        let at_begin = begins;
+        begins &= letter.is_ascii_digit();
         match letter {
             _ if letter.is_control() => out.push(' '),
+            '~' => out.extend(['\\', letter]),
+            '-' | '+' | '=' | '>' | '.' | ')' if at_begin => out.extend(['\\', letter]),
+            // No address becomes a link by itself.
+            ':' if text[place..].starts_with("://") => out.extend(['\\', letter]),
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' => out.extend(['\\', letter]),
@@ -78,6 +86,15 @@ mod tests {
     fn what_people_have_written_is_not_markdown() {
         assert_eq!(line("a `b*c` d*e <i> &amp;"), "a `b*c` d\\*e &lt;i> &amp;amp;");
         assert_eq!(line("an `odd one"), "an \\`odd one");
+        for (text, plain) in [
+            ("~~~ all that follows", "\\~\\~\\~ all that follows"),
+            ("- one - two", "\\- one - two"),
+            ("12. one", "12\\. one"),
+            ("> said", "\\> said"),
+            ("see http://t.example", "see http\\://t.example"),
+        ] {
+            assert_eq!(line(text), plain);
+        }
         assert_eq!(line("two\nlines"), "two lines");
         assert_eq!(block(&Block::Code("a ``` b".to_owned())), "````\na ``` b\n````\n");
         let table = Block::Table(vec!["A"], vec![vec!["`x|y`".to_owned()]]);
