@@ -21,6 +21,7 @@ use crate::integration::{Integration, Scope};
 use crate::money::Currency;
 use crate::partner::Partner;
 use crate::reason::Verdict;
+use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -202,6 +203,10 @@ pub enum Act {
         reason: String,
     },
     /// What sub1 … sub10 mean, to the network or to one publisher: all of them anew.
+    /// What holds for the whole network.
+    SetSettings {
+        settings: Settings,
+    },
     SetSubLabels {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         publisher_id: Option<PublisherId>,
@@ -268,6 +273,7 @@ impl Act {
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
             Self::RepairTxnId { .. } => "repair_txn_id",
             Self::MergeConversion { .. } => "merge_conversion",
+            Self::SetSettings { .. } => "set_settings",
             Self::SetSubLabels { .. } => "set_sub_labels",
             Self::LoadCatalogue { .. } => "load_catalogue",
             Self::Quarantine { .. } => "quarantine",
@@ -406,6 +412,7 @@ pub enum Answer {
     },
     Conversion(ConversionId),
     SubLabels(SubLabels),
+    Settings(Settings),
     Hit(Position),
     /// The hits that were decided again, each with its verdict.
     Replayed(Vec<(Position, Verdict)>),

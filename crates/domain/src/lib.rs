@@ -14,6 +14,7 @@
 //! | [`integration`] | integration | a contract in use |
 //! | [`partner`], [`outbound`] | partner | a known platform, and what we call to tell it of a conversion |
 //! | [`builder`] | macro | URLs that are handed out, with the other side's macros |
+//! | [`settings`] | network | what holds for all integrations |
 //! | [`setup`] | setup | all of the above, with its history |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
 //! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
@@ -46,6 +47,7 @@ pub mod reason;
 pub mod receipt;
 pub mod record;
 pub mod report;
+pub mod settings;
 pub mod setup;
 pub mod sub_labels;
 pub mod time;

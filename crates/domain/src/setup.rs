@@ -13,6 +13,7 @@ use crate::contract::{Contract, Version};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::partner::Partner;
+use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,7 @@ pub enum Change {
     Contract(Version),
     Partner(Partner),
     SubLabels(SubLabels),
+    Settings(Settings),
     /// Ids up to this one are not given any more: they may have been, before a restore.
     IdFloor(u32),
 }
@@ -80,6 +82,7 @@ impl Change {
             Self::Contract(_) => "contract",
             Self::Partner(_) => "partner",
             Self::SubLabels(_) => "sub_labels",
+            Self::Settings(_) => "settings",
             Self::IdFloor(_) => "id_floor",
         }
     }
@@ -95,7 +98,7 @@ impl Change {
             Self::Contract(version) => version.reference(),
             Self::Partner(partner) => partner.name.clone(),
             Self::SubLabels(new) => new.publisher_id.map(|id| id.to_string()).unwrap_or_default(),
-            Self::IdFloor(_) => String::new(),
+            Self::Settings(_) | Self::IdFloor(_) => String::new(),
         }
     }
 }
@@ -113,6 +116,8 @@ pub struct Setup {
     pub partners: BTreeMap<String, History<Partner>>,
     /// Of the network under `None`, and of publishers.
     pub sub_labels: BTreeMap<Option<PublisherId>, History<SubLabels>>,
+    /// There is one of them at the most.
+    pub settings: BTreeMap<(), History<Settings>>,
     id_floor: u32,
     link_by_token: HashMap<String, LinkId>,
     integration_by_key: HashMap<String, IntegrationId>,
@@ -154,6 +159,7 @@ impl Setup {
                 put(&mut self.partners, new.name.clone(), since, new);
             }
             Change::SubLabels(new) => put(&mut self.sub_labels, new.publisher_id, since, new),
+            Change::Settings(new) => put(&mut self.settings, (), since, new),
             Change::IdFloor(floor) => self.id_floor = self.id_floor.max(floor),
         }
     }
@@ -306,6 +312,7 @@ impl Setup {
             .chain(latest(&self.campaigns, Change::Campaign))
             .chain(latest(&self.links, Change::Link))
             .chain(latest(&self.sub_labels, Change::SubLabels))
+            .chain(latest(&self.settings, Change::Settings))
     }
 
     /// The id the next one of a noun gets.

@@ -148,6 +148,7 @@ impl Live {
             | Change::Contract(_)
             | Change::Partner(_)
             | Change::SubLabels(_)
+            | Change::Settings(_)
             | Change::IdFloor(_) => Vec::new(),
         }
     }

@@ -41,6 +41,7 @@ impl Effect {
             }
             Change::Contract(new) => Answer::Contract(Box::new(new.clone())),
             Change::SubLabels(new) => Answer::SubLabels(new.clone()),
+            Change::Settings(new) => Answer::Settings(*new),
             Change::Partner(_) | Change::IdFloor(_) => Answer::Nothing,
         };
         Self { changes: vec![change], answer }
@@ -96,6 +97,7 @@ impl Setup {
             | Act::RetireContract { .. } => self.execute_on_contract(act, by),
             Act::SetMacros { id, macros } => self.set_macros(*id, macros),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
+            Act::SetSettings { settings } => Ok(Effect::of(Change::Settings(*settings))),
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),
             Act::SkipIds => Ok(self.skip_ids()),
             Act::ChangeConversionStatus { id, .. }

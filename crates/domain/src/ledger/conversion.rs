@@ -100,7 +100,7 @@ impl Conversion {
 
 /// A digest of what a postback says about its conversion: identical repeats have identical ones.
 /// Labels are left out, and so is the time, which some senders set anew for each try.
-pub(super) fn said(postback: &Postback) -> [u8; 8] {
+pub(super) fn said(postback: &Postback, may_not_approve: bool) -> [u8; 8] {
     let mut hash = Sha256::new_with_prefix(b"counterfoil said 1");
     let mut part = |text: Option<&str>| {
         let length = text.map_or(u64::MAX, |text| text.len() as u64);
@@ -127,6 +127,10 @@ pub(super) fn said(postback: &Postback) -> [u8; 8] {
         Err(text) => text.clone(),
     });
     part(currency.as_deref());
+    // With proof it says more than it did without.
+    if may_not_approve {
+        part(Some("without proof"));
+    }
     let hash: [u8; 32] = hash.finalize().into();
     *hash.first_chunk().expect("a hash has 32 bytes")
 }

@@ -14,6 +14,7 @@ use crate::id::{ConversionId, Position};
 use crate::money::Micros;
 use crate::postback::{Postback, Problem, Said, Value};
 use crate::reason::{Flag, Flags, Reason, Verdict};
+use crate::settings::Unverified;
 use crate::setup::Setup;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -142,6 +143,8 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         (self::campaign_then(setup, now, one.click_id), now)
     });
     let facts = Facts { conversion, ..facts };
+    let may_not_approve = postback.flags.has(Flag::Unverified)
+        && setup.as_of(occasion.at).settings().unverified == Unverified::Pending;
     let case = Case {
         contract,
         postback,
@@ -150,6 +153,7 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         campaign_then,
         terms,
         link_then,
+        may_not_approve,
         read,
         facts,
         occasion,
@@ -181,6 +185,8 @@ struct Case<'a> {
     /// The conversion's campaign, as it was agreed when its click was made, and as it is.
     terms: (&'a Campaign, &'a Campaign),
     link_then: Option<&'a Link>,
+    /// Nothing vouches for its sender, and the network lets such a one approve nothing.
+    may_not_approve: bool,
     read: &'a Read<'a>,
     facts: Facts<'a>,
     occasion: Occasion,
@@ -256,7 +262,7 @@ impl Case<'_> {
         if self.tells_again() {
             return Err(events_known());
         }
-        let said = said(self.postback);
+        let said = said(self.postback, self.may_not_approve);
         let money = self.money();
         let is_known = |one: &&Conversion| one.has_seen(said) || self.is_in_triage(one);
         if let Some(conversion) = self.facts.conversion.filter(is_known) {
@@ -398,6 +404,10 @@ impl Case<'_> {
 
     fn status(&self) -> Result<Status, Problem> {
         match self.postback.status {
+            // What it says is approved stays as it is, or waits.
+            Said::Status(Status::Approved) if self.may_not_approve => {
+                Ok(self.facts.conversion.map_or(Status::Pending, |old| old.status))
+            }
             Said::Status(status) => Ok(status),
             Said::Undone => Ok(match self.facts.conversion.map(|old| old.status) {
                 Some(Status::Approved | Status::Reversed) => Status::Reversed,

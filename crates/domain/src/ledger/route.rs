@@ -11,6 +11,7 @@ use crate::integration::{Integration, Scope};
 use crate::partner::Partner;
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
+use crate::settings::Unverified;
 use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
 use std::borrow::Cow;
@@ -179,6 +180,8 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             if is_verified {
                 postback.flags.remove(Flag::Unverified);
             }
+            let is_refused = as_of.settings().unverified == Unverified::Refuse;
+            let is_refused = is_refused && postback.flags.has(Flag::Unverified);
             let then = campaign_then(setup, campaign, click_id);
             read.goal = goal_of(then, campaign, postback);
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
@@ -192,6 +195,11 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
                 .flatten();
             if makes_one && !may_stand(agreed, postback) {
                 read.reading.result = Err(without_txn_id(contract));
+            }
+            if is_refused {
+                let detail = "nothing vouches for the sender, and this network takes no such hits";
+                let problem = Problem::new(Reason::SignatureMismatch, None, detail);
+                read.reading.result = Err(problem);
             }
         }
     } else if let Ok(postback) = &read.reading.result {

@@ -9,6 +9,7 @@ use crate::contract::Contract;
 use crate::id::{CampaignId, IntegrationId, LinkId};
 use crate::integration::{Integration, Scope};
 use crate::partner::Partner;
+use crate::settings::Settings;
 use crate::time::Timestamp;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -57,6 +58,10 @@ impl<'a> AsOf<'a> {
     /// Archived ones included: a key that was handed out keeps its meaning.
     pub fn integration_by_key(self, key: &str) -> Option<&'a Integration> {
         self.integration(*self.setup.integration_by_key.get(key)?)
+    }
+
+    pub fn settings(self) -> Settings {
+        self.get(&self.setup.settings, &()).copied().unwrap_or_default()
     }
 
     pub fn partner(self, name: &str) -> Option<&'a Partner> {

@@ -118,6 +118,28 @@ fn what_a_shadow_would_refuse_is_counted_and_counts() {
 }
 
 #[test]
+fn a_network_may_wait_for_proof_or_ask_for_it() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    let sends = |txn: u32| format!("{}?click_id={click}&txn_id={txn}", campaign.postback);
+    assert_eq!(network.ask("/settings"), json!({ "unverified": "allow" }));
+    assert_eq!(network.sends(&sends(1), "recorded")["status"], "approved");
+    let set = |network: &mut Network, unverified: &str| {
+        network.change("PUT", "/settings", &json!({ "unverified": unverified }));
+    };
+    set(&mut network, "pending");
+    assert_eq!(network.sends(&sends(2), "recorded")["status"], "pending");
+    set(&mut network, "refuse");
+    network.refuses(&sends(3), (401, "signature_mismatch", None));
+    network.set_token(campaign.integration, "s3cret");
+    let proven = format!("{}&token=s3cret", sends(2));
+    assert_eq!(network.sends(&proven, "updated")["status"], "approved");
+    let body = json!({ "unverified": "maybe" });
+    network.refused("PUT", "/settings", Some(&body), (400, "invalid_parameter"));
+}
+
+#[test]
 fn a_request_is_debugged_and_nothing_is_recorded() {
     let (mut network, campaign, click) = misunderstood();
     let hits = network.ask("/hits")["items"].as_array().unwrap().len();

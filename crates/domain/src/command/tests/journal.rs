@@ -1,13 +1,14 @@
 //! What is written into the journal and the ledger comes back as it was.
 
 use super::*;
+use crate::settings::{Settings, Unverified};
 use crate::sub_labels::SubLabels;
 
 fn named() -> BTreeMap<String, String> {
     BTreeMap::from([("sub1".to_owned(), "Site".to_owned())])
 }
 
-fn more_acts() -> [Act; 4] {
+fn more_acts() -> [Act; 5] {
     let text = || "a text".to_owned();
     [
         Act::ChangeConversionStatus {
@@ -16,6 +17,7 @@ fn more_acts() -> [Act; 4] {
             reason: text(),
         },
         Act::SetSubLabels { publisher_id: None, labels: named() },
+        Act::SetSettings { settings: Settings { unverified: Unverified::Pending } },
         Act::RepairTxnId { id: ConversionId(1), txn_id: text(), reason: text() },
         Act::MergeConversion { id: ConversionId(1), into: ConversionId(u64::MAX), reason: text() },
     ]
@@ -86,7 +88,7 @@ fn every_command_comes_back_from_the_journal() {
         }
     }
     names.dedup();
-    assert_eq!(names.len(), 34, "every act is here: {names:?}");
+    assert_eq!(names.len(), 35, "every act is here: {names:?}");
 }
 
 fn campaign_acts() -> Vec<Act> {
@@ -179,6 +181,7 @@ fn outcomes_and_changes_come_back_from_the_ledger() {
         Change::Contract(setup.contract(OWN_ID, 2).unwrap().clone()),
         Change::Partner(setup.partner("it").unwrap().clone()),
         Change::SubLabels(SubLabels { publisher_id: Some(PublisherId(1)), labels: named() }),
+        Change::Settings(Settings { unverified: Unverified::Refuse }),
         Change::IdFloor(7),
     ];
     for change in changes {
@@ -195,6 +198,7 @@ fn the_same_changes_make_the_same_setup() {
     set(&mut world, Status::Paused).unwrap();
     world.agree(contract("click_id!=cid"), Sunset::Days(1));
     world.act(Act::SetSubLabels { publisher_id: None, labels: named() });
+    world.act(Act::SetSettings { settings: Settings { unverified: Unverified::Pending } });
     let setup = &world.setup;
     let mut again = crate::setup::Setup::default();
     let mut changes: Vec<(crate::time::Timestamp, Change)> = Vec::new();
@@ -214,6 +218,7 @@ fn the_same_changes_make_the_same_setup() {
         integrations Change::Integration;
         partners Change::Partner;
         sub_labels Change::SubLabels;
+        settings Change::Settings;
     }
     changes.sort_by_key(|(at, _)| *at);
     for (at, change) in changes {

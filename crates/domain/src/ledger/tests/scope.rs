@@ -11,6 +11,7 @@ use crate::id::{AdvertiserId, CampaignId, IntegrationId};
 use crate::integration::Scope;
 use crate::ledger::{ContractRef, Route, is_ours, read, route};
 use crate::reason::{Flag, Reason, Verdict};
+use crate::settings::{Settings, Unverified};
 use crate::time::Timestamp;
 
 fn guarded() -> Contract {
@@ -502,4 +503,44 @@ fn a_hit_is_kept_for_a_key_or_a_click_of_ours() {
     assert!(!is_kept("/postback?click_id=nobodys"));
     assert!(!is_kept("/postback/nobody?click_id=nobodys"));
     assert!(!is_kept(&format!("/elsewhere?click_id={id}")));
+}
+
+#[test]
+fn a_network_says_what_becomes_of_hits_that_nothing_vouches_for() {
+    let mut world = World::new(guarded(), LEAD);
+    let settle = |world: &mut World, unverified| {
+        world.act(Act::SetSettings { settings: Settings { unverified } });
+    };
+    world.check(
+        "
+        ?click_id=@a&txn_id=1&revenue=2 -> recorded approved 2/1.75
+        ",
+    );
+    settle(&mut world, Unverified::Pending);
+    world.check(
+        "
+        ?click_id=@a&txn_id=2&revenue=2                  -> recorded pending 0/0
+        ?click_id=@a&txn_id=2&revenue=2&status=approved  -> duplicate already_processed
+        ?click_id=@a&txn_id=1&revenue=2&status=reversed  -> updated reversed -2/-1.75
+        ?click_id=@a&txn_id=1&revenue=3&status=approved  -> duplicate already_processed
+        ",
+    );
+    settle(&mut world, Unverified::Refuse);
+    world.check(
+        "
+        ?click_id=@a&txn_id=3&revenue=2 -> refused signature_mismatch
+        ",
+    );
+    settle(&mut world, Unverified::Allow);
+    world.check(
+        "
+        ?click_id=@a&txn_id=3&revenue=2 -> recorded approved 2/1.75
+        ",
+    );
+    world.set_token(OWN_ID, "secret");
+    world.check(
+        "
+        ?click_id=@a&txn_id=2&revenue=2&token=secret -> updated approved 2/1.75
+        ",
+    );
 }

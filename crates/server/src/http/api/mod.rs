@@ -31,6 +31,7 @@ mod rehearsals;
 mod reply;
 mod reports;
 mod route;
+mod settings;
 mod shadow;
 mod show;
 mod sub_labels;
@@ -88,6 +89,7 @@ fn routes() -> Vec<Route> {
         contracts::routes(),
         rehearsals::routes(),
         shadow::routes(),
+        settings::routes(),
         debugger::routes(),
         partners::routes(),
         builder::routes(),
