@@ -186,7 +186,7 @@ impl Answers {
                 let fault = "http_status is 200 to 499, and one that has a body";
                 return Some(format!("answers.{name}: {fault}; {why}"));
             }
-            if !is_refusal && !(is_heard(reply.http_status) && reply.http_status < 300) {
+            if !is_refusal && (!is_heard(reply.http_status) || reply.http_status >= 300) {
                 let why = "it is no error, and would be sent again as one";
                 let fault = "http_status is 200 to 299, and one that has a body";
                 return Some(format!("answers.{name}: {fault}; {why}"));

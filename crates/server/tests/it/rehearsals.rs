@@ -162,7 +162,8 @@ fn a_request_is_debugged_and_nothing_is_recorded() {
     assert_eq!(text(&new["conversion"]["status"]), "pending");
     assert_eq!(text(&new["click"]["click_id"]), click);
     let nowhere = debug("https://t.example/favicon.ico?click_id=1".to_owned());
-    assert_eq!(text(&nowhere["route"]), "none");
+    assert_eq!((text(&nowhere["route"]), &nowhere["http_status"]), ("none", &json!(404)));
+    assert_eq!(nowhere["verdict"], Value::Null);
     for body in [json!({ "request": "hello" }), json!({ "request": "/p", "remote_ip": "x" })] {
         network.refused("POST", "/debug", Some(&body), (400, "invalid_parameter"));
     }

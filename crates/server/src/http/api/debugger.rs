@@ -58,7 +58,8 @@ struct Debugged {
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
     click: Option<About>,
-    verdict: Verdict,
+    /// Null: it is no postback, and is answered as any page that is not there.
+    verdict: Option<Verdict>,
     reason: Option<Reason>,
     /// The parameter that is to blame.
     parameter: Option<String>,
@@ -143,6 +144,9 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         cause: Cause::Hit(position),
         evidence: [0; 32],
     };
+    if ledger::route(&setup, hit.path()) == Way::Elsewhere {
+        return Ok(Body::of(Debugged::elsewhere(&setup, &hit, &read)));
+    }
     let decision = ledger::decide(&setup, &read, facts, occasion);
     Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, click.as_ref(), &decision)))
 }
@@ -156,6 +160,28 @@ async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
 }
 
 impl Debugged {
+    /// A request to no postback endpoint.
+    fn elsewhere(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
+        let detail = "no postback is received on this path: there are /postback, /postback/{key}, \
+             /{key}/postback, and the paths of the catalogue";
+        Self {
+            route: "none",
+            partner: None,
+            click: None,
+            verdict: None,
+            reason: None,
+            parameter: None,
+            nearest: None,
+            detail: Some(detail.to_owned()),
+            page: None,
+            http_status: 404,
+            conversion: None,
+            missing: Vec::new(),
+            flags: Vec::new(),
+            read: Trace::of_read(setup, hit, read),
+        }
+    }
+
     fn of(
         app: &App,
         setup: &Setup,
@@ -189,7 +215,7 @@ impl Debugged {
                 link_id: id.link(),
                 detail: click.is_some(),
             }),
-            verdict: decision.verdict,
+            verdict: Some(decision.verdict),
             reason: decision.reason,
             parameter,
             nearest: decision.nearest.clone(),

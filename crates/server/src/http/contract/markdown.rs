@@ -60,13 +60,12 @@ fn escaped(text: &str) -> String {
         begins &= letter.is_ascii_digit();
         match letter {
             _ if letter.is_control() => out.push(' '),
-            '~' => out.extend(['\\', letter]),
             '-' | '+' | '=' | '>' | '.' | ')' if at_begin => out.extend(['\\', letter]),
             // No address becomes a link by itself.
             ':' if text[place..].starts_with("://") => out.extend(['\\', letter]),
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' => out.extend(['\\', letter]),
+            '~' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' => out.extend(['\\', letter]),
             _ => out.push(letter),
         }
     }
