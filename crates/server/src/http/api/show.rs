@@ -11,6 +11,7 @@ use domain::click::{Label, Labels};
 use domain::contract::Canonical;
 use domain::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use domain::money::{Currency, Micros};
+use domain::partner::Confidence;
 use domain::setup::{History, Setup};
 use domain::time::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -233,6 +234,10 @@ pub(super) struct Integration<'a> {
     advertiser_id: Option<AdvertiserId>,
     campaign_id: Option<CampaignId>,
     partner: &'a str,
+    /// How sure the catalogue is of what it says of that partner.
+    confidence: Option<Confidence>,
+    /// What the catalogue has to say to whoever picks it.
+    notes: Vec<String>,
     /// The number of the contract in use.
     contract: u32,
     postback_url: String,
@@ -265,6 +270,7 @@ impl<'a> Integration<'a> {
             domain::integration::Scope::Advertiser { advertiser_id } => (Some(advertiser_id), None),
             domain::integration::Scope::Campaign { campaign_id } => (None, Some(campaign_id)),
         };
+        let partner = setup.partner(&one.partner);
         Self {
             id: one.id,
             key: &one.key,
@@ -272,6 +278,8 @@ impl<'a> Integration<'a> {
             advertiser_id,
             campaign_id,
             partner: &one.partner,
+            confidence: partner.and_then(|partner| partner.confidence),
+            notes: partner.map(|partner| partner.notes.clone()).unwrap_or_default(),
             contract: one.version,
             postback_url: postback_url::url(base, one, campaign_id, None),
             landing_params: one.landing_params.as_deref(),
