@@ -123,7 +123,8 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
         landing_params: Option<Option<String>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        secrets: Option<BTreeMap<String, Secret>>,
+        /// By their names, beside those it has; `None` takes one away.
+        secrets: Option<BTreeMap<String, Option<Secret>>>,
         /// Those that are replaced count beside them before it; `None`: no longer at all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         old_secrets_until: Option<Timestamp>,
@@ -291,7 +292,9 @@ impl Command {
         let mut masked = self.clone();
         match &mut masked.act {
             Act::CreateIntegration(new) => mask(&mut new.secrets),
-            Act::ChangeIntegration { secrets: Some(secrets), .. } => mask(secrets),
+            Act::ChangeIntegration { secrets: Some(secrets), .. } => {
+                secrets.values_mut().flatten().for_each(|secret| *secret = Secret::masked());
+            }
             _ => {}
         }
         masked

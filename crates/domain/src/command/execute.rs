@@ -5,12 +5,12 @@
 
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX};
-use crate::contract::{Canonical, Contract, Secret};
+use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN, no_such_secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, RetiringSecret, Scope};
 use crate::macros::{LandingUrl, nearest};
 use crate::partner::Partner;
-use crate::setup::{Change, Setup};
+use crate::setup::{Change, History, Setup};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -209,7 +209,10 @@ impl Setup {
         let mut integration = self.new_integration(new.scope, &new.partner, &new.key)?;
         integration.landing_params =
             new.landing_params.as_deref().map(checked_landing_params).transpose()?;
-        integration.secrets = checked_secrets(&integration, &new.secrets)?;
+        for (name, secret) in &new.secrets {
+            let secret = checked_secret(&[&integration.contract], name, Some(secret))?;
+            integration.secrets.extend(secret.map(|secret| (name.clone(), secret)));
+        }
         Ok(Effect::of(Change::Integration(integration)))
     }
 
@@ -269,7 +272,8 @@ impl Setup {
             integration.landing_params =
                 params.as_deref().map(checked_landing_params).transpose()?;
         }
-        secrets.take_over(&mut integration)?;
+        let contracts: Vec<&Contract> = self.contracts_to_prove_by(id, secrets.at).collect();
+        secrets.take_over(&mut integration, &contracts)?;
         if let Some(campaign) = self.first_without_click_id(&integration) {
             let detail = format!(
                 "campaign {campaign} is active and its landing URL has our click id only \
@@ -279,6 +283,21 @@ impl Setup {
             return Err(failure.of("landing_params"));
         }
         Ok(Effect::of(Change::Integration(integration)))
+    }
+
+    /// The contracts that hits are or may soon be read by, the active one first: what a draft asks
+    /// for has to be there before it is activated.
+    fn contracts_to_prove_by(
+        &self,
+        id: IntegrationId,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &Contract> {
+        let in_force = self.integration(id).into_iter().flat_map(move |one| {
+            let in_sunset = one.in_sunset(at).map(|earlier| &earlier.contract);
+            std::iter::once(&one.contract).chain(in_sunset)
+        });
+        let open = self.contracts_of(id).map(History::latest).filter(|one| one.is_open());
+        in_force.chain(open.map(|one| &one.contract))
     }
 
     fn set_macros(&self, id: IntegrationId, macros: &BTreeMap<Canonical, String>) -> Executed {
@@ -444,32 +463,48 @@ fn checked_landing_params(params: &str) -> Result<String, Failure> {
     }
 }
 
-/// Secrets as values are read: trimmed, and such as a hit can carry.
-/// The secrets that take the place of those an integration has.
+/// The secrets that an integration is given beside those it has, and those that it loses.
 struct NewSecrets<'a> {
-    secrets: &'a Option<BTreeMap<String, Secret>>,
+    /// By their names; `None`: it has that one no longer.
+    secrets: &'a Option<BTreeMap<String, Option<Secret>>>,
     /// Until when those they replace still count; `None`: no longer.
     old_until: Option<Timestamp>,
     at: Timestamp,
 }
 
 impl NewSecrets<'_> {
-    fn take_over(self, integration: &mut Integration) -> Result<(), Failure> {
+    /// `contracts`: those that may have a use for them.
+    fn take_over(
+        self,
+        integration: &mut Integration,
+        contracts: &[&Contract],
+    ) -> Result<(), Failure> {
         let Self { secrets, old_until, at } = self;
         let wrong = |detail: String| Err(Failure::invalid("old_secrets_until", detail));
-        let Some(secrets) = secrets else {
+        let Some(secrets) = secrets.as_ref().filter(|secrets| !secrets.is_empty()) else {
             let is_idle = old_until.is_some();
             return if is_idle { wrong("goes with new `secrets`".to_owned()) } else { Ok(()) };
         };
-        let new = checked_secrets(integration, secrets)?;
-        let old = std::mem::replace(&mut integration.secrets, new);
-        let retiring = std::mem::take(&mut integration.retiring);
-        let Some(until) = old_until else { return Ok(()) };
+        let mut replaced = Vec::new();
+        for (name, secret) in secrets {
+            let secret = checked_secret(contracts, name, secret.as_ref())?;
+            let old = match secret {
+                Some(secret) => integration.secrets.insert(name.clone(), secret),
+                None => integration.secrets.remove(name),
+            };
+            replaced.extend(old.map(|old| (name.clone(), old)));
+        }
+        let Some(until) = old_until else {
+            integration.retiring.retain(|one| !secrets.contains_key(&one.name));
+            return Ok(());
+        };
         if until <= at || until > at.plus_days(OLD_SECRETS_DAYS_MAX) {
             return wrong(format!("a time within the next {OLD_SECRETS_DAYS_MAX} days"));
         }
+        let retiring = std::mem::take(&mut integration.retiring);
         let is_in_use = |name: &str, secret: &Secret| integration.secrets.get(name) == Some(secret);
-        let replaced = old.into_iter().map(|(name, secret)| RetiringSecret { name, secret, until });
+        let replaced =
+            replaced.into_iter().map(|(name, secret)| RetiringSecret { name, secret, until });
         let all = retiring.into_iter().filter(|one| one.until > at).chain(replaced);
         let all: Vec<RetiringSecret> =
             all.filter(|one| !is_in_use(&one.name, &one.secret)).collect();
@@ -483,16 +518,29 @@ impl NewSecrets<'_> {
     }
 }
 
-fn checked_secrets(
-    integration: &Integration,
-    secrets: &BTreeMap<String, Secret>,
-) -> Result<BTreeMap<String, Secret>, Failure> {
-    let mut checked = BTreeMap::new();
-    for (name, secret) in secrets {
-        let parameter = &format!("secrets.{name}");
-        let secret = integration.contract.checked_secret(name, secret);
-        let secret = secret.map_err(|fault| Failure::invalid(parameter, fault))?;
-        checked.insert(name.clone(), secret);
+/// A secret as it is kept under its name: one of the contracts has a use for it.
+fn checked_secret(
+    contracts: &[&Contract],
+    name: &str,
+    secret: Option<&Secret>,
+) -> Result<Option<Secret>, Failure> {
+    let fault = |fault: String| Failure::invalid(&format!("secrets.{name}"), fault);
+    let Some(secret) = secret else {
+        return if matches!(name, TOKEN | SIGNATURE) {
+            Ok(None)
+        } else {
+            Err(fault(no_such_secret(name)))
+        };
+    };
+    let mut first = None;
+    // Of those that have a use for it, the first one says what is wrong with it.
+    let (able, unable): (Vec<&Contract>, Vec<&Contract>) =
+        contracts.iter().partition(|one| one.uses_secret(name));
+    for contract in able.into_iter().chain(unable) {
+        match contract.checked_secret(name, secret) {
+            Ok(secret) => return Ok(Some(secret)),
+            Err(why) => _ = first.get_or_insert(why),
+        }
     }
-    Ok(checked)
+    Err(fault(first.unwrap_or_else(|| no_such_secret(name))))
 }

@@ -83,6 +83,10 @@ fn is_about_money(contract: &Contract, canonical: Canonical) -> bool {
                 | Canonical::Goal
                 | Canonical::EventType
                 | Canonical::Currency
+                // A hit that says nothing else makes a conversion, or none, by whether they are
+                // read.
+                | Canonical::Event(_)
+                | Canonical::ConversionRef
         )
 }
 
@@ -130,6 +134,7 @@ impl Found {
                     let required = if new.required { "; it is required" } else { "" };
                     let sentence = format!("`{canonical}` is read now, from {names}{required}");
                     let path = format!("parameters.{canonical}");
+                    let is_money = is_money || new.required;
                     self.add(path, (None, Some(new.names.join(", "))), is_money, sentence);
                 }
             }
@@ -139,7 +144,7 @@ impl Found {
             let names = words::listed(&old.names, "or");
             let sentence = format!("`{canonical}` is not read any more; it was read from {names}");
             let path = format!("parameters.{canonical}");
-            let is_money = is_about_money(before, canonical);
+            let is_money = old.required || is_about_money(before, canonical);
             self.add(path, (Some(old.names.join(", ")), None), is_money, sentence);
         }
         let order = |one: &Contract, other: &Contract| -> Vec<String> {
@@ -166,7 +171,8 @@ impl Found {
             format!("`{canonical}` is now read from {after}")
         });
         let both = (&old.required, &new.required);
-        self.changed(path("required"), both, is_money, bool::to_string, |_, _| {
+        // What lacks it is refused, or is not any more.
+        self.changed(path("required"), both, true, bool::to_string, |_, _| {
             let may = if new.required { "is now required" } else { "may now be left out" };
             format!("`{canonical}` {may}")
         });

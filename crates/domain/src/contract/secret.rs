@@ -63,7 +63,22 @@ impl Secret {
     }
 }
 
+/// What is wrong with a name that no secret has.
+pub(crate) fn no_such_secret(name: &str) -> String {
+    format!("no secret is called `{name}`; there are: {TOKEN}, {SIGNATURE}")
+}
+
 impl Contract {
+    /// Whether a sender proves itself with the secret of that name.
+    pub(crate) fn uses_secret(&self, name: &str) -> bool {
+        let rules = &self.verification;
+        match name {
+            TOKEN => rules.token.is_some(),
+            SIGNATURE => rules.signature.is_some(),
+            _ => false,
+        }
+    }
+
     /// A secret as it is kept under its name. `Err`: why the contract has no use for it.
     pub(crate) fn checked_secret(&self, name: &str, secret: &Secret) -> Result<Secret, String> {
         let secret = secret.trimmed();
@@ -77,7 +92,7 @@ impl Contract {
                 let scheme = self.verification.signature.as_ref();
                 scheme.ok_or("the contract has no signature")?.secret_fault(secret.expose())
             }
-            _ => Some(format!("no secret is called `{name}`; there are: {TOKEN}, {SIGNATURE}")),
+            _ => Some(no_such_secret(name)),
         };
         fault.map_or(Ok(secret), Err)
     }

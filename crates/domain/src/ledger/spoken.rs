@@ -2,9 +2,10 @@
 
 use crate::contract::{Canonical, Contract, Parameter};
 use crate::integration::Integration;
-use crate::postback::{Pair, Pairs, Problem};
+use crate::postback::{Pair, Pairs, Problem, Sender};
 use crate::reason::Reason;
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// The contract that a hit is read through.
 #[derive(Clone, Debug)]
@@ -15,20 +16,27 @@ pub(super) struct Spoken<'a> {
     pub(super) is_in_sunset: bool,
 }
 
-/// Of the contracts in force at `at`, the one that knows most of the names that were sent: the
-/// active one, unless another one knows more.
+/// Of the contracts in force at `at`, the one that a hit speaks: the active one, unless an earlier
+/// one finds more in it, and something that the active one has under no name.
+///
+/// Whoever brings the proof that a contract asks for speaks it, before anything is counted. What is
+/// counted is what decides, and not the names it is said under: labels that the active contract
+/// has dropped, or one name sent often, choose nothing.
 pub(super) fn spoken<'a>(integration: &'a Integration, sent: &Pairs, at: Timestamp) -> Spoken<'a> {
-    let (version, contract) = (integration.version, &integration.contract);
-    let mut best = Spoken { version, contract, is_in_sunset: false };
+    let (version, active) = (integration.version, &integration.contract);
+    let mut best = Spoken { version, contract: active, is_in_sunset: false };
     let mut in_sunset = integration.in_sunset(at).peekable();
     if in_sunset.peek().is_none() {
         return best;
     }
-    let mut known = names_known(best.contract, sent);
+    let sender = Sender::of(Some(integration), sent.hit.peer, at);
+    let listener = Listener { active, sender: &sender, sent };
+    let known = listener.heard(active);
+    let mut most = known.rank();
     for earlier in in_sunset {
-        let here = names_known(&earlier.contract, sent);
-        if here > known {
-            known = here;
+        let here = listener.heard(&earlier.contract);
+        if here.rank() > most && listener.hears_more(&earlier.contract, &known) {
+            most = here.rank();
             let (version, contract) = (earlier.version, &earlier.contract);
             best = Spoken { version, contract, is_in_sunset: true };
         }
@@ -36,8 +44,75 @@ pub(super) fn spoken<'a>(integration: &'a Integration, sent: &Pairs, at: Timesta
     best
 }
 
-fn names_known(contract: &Contract, sent: &Pairs) -> usize {
-    all(sent).filter(|pair| parameter(contract, pair).is_some()).count()
+/// What a contract finds in a hit.
+struct Heard {
+    /// How many of the proofs that it asks for are there; none where the active contract asks for
+    /// none.
+    proofs: usize,
+    /// What decides, whatever it is called.
+    said: BTreeSet<Canonical>,
+}
+
+impl Heard {
+    fn rank(&self) -> (usize, usize) {
+        (self.proofs, self.said.len())
+    }
+}
+
+struct Listener<'a> {
+    active: &'a Contract,
+    sender: &'a Sender<'a>,
+    sent: &'a Pairs<'a>,
+}
+
+impl Listener<'_> {
+    fn heard(&self, contract: &Contract) -> Heard {
+        let decides = contract.parameters.iter().filter(|one| self.decides(contract, one));
+        let said: BTreeSet<Canonical> =
+            decides.filter(|one| is_said(self.sent, one)).map(|one| one.canonical).collect();
+        let by_name = said.iter().filter(|one| self.proves(contract, **one)).count();
+        let by_network = self.must_prove() && self.sender.is_inside(contract);
+        Heard { proofs: by_name + usize::from(by_network), said }
+    }
+
+    /// Whether the contract reads something under a name that the active one does not know, and
+    /// that the active one has under no other.
+    fn hears_more(&self, contract: &Contract, known: &Heard) -> bool {
+        all(self.sent).filter(|pair| has_value(pair)).any(|pair| {
+            let is_more = |one: &Parameter| {
+                self.decides(contract, one) && !known.said.contains(&one.canonical)
+            };
+            parameter(self.active, pair).is_none() && parameter(contract, pair).is_some_and(is_more)
+        })
+    }
+
+    /// Whether what is said there decides if something counts, or as what: no label, but where the
+    /// active contract requires it as well.
+    fn decides(&self, contract: &Contract, parameter: &Parameter) -> bool {
+        let canonical = parameter.canonical;
+        let is_required = |one: &Parameter| one.required;
+        match canonical {
+            Canonical::Timestamp if contract.verification.timestamp_tolerance_s.is_some() => true,
+            canonical if self.proves(contract, canonical) => true,
+            canonical
+                if canonical.is_label()
+                    || canonical.is_secret()
+                    || canonical == Canonical::Timestamp =>
+            {
+                parameter.required && self.active.parameter(canonical).is_some_and(is_required)
+            }
+            _ => true,
+        }
+    }
+
+    fn must_prove(&self) -> bool {
+        self.sender.must_prove(self.active)
+    }
+
+    /// A proof decides only where the active contract asks for one.
+    fn proves(&self, contract: &Contract, canonical: Canonical) -> bool {
+        self.must_prove() && self.sender.proves_by(contract, canonical)
+    }
 }
 
 /// Headers too: a contract may name them.
@@ -45,12 +120,21 @@ fn all<'a>(sent: &'a Pairs<'_>) -> impl Iterator<Item = &'a Pair> {
     sent.all.iter().chain(&sent.headers)
 }
 
+fn has_value(pair: &Pair) -> bool {
+    !pair.text.trim().is_empty()
+}
+
+fn is_said(sent: &Pairs, parameter: &Parameter) -> bool {
+    all(sent).any(|pair| has_value(pair) && pair.is_of(parameter))
+}
+
 fn parameter<'a>(contract: &'a Contract, pair: &Pair) -> Option<&'a Parameter> {
     contract.parameters.iter().find(|one| pair.is_of(one))
 }
 
-/// A problem where a hit says something that matters under a name whose sunset is over, and says
-/// it under no name that is read.
+/// A problem where a hit says something that decides under a name whose sunset is over, and under
+/// no name that is read, though the active contract reads it. What the active contract dropped on
+/// purpose it does without.
 pub(super) fn retired(
     integration: &Integration,
     sent: &Pairs,
@@ -59,52 +143,42 @@ pub(super) fn retired(
     if integration.retired(at).next().is_none() {
         return Ok(());
     }
+    let active = &integration.contract;
+    let sender = Sender::of(Some(integration), sent.hit.peer, at);
+    let listener = Listener { active, sender: &sender, sent };
     let in_force = || {
         let earlier = integration.in_sunset(at).map(|one| &one.contract);
-        std::iter::once(&integration.contract).chain(earlier)
+        std::iter::once(active).chain(earlier)
     };
-    let is_said = |canonical: Canonical| {
+    let is_said_now = |canonical: Canonical| {
         let mut names = in_force().filter_map(|one| one.parameter(canonical));
-        names.any(|one| all(sent).any(|pair| pair.is_of(one)))
+        names.any(|one| is_said(sent, one))
     };
-    for pair in all(sent).filter(|pair| !pair.text.trim().is_empty()) {
+    for pair in all(sent).filter(|pair| has_value(pair)) {
         if in_force().any(|contract| parameter(contract, pair).is_some()) {
             continue;
         }
         let known = integration.retired(at).find_map(|one| {
-            let parameter = parameter(&one.contract, pair)?;
-            matters(&one.contract, parameter).then_some((one.version, parameter.canonical))
+            let old = parameter(&one.contract, pair)?;
+            // A payout that was taken for our revenue said what the revenue says now.
+            let was_revenue =
+                one.contract.payout_may_be_revenue && old.canonical == Canonical::Payout;
+            let now = active
+                .parameter(old.canonical)
+                .or_else(|| was_revenue.then(|| active.parameter(Canonical::Revenue)).flatten())?;
+            listener.decides(&one.contract, old).then_some((one.version, now))
         });
-        if let Some((version, canonical)) = known
-            && !is_said(canonical)
+        if let Some((version, now)) = known
+            && !is_said_now(now.canonical)
         {
-            return Err(problem(integration, &pair.name, version, canonical));
+            let name = &pair.name;
+            let detail = format!(
+                "`{name}` is of contract {}.{version}, whose sunset is over; it is called `{}` now",
+                integration.id,
+                now.name()
+            );
+            return Err(Problem::new(Reason::ContractRetired, Some(name), detail));
         }
     }
     Ok(())
-}
-
-/// Whether what is said there decides if something counts, or as what.
-fn matters(contract: &Contract, parameter: &Parameter) -> bool {
-    let rules = &contract.verification;
-    parameter.required
-        || match parameter.canonical {
-            Canonical::Timestamp => rules.timestamp_tolerance_s.is_some(),
-            Canonical::Signature if rules.signature.is_some() => true,
-            canonical if canonical.is_secret() => rules.token == Some(canonical),
-            canonical => !canonical.is_label(),
-        }
-}
-
-fn problem(integration: &Integration, name: &str, version: u32, canonical: Canonical) -> Problem {
-    let active = integration.contract.parameter(canonical);
-    let instead = match active {
-        Some(parameter) => format!("it is called `{}` now", parameter.name()),
-        None => "nothing has taken its place".to_owned(),
-    };
-    let detail = format!(
-        "`{name}` is of contract {}.{version}, whose sunset is over; {instead}",
-        integration.id
-    );
-    Problem::new(Reason::ContractRetired, Some(name), detail)
 }

@@ -33,6 +33,21 @@ impl<'a> Sender<'a> {
         Self { address, tokens: secrets(TOKEN), signing: secrets(SIGNATURE) }
     }
 
+    /// Whether the parameter proves it, as things are agreed.
+    pub(crate) fn proves_by(&self, contract: &Contract, canonical: Canonical) -> bool {
+        let rules = &contract.verification;
+        let is_agreed = |secrets: &[&Secret]| rules.token_required || !secrets.is_empty();
+        let is_token = rules.token == Some(canonical) && is_agreed(&self.tokens);
+        let is_signed = canonical == Canonical::Signature && rules.signature.is_some();
+        is_token || is_signed && is_agreed(&self.signing)
+    }
+
+    /// Whether it calls from a network that vouches for it.
+    pub(crate) fn is_inside(&self, contract: &Contract) -> bool {
+        let networks = &contract.verification.networks;
+        self.address.is_some_and(|address| networks.iter().any(|net| net.contains(address)))
+    }
+
     /// Whether it has to prove anything by `contract`'s rules.
     pub fn must_prove(&self, contract: &Contract) -> bool {
         let rules = &contract.verification;
@@ -72,11 +87,7 @@ pub fn verify(
 impl Reader<'_> {
     /// Whether the parameter proves the sender, as things are agreed.
     pub(super) fn is_proof(&self, canonical: Canonical) -> bool {
-        let rules = &self.contract.verification;
-        let is_agreed = |secrets: &[&Secret]| rules.token_required || !secrets.is_empty();
-        let is_token = rules.token == Some(canonical) && is_agreed(&self.sender.tokens);
-        let is_signed = canonical == Canonical::Signature && rules.signature.is_some();
-        is_token || is_signed && is_agreed(&self.sender.signing)
+        self.sender.proves_by(self.contract, canonical)
     }
 
     /// Whether what is wrong with it refuses nothing yet.
@@ -103,8 +114,7 @@ impl Reader<'_> {
 
     fn network(&self) -> Result<bool, Problem> {
         let networks = &self.contract.verification.networks;
-        let is_inside = |address: IpAddr| networks.iter().any(|net| net.contains(address));
-        if networks.is_empty() || self.sender.address.is_some_and(is_inside) {
+        if networks.is_empty() || self.sender.is_inside(self.contract) {
             return Ok(!networks.is_empty());
         }
         let detail = "the sender's address is outside the contract's networks";

@@ -109,6 +109,69 @@ fn whoever_speaks_as_before_is_answered_as_before() {
     network.sends(&format!("{}?click_id={click}&txn_id=2", campaign.postback), "recorded");
 }
 
+/// printf '%s' '1:s3cret-s3cret' | md5sum
+const SIGNED: &str = "txn_id=1&sig=689d51e365fd21a2b82ed1e9cb6aae1a";
+
+/// The same, proven by a signature over the transaction id instead of a token.
+fn signed(mut contract: Value) -> Value {
+    let parameters = contract["parameters"].as_array_mut().unwrap();
+    parameters.retain(|one| one["canonical"] != "token" && one["canonical"] != "signature");
+    parameters.push(json!({ "canonical": "signature", "names": ["sig"] }));
+    contract["verification"] = json!({ "signature": {
+        "algorithm": "md5",
+        "input": { "kind": "fields", "fields": ["txn_id", "{secret}"], "separator": ":" },
+    } });
+    contract
+}
+
+#[test]
+fn each_version_asks_for_its_own_proof_through_the_sunset() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    let integration = format!("/integrations/{}", campaign.integration);
+    let sends = |rest: &str| format!("{}?click_id={click}&{rest}", campaign.postback);
+    network.set_token(campaign.integration, "hunter2-hunter2");
+    network.sends(&sends("txn_id=8&token=hunter2-hunter2"), "recorded");
+    let secret = json!({ "secrets": { "signature": "s3cret-s3cret" } });
+    let early = network.client.api("PATCH", &integration, Some(&secret)).json();
+    assert_eq!(early["parameter"], "secrets.signature", "nothing asks for it yet: {early}");
+
+    let contract = signed(active(&mut network, &campaign));
+    network.make(&path(&campaign), &json!({ "contract": contract }));
+    let changed = network.change("PATCH", &integration, &secret);
+    assert_eq!(changed["secrets"], json!({ "signature": "***", "token": "***" }));
+    network.refuses(&sends("txn_id=9"), (401, "signature_mismatch", Some("token")));
+    let version = format!("{}/2", path(&campaign));
+    sign(&mut network, &version, &["operations", "engineering"]);
+    network.make(&format!("{version}/activate"), &json!({ "sunset_days": 1 }));
+
+    network.sends(&sends(SIGNED), "recorded");
+    let old = network.sends(&sends("txn_id=2&token=hunter2-hunter2"), "recorded");
+    assert_eq!(text(&old["contract"]), format!("{}.1", campaign.integration));
+    for (rest, name) in [
+        ("txn_id=3", "sig"),
+        ("txn_id=3&sig=", "sig"),
+        ("txn_id=3&sig=689d51e365fd21a2b82ed1e9cb6aae1a", "sig"),
+        ("txn_id=3&token=wrong", "token"),
+        ("txn_id=3&token=wrong&txn_id=3&goal=", "token"),
+    ] {
+        network.refuses(&sends(rest), (401, "signature_mismatch", Some(name)));
+    }
+    // What replaces one leaves the other.
+    let next = json!({ "secrets": { "signature": "another-s3cret" } });
+    network.change("PATCH", &integration, &next);
+    network.refuses(&sends(SIGNED), (401, "signature_mismatch", Some("sig")));
+    network.refuses(&sends("txn_id=3&token=wrong"), (401, "signature_mismatch", Some("token")));
+    network.restart();
+    let changed = network.change("PATCH", &integration, &json!({ "secrets": { "token": null } }));
+    assert_eq!(changed["secrets"], json!({ "signature": "***" }));
+    network.refuses(
+        &sends("txn_id=4&token=hunter2-hunter2"),
+        (401, "signature_mismatch", Some("sig")),
+    );
+}
+
 #[test]
 fn finance_signs_what_changes_money() {
     let mut network = Network::start();

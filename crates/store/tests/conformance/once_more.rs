@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const OWN: IntegrationId = IntegrationId(2);
 
 async fn agree_on(world: &mut World, token: &str) {
-    let secrets = Some(BTreeMap::from([("token".to_owned(), Secret::new(token.to_owned()))]));
+    let secrets = Some(BTreeMap::from([("token".to_owned(), Some(Secret::new(token.to_owned())))]));
     let change =
         Act::ChangeIntegration { id: OWN, landing_params: None, secrets, old_secrets_until: None };
     world.done(change).await;

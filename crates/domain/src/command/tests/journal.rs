@@ -27,7 +27,10 @@ fn more_acts() -> [Act; 5] {
 #[test]
 fn every_command_comes_back_from_the_journal() {
     let mut names = Vec::new();
-    let token = BTreeMap::from([("token".to_owned(), Secret::new("t".to_owned()))]);
+    let token = BTreeMap::from([
+        ("token".to_owned(), Some(Secret::new("t".to_owned()))),
+        ("signature".to_owned(), None),
+    ]);
     let id = OWN_ID;
     let text = || "x".to_owned();
     let scope = |scope| Act::CreateIntegration(Box::new(integration(scope, "k")));

@@ -353,7 +353,7 @@ fn secrets_are_those_the_contract_asks_for_and_never_shown() {
     let set = |name: &str, value: &str| Act::ChangeIntegration {
         id: OWN_ID,
         landing_params: None,
-        secrets: Some(BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))])),
+        secrets: Some(BTreeMap::from([(name.to_owned(), Some(Secret::new(value.to_owned())))])),
         old_secrets_until: None,
     };
     let failure = world.attempt(&set("tokens", "x")).unwrap_err();
@@ -384,7 +384,7 @@ fn a_secret_that_signs_must_be_able_to() {
     let set = |name: &str, value: &str| Act::ChangeIntegration {
         id: OWN_ID,
         landing_params: None,
-        secrets: Some(BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))])),
+        secrets: Some(BTreeMap::from([(name.to_owned(), Some(Secret::new(value.to_owned())))])),
         old_secrets_until: None,
     };
     for never_right in ["", "whsec_", "no base64!", &"A".repeat(504)] {
@@ -405,7 +405,7 @@ fn replaced_secrets_count_for_a_while_where_that_is_asked_for() {
     guarded.verification.token = Some(Canonical::Token);
     let mut world = World::new(guarded, LEAD);
     let change = |token: Option<&str>, old_secrets_until: Option<Timestamp>| {
-        let secret = |token: &str| ("token".to_owned(), Secret::new(token.to_owned()));
+        let secret = |token: &str| ("token".to_owned(), Some(Secret::new(token.to_owned())));
         Act::ChangeIntegration {
             id: OWN_ID,
             landing_params: None,

@@ -40,10 +40,29 @@ fn parameters_are_told_of_in_words() {
     $ parameters.payout.unit: `payout` is counted in minor units (`235` is 2.35); it was units, with a point before the decimals (`2.35`)
     $ parameters.currency: `currency` is read now, from `currency`
     parameters.sub1.in_header: `sub1` is now read from a header
-    parameters.sub1.required: `sub1` is now required
+    $ parameters.sub1.required: `sub1` is now required
     $ parameters.sale_amount: `sale_amount` is not read any more; it was read from `sale` or `total`
     parameters: the order of the parameters is now `click_id`, `txn_id`, `payout`, `status` and `sub1`
     "#);
+}
+
+#[test]
+fn what_makes_a_conversion_or_none_touches_money() {
+    let rows = [
+        ("click_id!", "click_id! event1", true),
+        ("click_id! event1=a", "click_id! event1=b", true),
+        ("click_id! conversion_ref", "click_id!", true),
+        ("click_id!", "click_id! sub1", false),
+        ("click_id!", "click_id! sub1!", true),
+        ("click_id! sub1!", "click_id!", true),
+        ("click_id! sub1!", "click_id! sub1", true),
+        ("click_id! geo", "click_id! geo!", true),
+    ];
+    for (before, after, touches) in rows {
+        let all = difference(&contract(before), &contract(after));
+        let found = all.iter().any(Difference::is_money);
+        assert_eq!(found, touches, "{before} -> {after}");
+    }
 }
 
 #[test]

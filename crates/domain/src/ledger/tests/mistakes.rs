@@ -229,7 +229,7 @@ fn an_empty_secret_verifies_nobody() {
     let mut guarded = contract("click_id! revenue token");
     guarded.verification.token = Some(Canonical::Token);
     let mut world = World::new(guarded, LEAD);
-    let secrets = [("token".to_owned(), Secret::new(String::new()))].into();
+    let secrets = [("token".to_owned(), Some(Secret::new(String::new())))].into();
     let (landing_params, secrets) = (None, Some(secrets));
     let set = world.attempt(&Act::ChangeIntegration {
         id: OWN_ID,

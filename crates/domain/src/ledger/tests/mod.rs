@@ -14,5 +14,6 @@ mod reasons;
 mod reversals;
 mod scope;
 mod statuses;
+mod sunset;
 mod triage;
 pub(crate) mod world;

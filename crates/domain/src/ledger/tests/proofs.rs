@@ -26,8 +26,8 @@ fn signed(parameters: &str) -> Contract {
 }
 
 fn set(world: &mut World, name: &str, secret: &str) {
-    let mut secrets = world.setup.integrations[&OWN_ID].latest().secrets.clone();
-    secrets.insert(name.to_owned(), Secret::new(secret.to_owned()));
+    let secret = Secret::new(secret.to_owned());
+    let secrets = BTreeMap::from([(name.to_owned(), Some(secret))]);
     let act = Act::ChangeIntegration {
         id: OWN_ID,
         landing_params: None,
@@ -118,7 +118,7 @@ fn a_secret_on_its_way_out_counts_until_its_end() {
 
 fn replace(world: &mut World, secret: &str, old_secrets_until: Option<Timestamp>) {
     let secret = Secret::new(secret.to_owned());
-    let secrets = Some(BTreeMap::from([("signature".to_owned(), secret)]));
+    let secrets = Some(BTreeMap::from([("signature".to_owned(), Some(secret))]));
     let act =
         Act::ChangeIntegration { id: OWN_ID, landing_params: None, secrets, old_secrets_until };
     world.act(act);
@@ -219,7 +219,10 @@ fn an_integration_without_secrets_asks_for_none() {
     let failure = world.attempt(&Act::ChangeIntegration {
         id: OWN_ID,
         landing_params: None,
-        secrets: Some(BTreeMap::from([("signature".to_owned(), Secret::new("x".to_owned()))])),
+        secrets: Some(BTreeMap::from([(
+            "signature".to_owned(),
+            Some(Secret::new("x".to_owned())),
+        )])),
         old_secrets_until: None,
     });
     assert_eq!(failure.unwrap_err().parameter.as_deref(), Some("secrets.signature"));

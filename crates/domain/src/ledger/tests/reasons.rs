@@ -4,7 +4,7 @@ use super::world::{CAMPAIGN, LEAD, OWN, OWN_ID, World, contract, plain};
 use crate::campaign::Status as CampaignStatus;
 use crate::click_id::{Keyring, Minter};
 use crate::command::Sunset;
-use crate::contract::{Canonical, Contract, Network};
+use crate::contract::{Canonical, Contract, Network, Parameter};
 use crate::id::{CampaignId, LinkId, NodeId};
 use crate::ledger::Decision;
 use crate::reason::{Reason, Verdict};
@@ -23,7 +23,9 @@ fn strict() -> Contract {
 
 fn world() -> World {
     let mut earlier = strict();
-    earlier.parameters.extend(contract("click_id! payout").parameters.pop());
+    let is_sale = |one: &&mut Parameter| one.canonical == Canonical::SaleAmount;
+    let sale = earlier.parameters.iter_mut().find(is_sale).unwrap();
+    sale.names = vec!["payout".to_owned()];
     let mut world = World::new(earlier, LEAD);
     world.agree(strict(), Sunset::Days(0));
     world.set_token(OWN_ID, "secret");

@@ -188,15 +188,20 @@ impl World {
         self.act(Act::SetCampaignStatus { id: CAMPAIGN, to, key: OWN.to_owned() });
     }
 
-    /// Puts another contract in the place of the campaign's own, signed off by all. Its number.
-    pub(crate) fn agree(&mut self, contract: Contract, sunset: Sunset) -> u32 {
+    /// Drafts another contract for the campaign's own integration. Its number.
+    pub(crate) fn draft(&mut self, contract: Contract) -> u32 {
         let integration_id = OWN_ID;
         let source = DraftSource::Contract(Box::new(contract));
         let token = format!("page-{}", self.setup.contracts.len());
         let (note, cutover_on) = (None, None);
         let draft = Act::DraftContract { integration_id, source, note, cutover_on, token };
         let Answer::Contract(draft) = self.act(draft) else { panic!("it is a contract") };
-        let number = draft.number;
+        draft.number
+    }
+
+    /// Puts another contract in the place of the campaign's own, signed off by all. Its number.
+    pub(crate) fn agree(&mut self, contract: Contract, sunset: Sunset) -> u32 {
+        let (integration_id, number) = (OWN_ID, self.draft(contract));
         for role in Role::ALL {
             let name = "A. Person".to_owned();
             self.act(Act::SignOffContract { integration_id, number, role, name });
@@ -230,7 +235,8 @@ impl World {
     }
 
     pub(crate) fn set_token(&mut self, id: IntegrationId, token: &str) {
-        let secrets = BTreeMap::from([("token".to_owned(), Secret::new(token.to_owned()))]);
+        let secret = Secret::new(token.to_owned());
+        let secrets = BTreeMap::from([("token".to_owned(), Some(secret))]);
         let (landing_params, secrets) = (None, Some(secrets));
         self.act(Act::ChangeIntegration { id, landing_params, secrets, old_secrets_until: None });
     }

@@ -47,10 +47,11 @@ const FIELDS: &[Field] = &[
 ];
 const CHANGES: &[Field] = &[
     LANDING_PARAMS,
-    Field::change("secrets", SECRETS, "They take the place of all there were"),
+    Field::change("secrets", CHANGED_SECRETS, "By their names; null takes one away, others stay"),
     Field::optional("old_secrets_until", Kind::Instant, "Until when those count beside the new"),
 ];
 const SECRETS: Kind = Kind::Map(&Kind::Text, SECRETS_MAX);
+const CHANGED_SECRETS: Kind = Kind::Map(&Kind::TextOrNull, SECRETS_MAX);
 const FILTERS: &[Field] = &[
     ARCHIVED,
     Field::optional("level", Kind::Word(|| LEVELS.to_vec()), "Only at it").such_as("global"),
@@ -114,18 +115,34 @@ fn scope(fields: &mut Fields) -> Result<Scope, Error> {
 /// Secrets by their names. What we show in place of one is none.
 fn secrets(at: &str, value: Value) -> Result<BTreeMap<String, Secret>, Error> {
     let given: BTreeMap<String, Value> = plain(at, value)?;
-    let read = |(name, value)| {
-        let at = format!("{at}.{name}");
-        let secret = text(&at, value)?;
-        if secret == MASK {
-            let detail = format!("`{MASK}` stands for a secret; give the secret itself");
-            return Err(Error::parameter(&at, detail));
-        }
-        // Senders' values are trimmed before they are compared: a blank at the end of a pasted
-        // secret would refuse every one of them.
-        Ok((name, Secret::new(secret.trim().to_owned())))
+    let read = |(name, value): (String, Value)| {
+        let secret = secret(&format!("{at}.{name}"), value)?;
+        Ok((name, secret))
     };
     given.into_iter().map(read).collect()
+}
+
+/// The same in a change: null takes one away.
+fn changed_secrets(at: &str, value: Value) -> Result<BTreeMap<String, Option<Secret>>, Error> {
+    let given: BTreeMap<String, Value> = plain(at, value)?;
+    let read = |(name, value): (String, Value)| {
+        let at = format!("{at}.{name}");
+        let given = Some(value).filter(|value| !value.is_null());
+        let secret = given.map(|value| secret(&at, value)).transpose()?;
+        Ok((name, secret))
+    };
+    given.into_iter().map(read).collect()
+}
+
+fn secret(at: &str, value: Value) -> Result<Secret, Error> {
+    let secret = text(at, value)?;
+    if secret == MASK {
+        let detail = format!("`{MASK}` stands for a secret; give the secret itself");
+        return Err(Error::parameter(at, detail));
+    }
+    // Senders' values are trimmed before they are compared: a blank at the end of a pasted
+    // secret would refuse every one of them.
+    Ok(Secret::new(secret.trim().to_owned()))
 }
 
 fn new_integration(mut fields: Fields) -> Result<NewIntegration, Error> {
@@ -183,7 +200,7 @@ pub(super) async fn create(
     Ok(Created::of(show::Integration::of(&app.live.setup(), &base, &made)))
 }
 
-/// Secrets that are given take the place of all there were.
+/// Secrets that are given take the place of those of their names.
 pub(super) async fn change(
     State(app): State<Arc<App>>,
     id: Id,
@@ -197,7 +214,7 @@ pub(super) async fn change(
         Given::Null => Some(None),
         Given::Value(params) => Some(Some(params)),
     };
-    let secrets = fields.change("secrets", secrets)?;
+    let secrets = fields.change("secrets", changed_secrets)?;
     let old_secrets_until = fields.optional("old_secrets_until", plain::<Timestamp>)?;
     let act = Act::ChangeIntegration { id, landing_params, secrets, old_secrets_until };
     let changed = settle(&app, sent, act).await?;
@@ -268,6 +285,13 @@ mod tests {
             assert_eq!(name.as_deref(), Some("secrets.token"), "{detail}");
         }
         assert!(with("[]").is_err());
+        let given = serde_json::json!({ "token": null, "signature": " x " });
+        let changed = changed_secrets("secrets", given).unwrap();
+        assert!(changed["token"].is_none());
+        assert!(changed["signature"].as_ref().unwrap().verifies("x"));
+        let shown = serde_json::json!({ "token": "***" });
+        let (name, _) = blamed(changed_secrets("secrets", shown).unwrap_err());
+        assert_eq!(name.as_deref(), Some("secrets.token"));
     }
 
     #[test]

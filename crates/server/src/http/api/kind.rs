@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Text,
+    /// Null takes it away.
+    TextOrNull,
     /// A whole number given out by us.
     Id,
     /// A whole number between these two.
@@ -41,6 +43,7 @@ impl Kind {
     pub(super) fn schema(self) -> Value {
         match self {
             Self::Text => json!({ "type": "string" }),
+            Self::TextOrNull => json!({ "type": ["string", "null"] }),
             Self::Id => json!({ "type": "integer", "minimum": 1 }),
             Self::Number(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
             Self::Flag => json!({ "type": "boolean" }),
@@ -66,6 +69,7 @@ impl Kind {
     fn says(self) -> String {
         match self {
             Self::Text => "text, in quotes".to_owned(),
+            Self::TextOrNull => "text, in quotes, or null".to_owned(),
             Self::Id => "an id, which is a whole number".to_owned(),
             Self::Number(min, max) => format!("a whole number from {min} to {max}"),
             Self::Flag => "`true` or `false`".to_owned(),
@@ -87,9 +91,10 @@ impl Kind {
     /// A value of a body, with whatever is in it.
     pub(super) fn check(self, at: &str, value: &Value) -> Result<(), Error> {
         let is_it = match (self, value) {
-            (Self::Shape(_), _) | (Self::Flag, Value::Bool(_)) | (Self::Text, Value::String(_)) => {
-                true
-            }
+            (Self::Shape(_), _)
+            | (Self::Flag, Value::Bool(_))
+            | (Self::Text | Self::TextOrNull, Value::String(_))
+            | (Self::TextOrNull, Value::Null) => true,
             (Self::Instant | Self::Date | Self::Word(_) | Self::Words(_), Value::String(text)) => {
                 return self.check_text(at, text);
             }
@@ -125,7 +130,12 @@ impl Kind {
             Self::Date => text.parse::<Date>().is_ok_and(|date| date.to_string() == text),
             Self::Word(words) => words().contains(&text),
             Self::Words(words) => return check_words(at, text, &words()),
-            Self::Text | Self::List(..) | Self::Object(_) | Self::Map(..) | Self::Shape(_) => true,
+            Self::Text
+            | Self::TextOrNull
+            | Self::List(..)
+            | Self::Object(_)
+            | Self::Map(..)
+            | Self::Shape(_) => true,
         };
         if is_it { Ok(()) } else { Err(self.refused(at)) }
     }
