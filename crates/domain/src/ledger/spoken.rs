@@ -67,9 +67,9 @@ struct Listener<'a> {
 
 impl Listener<'_> {
     fn heard(&self, contract: &Contract) -> Heard {
-        let decides = contract.parameters.iter().filter(|one| self.decides(contract, one));
-        let said: BTreeSet<Canonical> =
-            decides.filter(|one| is_said(self.sent, one)).map(|one| one.canonical).collect();
+        let chooses = contract.parameters.iter().filter(|one| self.chooses(contract, one));
+        let said = chooses.filter(|one| is_said(self.sent, one));
+        let said: BTreeSet<Canonical> = said.map(|one| as_one(one.canonical)).collect();
         let by_name = said.iter().filter(|one| self.proves(contract, **one)).count();
         let by_network = self.must_prove() && self.sender.is_inside(contract);
         Heard { proofs: by_name + usize::from(by_network), said }
@@ -80,10 +80,18 @@ impl Listener<'_> {
     fn hears_more(&self, contract: &Contract, known: &Heard) -> bool {
         all(self.sent).filter(|pair| has_value(pair)).any(|pair| {
             let is_more = |one: &Parameter| {
-                self.decides(contract, one) && !known.said.contains(&one.canonical)
+                self.chooses(contract, one) && !known.said.contains(&as_one(one.canonical))
             };
             parameter(self.active, pair).is_none() && parameter(contract, pair).is_some_and(is_more)
         })
+    }
+
+    /// Whether what is said there tells the contracts apart: what decides, and events where the
+    /// active contract reads them too, for a hit that tells of nothing else makes no conversion.
+    fn chooses(&self, contract: &Contract, parameter: &Parameter) -> bool {
+        let canonical = parameter.canonical;
+        let is_event = matches!(canonical, Canonical::Event(_));
+        self.decides(contract, parameter) || is_event && self.active.parameter(canonical).is_some()
     }
 
     /// Whether what is said there decides if something counts, or as what: no label, but where the
@@ -112,6 +120,14 @@ impl Listener<'_> {
     /// A proof decides only where the active contract asks for one.
     fn proves(&self, contract: &Contract, canonical: Canonical) -> bool {
         self.must_prove() && self.sender.proves_by(contract, canonical)
+    }
+}
+
+/// Any number of events is one thing that is said.
+fn as_one(canonical: Canonical) -> Canonical {
+    match canonical {
+        Canonical::Event(_) => Canonical::Event(1),
+        other => other,
     }
 }
 

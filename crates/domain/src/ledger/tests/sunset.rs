@@ -62,6 +62,16 @@ fn a_label_that_both_require_is_read_under_its_old_name() {
 }
 
 #[test]
+fn an_event_under_its_old_name_makes_no_conversion() {
+    let mut world = World::new(contract("click_id! revenue event1=a event2=b event3=c"), LEAD);
+    world.agree(contract("click_id! revenue=sum event1=x event2=y"), Sunset::Days(1));
+    let old = world.hit("?click_id=@a&a=5");
+    assert_eq!(world.receive(&old).verdict, crate::reason::Verdict::Recorded);
+    assert!(world.conversions.is_empty(), "{:?}", world.conversions);
+    world.check("?click_id=@b&sum=2&a=1&b=1&c=1 -> recorded approved 2/1.75");
+}
+
+#[test]
 fn a_name_that_is_sent_often_or_was_dropped_picks_no_laxer_contract() {
     let mut world = World::new(contract("click_id! revenue payout geo"), LEAD);
     world.agree(signed("click_id! txn_id revenue geo signature=sig"), Sunset::Days(1));
