@@ -164,6 +164,14 @@ impl Contract {
         self.parameters.iter().find(|parameter| parameter.canonical == canonical)
     }
 
+    /// A value that makes one postback another conversion, or none: whatever it is, it is no mere
+    /// label.
+    pub(crate) fn tells_apart(&self, canonical: Canonical) -> bool {
+        self.txn_id_parts.contains(&canonical)
+            || self.ignore_where.contains_key(&canonical)
+            || self.reversal.as_ref().is_some_and(|one| one.txn_id == Some(canonical))
+    }
+
     /// The names under which it accepts our click id.
     pub fn click_id_names(&self) -> &[String] {
         self.parameter(Canonical::ClickId).map_or(&[], |parameter| &parameter.names)
