@@ -144,6 +144,8 @@ pub(crate) fn earlier<T, U>(
 
 struct Reader<'a> {
     contract: &'a Contract,
+    /// What decides is read through this one.
+    reading: &'a Contract,
     sent: &'a Pairs<'a>,
     sender: &'a Sender<'a>,
     /// Neither blank nor dropped.
@@ -159,6 +161,7 @@ impl<'a> Reader<'a> {
     fn new(contract: &'a Contract, sent: &'a Pairs<'a>, sender: &'a Sender<'a>) -> Self {
         Self {
             contract,
+            reading: contract,
             sent,
             sender,
             found: Vec::new(),

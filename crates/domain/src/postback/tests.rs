@@ -19,7 +19,7 @@ fn read(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Reading {
 }
 
 fn verify(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Result<bool, Problem> {
-    super::verify(contract, &Pairs::of(hit), sender).map(|proof| proof.is_verified)
+    super::verify(contract, contract, &Pairs::of(hit), sender).map(|proof| proof.is_verified)
 }
 
 fn reading(contract: &Contract, query: &str) -> Reading {
