@@ -206,7 +206,9 @@ impl<'a> Reader<'a> {
     /// `%AFF_SUB%` is a macro, though `%AF` is a byte too.
     fn is_unreplaced(&self, pair: &Pair) -> bool {
         let is_macro = |text: &str| macros::is_unreplaced(text.trim(), &self.contract.unreplaced);
-        is_macro(&pair.text) || pair.raw.as_deref().is_some_and(is_macro)
+        // What is not plain has no text, and the brackets around it are no macro's.
+        let raw = pair.raw.as_deref().filter(|_| !pair.text.is_empty());
+        is_macro(&pair.text) || raw.is_some_and(is_macro)
     }
 
     fn value(&mut self, parameter: &Parameter) -> Result<Option<Value>, Problem> {
