@@ -195,6 +195,10 @@ impl<'a> Fields<'a> {
             let piece = match field.as_str() {
                 SECRET_FIELD => Piece::Secret,
                 name => match self.value(name, sent)? {
+                    Some(value) if self.runs_on(&value) => {
+                        let joint = self.separator;
+                        return Err(format!("`{name}`, which is signed, holds a `{joint}`"));
+                    }
                     Some(value) => Piece::Bytes(value),
                     None => continue,
                 },
@@ -205,6 +209,13 @@ impl<'a> Fields<'a> {
             pieces.push(piece);
         }
         Ok(pieces)
+    }
+
+    /// Whether a value could pass for two where one that is optional drops out.
+    fn runs_on(&self, value: &[u8]) -> bool {
+        let joint = self.separator.as_bytes();
+        let is_ambiguous = !self.optional.is_empty() && !joint.is_empty();
+        is_ambiguous && value.windows(joint.len()).any(|window| window == joint)
     }
 
     /// `None`: it drops out.

@@ -349,6 +349,16 @@ fn fields_are_what_was_sent_once_and_can_be_read() {
 }
 
 #[test]
+fn a_value_that_holds_the_separator_passes_for_no_optional_field() {
+    let poll = signed(POLL);
+    let rest = "reward=Coins&value=2&status=approved&reason=&at=1700000000&tx=tx%261\
+                &sig=T%2BIU72xybj9c9NZNvEEfffr20W4=";
+    assert!(is_verified(&poll, &get(&format!("cpa=30&device=dev+1&request=req-7&{rest}")), SECRET));
+    let told = detail(&poll, &get(&format!("cpa=30&device=dev+1%3Areq-7&{rest}")));
+    assert_eq!(told, "`device`, which is signed, holds a `:`");
+}
+
+#[test]
 fn an_integer_is_what_stands_before_the_point() {
     let dots = signed(
         r#"{"algorithm":"md5","input":{"kind":"fields","fields":["{secret}","u","value","t"],
