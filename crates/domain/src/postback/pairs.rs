@@ -61,7 +61,9 @@ impl<'a> Pairs<'a> {
     pub fn of(hit: &'a Hit) -> Self {
         let mut all = Vec::new();
         urlencoded(hit.query(), &mut all);
-        all.iter_mut().for_each(|pair| pair.is_in_url = true);
+        for pair in &mut all {
+            pair.is_in_url = true;
+        }
         let read = match body_kind(hit) {
             _ if is_bodiless(hit) => Ok(()),
             Body::Form => {
