@@ -165,6 +165,24 @@ impl Contract {
         self.parameters.iter().find(|parameter| parameter.canonical == canonical)
     }
 
+    /// A value that makes one postback another conversion, or none: whatever it is, it is no mere
+    /// label.
+    pub(crate) fn tells_apart(&self, canonical: Canonical) -> bool {
+        self.txn_id_parts.contains(&canonical)
+            || self.ignore_where.contains_key(&canonical)
+            || self.reversal.as_ref().is_some_and(|one| one.txn_id == Some(canonical))
+    }
+
+    /// What it reads in headers and does more than describe; proofs are none of it.
+    pub(crate) fn deciding_in_headers(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| {
+            let canonical = parameter.canonical;
+            let makes_one = matches!(canonical, Canonical::Event(_) | Canonical::ConversionRef);
+            let only_describes = canonical.is_label() && !makes_one && !self.tells_apart(canonical);
+            parameter.in_header && !only_describes && !canonical.is_secret()
+        })
+    }
+
     /// The names under which it accepts our click id.
     pub fn click_id_names(&self) -> &[String] {
         self.parameter(Canonical::ClickId).map_or(&[], |parameter| &parameter.names)
@@ -314,7 +332,13 @@ impl Contract {
             }
             let is_signature = |field: &&str| signature.names.iter().any(|name| name == field);
             let signed = scheme.input.fields().find(is_signature).filter(|_| !signature.in_header);
-            signed.map(|name| format!("input.fields: `{name}` is the signature itself"))
+            let itself =
+                signed.map(|name| format!("input.fields: `{name}` is the signature itself"));
+            itself.or_else(|| {
+                let mut names = self.deciding_in_headers().flat_map(|parameter| &parameter.names);
+                let open = names.find(|name| scheme.leaves_open(name))?;
+                Some(format!("`{open}` decides, and stands in a header that is not signed"))
+            })
         })?;
         Some(format!("verification.signature: {fault}"))
     }

@@ -144,6 +144,8 @@ pub(crate) fn earlier<T, U>(
 
 struct Reader<'a> {
     contract: &'a Contract,
+    /// What decides is read through this one.
+    reading: &'a Contract,
     sent: &'a Pairs<'a>,
     sender: &'a Sender<'a>,
     /// Neither blank nor dropped.
@@ -159,6 +161,7 @@ impl<'a> Reader<'a> {
     fn new(contract: &'a Contract, sent: &'a Pairs<'a>, sender: &'a Sender<'a>) -> Self {
         Self {
             contract,
+            reading: contract,
             sent,
             sender,
             found: Vec::new(),
@@ -192,6 +195,7 @@ impl<'a> Reader<'a> {
     fn matters(&self, parameter: &Parameter) -> bool {
         let rules = &self.contract.verification;
         parameter.required
+            || self.contract.tells_apart(parameter.canonical)
             || match parameter.canonical {
                 Canonical::Timestamp => rules.timestamp_tolerance_s.is_some(),
                 canonical if canonical.is_secret() => self.is_proof(canonical),
@@ -202,7 +206,9 @@ impl<'a> Reader<'a> {
     /// `%AFF_SUB%` is a macro, though `%AF` is a byte too.
     fn is_unreplaced(&self, pair: &Pair) -> bool {
         let is_macro = |text: &str| macros::is_unreplaced(text.trim(), &self.contract.unreplaced);
-        is_macro(&pair.text) || pair.raw.as_deref().is_some_and(is_macro)
+        // What is not plain has no text, and the brackets around it are no macro's.
+        let raw = pair.raw.as_deref().filter(|_| !pair.text.is_empty());
+        is_macro(&pair.text) || raw.is_some_and(is_macro)
     }
 
     fn value(&mut self, parameter: &Parameter) -> Result<Option<Value>, Problem> {
@@ -370,7 +376,11 @@ impl<'a> Reader<'a> {
         if parts.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let whole = parts.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("_");
+        let parts = parts.into_iter().map(Option::unwrap_or_default);
+        let whole = match contract.txn_id_parts.len() {
+            1 => parts.collect(),
+            _ => parts.map(|part| escaped(&part)).collect::<Vec<_>>().join("_"),
+        };
         let length_max = contract.parameter(Canonical::TxnId).map(Parameter::length_max);
         let length_max = length_max.unwrap_or(TXN_ID_BYTES);
         if whole.len() > length_max {
@@ -436,6 +446,12 @@ impl<'a> Reader<'a> {
         let is_event = |value: &Value| matches!(value.canonical, Canonical::Event(_));
         self.found.iter().any(is_event) && !self.found.iter().any(says)
     }
+}
+
+/// A part of a transaction id, so that no two lists of parts make one id: `1_2` and `3` are not `1`
+/// and `2_3`.
+fn escaped(part: &str) -> String {
+    part.replace('~', "~~").replace('_', "~_")
 }
 
 /// What is wrong with the form of a value; `None`: nothing.

@@ -73,9 +73,7 @@ fn may_touch_money(path: &str) -> bool {
 /// Whether what a parameter says decides if something counts, as what, or how much for.
 fn is_about_money(contract: &Contract, canonical: Canonical) -> bool {
     canonical.is_money()
-        || contract.txn_id_parts.contains(&canonical)
-        || contract.ignore_where.contains_key(&canonical)
-        || contract.reversal.as_ref().is_some_and(|reversal| reversal.txn_id == Some(canonical))
+        || contract.tells_apart(canonical)
         || matches!(
             canonical,
             Canonical::TxnId

@@ -189,6 +189,11 @@ impl Input {
         }
     }
 
+    /// It is made over the body.
+    pub(crate) fn is_body(&self) -> bool {
+        matches!(self, Self::Body {} | Self::Webhook { .. })
+    }
+
     /// The names of the fields it is made over, without the secret's.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         let fields = match self {
@@ -207,6 +212,12 @@ impl Scheme {
             _ => [None, None],
         };
         headers.into_iter().flatten().map(String::as_str)
+    }
+
+    /// It is made over the whole of what was sent, but not over this header.
+    pub(crate) fn leaves_open(&self, header: &str) -> bool {
+        !matches!(self.input, Input::Fields { .. })
+            && !self.headers().any(|signed| signed.eq_ignore_ascii_case(header))
     }
 
     /// It is made over scheme and host as the sender called them.

@@ -187,6 +187,36 @@ fn a_signature_needs_a_parameter_of_its_own() {
 }
 
 #[test]
+fn what_decides_stands_in_no_header_that_is_not_signed() {
+    let fault = |parameters: &str, input: &str, change: fn(&mut Contract)| {
+        let mut contract = contract(parameters);
+        contract.parameters.iter_mut().skip(1).for_each(|one| one.in_header = true);
+        let json = format!(r#"{{"algorithm":"hmac_sha256","input":{{"kind":{input}}}}}"#);
+        contract.verification.signature = serde_json::from_str(&json).unwrap();
+        change(&mut contract);
+        contract.fault().unwrap_or_else(|| "none".to_owned())
+    };
+    let webhook = r#""webhook","id":"w-id","timestamp":"w-at""#;
+    let part: fn(&mut Contract) = |one| one.txn_id_parts = vec![Canonical::Param(1)];
+    for kind in [r#""query""#, r#""sorted_query""#, r#""url""#, r#""body""#, webhook] {
+        for name in ["txn_id", "revenue", "event3", "conversion_ref", "status", "timestamp"] {
+            let told = fault(&format!("click_id! signature=sig {name}=x-y"), kind, |_| {});
+            let wanted = "`x-y` decides, and stands in a header that is not signed";
+            assert_eq!(told, format!("verification.signature: {wanted}"), "{kind} {name}");
+        }
+        let labels = "click_id! signature=sig token sub1 param1 geo";
+        assert_eq!(fault(labels, kind, |_| {}), "none", "{kind}");
+        assert_ne!(fault(labels, kind, part), "none", "{kind}");
+    }
+    let signed = "click_id! signature=sig txn_id=W-Id timestamp=w-at";
+    assert_eq!(fault(signed, webhook, |_| {}), "none");
+    assert_eq!(
+        fault("click_id! signature=sig txn_id", r#""fields","fields":["a"]"#, |_| {}),
+        "none"
+    );
+}
+
+#[test]
 fn a_contract_reads_the_headers_of_its_parameters_and_of_its_signature() {
     let mut contract = contract("click_id! signature=Webhook-Signature txn_id");
     contract.parameters[1].in_header = true;

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// so a late repeat can never add again; what comes after them changes nothing.
 pub const MESSAGES_MAX: usize = 1_000;
 /// The largest number an event may have, up or down.
-const VALUE_MAX: Micros = AMOUNT_MAX;
+const VALUE_MAX: u64 = AMOUNT_MAX.0.unsigned_abs();
 
 /// The events of one click, with what reports tell clicks apart by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl ClickEvents {
             let old = self.events.get(&number).copied();
             let base = old.filter(|_| repeated == RepeatedEvents::Add);
             let value = base.map_or(Some(told), |old| old.value.checked_add(told));
-            let Some(value) = value.filter(|value| value.0.abs() <= VALUE_MAX.0) else {
+            let Some(value) = value.filter(|value| value.0.unsigned_abs() <= VALUE_MAX) else {
                 flags.add(Flag::LabelDropped);
                 continue;
             };

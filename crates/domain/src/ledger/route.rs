@@ -167,7 +167,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
     read.campaign = read.link.and_then(|link| as_of.campaign(link.campaign_id));
     if let (Some(click_id), Some(campaign)) = (read.click_id, read.campaign) {
         let level = integration.map(|one| Level::of(campaign, one));
-        let mut proof = verify_beside(as_of, campaign, level, &sent, at);
+        let mut proof = verify_beside(as_of, campaign, (level, contract), &sent, at);
         let is_verified = proof.as_ref().is_ok_and(|proof| proof.is_verified);
         let shadow = proof.as_mut().ok().and_then(|proof| proof.shadow.take());
         read.reading.shadow = read.reading.shadow.or(shadow);
@@ -447,7 +447,7 @@ impl Level {
 fn verify_beside(
     setup: AsOf<'_>,
     campaign: &Campaign,
-    reader: Option<Level>,
+    (reader, reading): (Option<Level>, &Contract),
     sent: &Pairs<'_>,
     at: Timestamp,
 ) -> Result<Proof, Problem> {
@@ -467,7 +467,7 @@ fn verify_beside(
         let nearest = verifying().map(|(level, ..)| level).max();
         let mut problem = None;
         for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
-            match postback::verify(contract, sent, &sender) {
+            match postback::verify(contract, reading, sent, &sender) {
                 Ok(Proof { is_verified, shadow: None }) => return Ok(is_verified),
                 Ok(Proof { shadow: Some(other), .. }) | Err(other) => {
                     problem = problem.or(Some(other));

@@ -5,8 +5,9 @@
 
 use crate::contract::Parameter;
 use crate::hit::Hit;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use std::fmt;
 
 /// How many parameters a hit may have, over query and body.
@@ -21,15 +22,17 @@ pub struct Pair {
     pub text: String,
     /// Bad percent-encoding, bytes that are not UTF-8, or a JSON value that is not plain.
     pub is_malformed: bool,
-    /// Of a value with bad percent-encoding: what was sent, not decoded.
+    /// Of a value with bad percent-encoding, or one that is not plain: what was sent, not decoded.
     pub raw: Option<String>,
     /// It stands in a header: no parameter passes for one, and none for a parameter.
     pub is_header: bool,
+    /// It stands in the URL.
+    pub is_in_url: bool,
 }
 
 impl Pair {
     fn new(name: String, text: String) -> Self {
-        Self { name, text, is_malformed: false, raw: None, is_header: false }
+        Self { name, text, is_malformed: false, raw: None, is_header: false, is_in_url: false }
     }
 
     /// Whether it is what a parameter of the contract is called.
@@ -58,6 +61,9 @@ impl<'a> Pairs<'a> {
     pub fn of(hit: &'a Hit) -> Self {
         let mut all = Vec::new();
         urlencoded(hit.query(), &mut all);
+        for pair in &mut all {
+            pair.is_in_url = true;
+        }
         let read = match body_kind(hit) {
             _ if is_bodiless(hit) => Ok(()),
             Body::Form => {
@@ -197,11 +203,8 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((name, value)) = map.next_entry::<String, Plain>()? {
-            let pair = match value {
-                Plain::Text(text) => Pair::new(name, text),
-                Plain::Nested => Pair { is_malformed: true, ..Pair::new(name, String::new()) },
-            };
+        while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
+            let pair = member(name, raw.get()).map_err(A::Error::custom)?;
             if self.0.len() == PAIRS_SEEN_MAX {
                 return Err(A::Error::custom("too many members"));
             }
@@ -211,65 +214,18 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// A value as text: numbers keep every digit they were sent with.
-enum Plain {
-    Text(String),
-    Nested,
-}
-
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlainVisitor)
-    }
-}
-
-struct PlainVisitor;
-
-impl<'de> Visitor<'de> for PlainVisitor {
-    type Value = Plain;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Plain, E> {
-        Ok(Plain::Text(text.to_owned()))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Plain, E> {
-        Ok(Plain::Text(value.to_string()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Plain, E> {
-        Ok(Plain::Text(String::new()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Plain, E> {
-        Ok(Plain::Text(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Plain, E> {
-        Ok(Plain::Text(value.to_string()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Plain, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Plain::Nested)
-    }
-
-    /// With arbitrary precision a number arrives as a map with one private key.
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Plain, A::Error> {
-        const NUMBER: &str = "$serde_json::private::Number";
-        let mut number = None;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == NUMBER {
-                number = Some(map.next_value::<String>()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+/// A value as text: numbers keep every digit they were sent with. One that holds others is kept as
+/// it was sent: nothing reads it, and it tells one postback from another.
+fn member(name: String, raw: &str) -> Result<Pair, serde_json::Error> {
+    Ok(match raw.as_bytes().first() {
+        Some(b'"') => Pair::new(name, serde_json::from_str(raw)?),
+        Some(b'{' | b'[') => {
+            let raw = Some(raw.to_owned());
+            Pair { is_malformed: true, raw, ..Pair::new(name, String::new()) }
         }
-        Ok(number.map_or(Plain::Nested, Plain::Text))
-    }
+        Some(b'n') => Pair::new(name, String::new()),
+        _ => Pair::new(name, raw.to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -303,6 +259,10 @@ mod tests {
         assert_eq!(sent("/p", json, body).unwrap(), read);
         assert_eq!(sent("/p", None, body).unwrap(), read);
         assert_eq!(sent("/p", json, br#"{"a":"1","a":"2"}"#).unwrap(), "a=1 a=2");
+        let escaped = br#"{ "a" : "x\u00e4\"" , "n" : -2.50e3 , "l" : [ ] }"#;
+        assert_eq!(sent("/p", json, escaped).unwrap(), "a=x\u{e4}\" n=-2.50e3 l=!");
+        let number = br#"{"a":{"$serde_json::private::Number":"5"}}"#;
+        assert_eq!(sent("/p", json, number).unwrap(), "a=!", "it is no number");
     }
 
     #[test]
@@ -317,7 +277,16 @@ mod tests {
     fn a_body_that_does_not_read_is_refused_in_words() {
         let json = Some("application/json");
         assert_eq!(sent("/p?a=1", json, b" \r\n").unwrap(), "a=1", "an empty body says nothing");
-        for body in [&b"{"[..], b"[1]", b"7", b"{\"a\":1}x", b"\xff", b"nul"] {
+        for body in [
+            &b"{"[..],
+            b"[1]",
+            b"7",
+            b"{\"a\":1}x",
+            b"\xff",
+            b"nul",
+            br#"{"a":"\ud800"}"#,
+            b"{\"a\":[\"\xff\"]}",
+        ] {
             assert!(sent("/p", json, body).unwrap_err().contains("JSON"), "{body:?}");
         }
         let deep = [b"{\"a\":".repeat(20_000), b"1".to_vec(), b"}".repeat(20_000)].concat();

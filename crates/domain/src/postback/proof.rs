@@ -66,13 +66,15 @@ pub struct Proof {
     pub shadow: Option<Problem>,
 }
 
-/// Judges the sender by `contract`'s rules alone; a problem where something speaks against it.
+/// Judges the sender by `contract`'s rules alone, where `reading` is what the hit is read through;
+/// a problem where something speaks against it.
 pub fn verify(
     contract: &Contract,
+    reading: &Contract,
     sent: &Pairs<'_>,
     sender: &Sender<'_>,
 ) -> Result<Proof, Problem> {
-    let mut reader = Reader::new(contract, sent, sender);
+    let mut reader = Reader { reading, ..Reader::new(contract, sent, sender) };
     if let Some(token) = contract.verification.token.and_then(|token| contract.parameter(token)) {
         match reader.value(token) {
             Ok(value) => reader.found.extend(value),
@@ -152,7 +154,7 @@ impl Reader<'_> {
             let detail = || wrong(format!("no secret has been set for `{name}` yet"));
             return if rules.token_required { Err(detail()) } else { Ok(false) };
         }
-        signature::verify(self.contract, scheme, parameter, self.sent, signing)
+        signature::verify([self.contract, self.reading], scheme, parameter, self.sent, signing)
             .map(|()| true)
             .map_err(wrong)
     }

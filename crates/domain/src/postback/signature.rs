@@ -38,19 +38,20 @@ const SPELLINGS: [Spelling; 5] = [
 /// One sender's sample encodes values before it builds a query, which encodes them again.
 const TWICE: Spelling = Spelling { blank: "+", plain: b"", times: 2 };
 
-/// Whether one of `secrets` made the signature that `signature` carries. `Err` says in words why
-/// not.
+/// Whether one of `secrets` made the signature that `signature` carries, and whether it covers what
+/// `contracts` read. `Err` says in words why not.
 pub(super) fn verify(
-    contract: &Contract,
+    contracts: [&Contract; 2],
     scheme: &Scheme,
     signature: &Parameter,
     sent: &Pairs<'_>,
     secrets: &[&Secret],
 ) -> Result<(), String> {
     let given = given(scheme, signature, sent)?;
-    if matches!(scheme.input, Input::Body {} | Input::Webhook { .. }) {
-        check_unsigned(contract, sent)?;
+    if scheme.input.is_body() {
+        check_url(contracts, sent)?;
     }
+    check_headers(contracts, scheme, sent)?;
     let inputs = inputs(scheme, signature, sent)?;
     let mut is_made = false;
     for secret in secrets.iter().take(SECRETS_MAX) {
@@ -67,24 +68,39 @@ pub(super) fn verify(
     if is_made { Ok(()) } else { Err(format!("`{name}` was not made with the agreed secret")) }
 }
 
-/// Beside a signed body, nothing that decides may stand in the URL, where whoever sees one request
-/// could write another value.
-fn check_unsigned(contract: &Contract, sent: &Pairs<'_>) -> Result<(), String> {
+/// Beside a signed body, nothing that is read may stand in the URL, where whoever sees one request
+/// could write another value. Labels decide too: events, what makes a transaction's id.
+fn check_url(contracts: [&Contract; 2], sent: &Pairs<'_>) -> Result<(), String> {
     if pairs::is_bodiless(sent.hit) {
         return Err("there is no body that could be signed".to_owned());
     }
-    let decides = |parameter: &&Parameter| {
-        let canonical = parameter.canonical;
-        !parameter.in_header && !canonical.is_label() && !canonical.is_secret()
-    };
-    let deciding: Vec<&Parameter> = contract.parameters.iter().filter(decides).collect();
+    let parameters = contracts.into_iter().flat_map(|contract| &contract.parameters);
+    let is_read = |one: &&Parameter| !one.in_header && !one.canonical.is_secret();
+    let read: Vec<&Parameter> = parameters.filter(is_read).collect();
     for part in pairs::parts(sent.hit.query()) {
         let (name, _) = pairs::decode(pairs::halves(part).0);
-        if deciding.iter().any(|parameter| parameter.names.contains(&name)) {
+        if read.iter().any(|parameter| parameter.names.contains(&name)) {
             return Err(format!("`{name}` stands in the URL, and the body alone is signed"));
         }
     }
     Ok(())
+}
+
+/// Nothing that decides may stand in a header that is not signed.
+fn check_headers(
+    contracts: [&Contract; 2],
+    scheme: &Scheme,
+    sent: &Pairs<'_>,
+) -> Result<(), String> {
+    let is_open = |pair: &&Pair| {
+        let mut contracts = contracts.into_iter();
+        scheme.leaves_open(&pair.name)
+            && contracts.any(|one| one.deciding_in_headers().any(|parameter| pair.is_of(parameter)))
+    };
+    match sent.headers.iter().find(is_open) {
+        Some(Pair { name, .. }) => Err(format!("`{name}` stands in a header, which is not signed")),
+        None => Ok(()),
+    }
 }
 
 /// The signatures that were sent, as bytes.
@@ -179,6 +195,10 @@ impl<'a> Fields<'a> {
             let piece = match field.as_str() {
                 SECRET_FIELD => Piece::Secret,
                 name => match self.value(name, sent)? {
+                    Some(value) if self.runs_on(&value) => {
+                        let joint = self.separator;
+                        return Err(format!("`{name}`, which is signed, holds a `{joint}`"));
+                    }
                     Some(value) => Piece::Bytes(value),
                     None => continue,
                 },
@@ -189,6 +209,13 @@ impl<'a> Fields<'a> {
             pieces.push(piece);
         }
         Ok(pieces)
+    }
+
+    /// Whether a value could pass for two where one that is optional drops out.
+    fn runs_on(&self, value: &[u8]) -> bool {
+        let joint = self.separator.as_bytes();
+        let is_ambiguous = !self.optional.is_empty() && !joint.is_empty();
+        is_ambiguous && value.windows(joint.len()).any(|window| window == joint)
     }
 
     /// `None`: it drops out.

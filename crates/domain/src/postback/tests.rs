@@ -19,7 +19,7 @@ fn read(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Reading {
 }
 
 fn verify(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Result<bool, Problem> {
-    super::verify(contract, &Pairs::of(hit), sender).map(|proof| proof.is_verified)
+    super::verify(contract, contract, &Pairs::of(hit), sender).map(|proof| proof.is_verified)
 }
 
 fn reading(contract: &Contract, query: &str) -> Reading {
@@ -349,6 +349,52 @@ fn a_transaction_can_be_made_of_several_values() {
 }
 
 #[test]
+fn no_two_transactions_of_several_values_are_one() {
+    let mut contract = contract("click_id! txn_id param1");
+    contract.txn_id_parts = vec![Canonical::TxnId, Canonical::Param(1)];
+    let txn_id = |contract: &Contract, txn_id: &str, param: &str| {
+        said(contract, &format!("click_id=a&txn_id={txn_id}&param1={param}")).txn_id.unwrap()
+    };
+    let made = [
+        ("1", "2_3", "1_2~_3"),
+        ("1_2", "3", "1~_2_3"),
+        ("1~", "2", "1~~_2"),
+        ("1", "~2", "1_~~2"),
+        ("1~_2", "", "1~~~_2_"),
+        ("1_", "2", "1~__2"),
+        ("1", "_2", "1_~_2"),
+    ];
+    for (one, other, wanted) in made {
+        assert_eq!(txn_id(&contract, one, other), wanted, "{one} and {other}");
+    }
+    contract.txn_id_parts.pop();
+    assert_eq!(txn_id(&contract, "1_~2", "x"), "1_~2", "one part runs into no other");
+}
+
+#[test]
+fn a_label_that_identifies_is_never_dropped() {
+    let plain = contract("click_id! txn_id status param1 param2 param3");
+    let mut part = plain.clone();
+    part.txn_id_parts = vec![Canonical::TxnId, Canonical::Param(1)];
+    let mut ignoring = plain.clone();
+    ignoring.ignore_where.insert(Canonical::Param(1), vec!["test".to_owned()]);
+    let mut reversing = plain.clone();
+    reversing.reversal =
+        Some(Reversal { txn_id: Some(Canonical::Param(1)), ..Reversal::default() });
+    let long = "x".repeat(501);
+    for contract in [&part, &ignoring, &reversing] {
+        assert_eq!(contract.fault(), None);
+        let told = refused(contract, &format!("click_id=a&txn_id=1&param1={long}"));
+        assert_eq!(told, (Reason::InvalidPayload, "param1".to_owned()));
+        let told = refused(contract, "click_id=a&txn_id=1&param1={order}");
+        assert_eq!(told, (Reason::MacroNotReplaced, "param1".to_owned()));
+        let postback = said(contract, &format!("click_id=a&txn_id=1&param2={long}&param3={{x}}"));
+        assert!(postback.flags.has(Flag::LabelDropped), "what only describes is");
+    }
+    assert!(said(&plain, &format!("click_id=a&param1={long}")).flags.has(Flag::LabelDropped));
+}
+
+#[test]
 fn a_reversal_can_have_an_id_of_its_own() {
     let mut contract = contract("click_id! txn_id status param1 revenue");
     contract.statuses.undone = vec!["undone".to_owned()];
@@ -419,7 +465,7 @@ fn other_values_can_say_that_nothing_is_asked_for() {
         assert_eq!(status(query), Said::Ignore(Canonical::Param(9)), "{query}");
     }
     assert_eq!(status("geo=xx"), Said::Ignore(Canonical::Geo));
-    for query in ["debug=0", "debug=", "debug={debug}", "debug=11", "geo=DE", ""] {
+    for query in ["debug=0", "debug=", "debug=11", "geo=DE", ""] {
         assert_eq!(status(query), Said::Status(Status::Approved), "{query}");
     }
 }

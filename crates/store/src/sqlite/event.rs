@@ -98,7 +98,7 @@ pub(super) fn save(connection: &Connection, new: &ClickEvents) -> Result<(), Err
         insert into event (home, click_id, number, value, first_at, changed_at)
         values (:home, :click_id, :number, :value, :first_at, :changed_at)
         on conflict do update set value = excluded.value, changed_at = excluded.changed_at
-            where changed_at <> excluded.changed_at",
+            where value <> excluded.value or changed_at <> excluded.changed_at",
     )?;
     for (number, event) in &new.events {
         statement.execute(named_params! {

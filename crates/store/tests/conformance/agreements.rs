@@ -134,6 +134,28 @@ async fn events_are_kept_with_their_click_and_summed_up() {
     assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
 }
 
+#[tokio::test]
+async fn events_of_one_click_that_come_at_one_instant_all_count() {
+    let keys = json!({
+        "repeats": {"events": "add"},
+        "parameters": parameters("click_id! event1 token"),
+    });
+    let mut world = World::agreeing(keys).await;
+    let click = world.click("us").await;
+    let mut hit = |n: u8| world.hit_record(click, &format!("click_id={{click}}&event1=1&n={n}"));
+    let mut batch: Vec<_> = (0..5).map(&mut hit).collect();
+    let at = batch[0].at;
+    for record in &mut batch {
+        record.at = at;
+    }
+    world.memory.0.lock().unwrap().iter_mut().rev().take(batch.len()).for_each(|one| one.at = at);
+    world.apply(&batch).await.unwrap();
+    let events = world.store.events(click).await.unwrap().unwrap();
+    assert_eq!((events.events[&1].value.0, events.seen.len()), (5_000_000, 5));
+    assert_eq!(events_by(&world, &[]).await, ["[] 1=5"]);
+    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
+}
+
 /// The digest of what the same records make of an empty store.
 async fn replayed(world: &World) -> [u8; 32] {
     let dir = tempfile::tempdir().unwrap();

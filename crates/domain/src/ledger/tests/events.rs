@@ -76,6 +76,7 @@ fn a_number_never_leaves_its_range() {
         ?click_id=@a&event1=0.000001               -> duplicate already_processed !label_dropped
         ?click_id=@a&event1=-1000000001            -> recorded
         ?click_id=@b&event1=-1000000000.000001     -> duplicate already_processed !label_dropped
+        ?click_id=@b&event1=-9223372036854.775808  -> duplicate already_processed !label_dropped
         ?click_id=@b&event1=99999999999999999999   -> recorded approved 0/1.75 !amount_missing !label_dropped
         ",
     );

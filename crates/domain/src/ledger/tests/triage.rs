@@ -76,6 +76,62 @@ fn what_lacks_its_transaction_id_waits_unpaid_until_the_date() {
     assert_eq!(world.total(), "5/1.75", "only what has an id is paid");
 }
 
+/// Whether two such requests, from whoever signs so or signs nothing, are one conversion.
+fn are_one(scheme: Option<&str>, one: (&str, &str, &str), other: (&str, &str, &str)) -> bool {
+    let mut contract = contract("click_id!=cid txn_id=order revenue sub1=x-sub sub2 signature=sig");
+    contract.parameters[3].in_header = true;
+    contract.txn_id_absent = crate::contract::TxnIdAbsent::Payload;
+    contract.verification.signature = scheme.map(|scheme| serde_json::from_str(scheme).unwrap());
+    assert_eq!(contract.fault(), None);
+    let mut world = World::new(contract, GOALS);
+    let mut receive = |(query, header, body): (&str, &str, &str)| {
+        let hit = world.hit(&format!("?cid=@a&{query}"));
+        let headers = vec![("X-Sub".to_owned(), header.to_owned())];
+        let content_type = Some("application/json".to_owned());
+        let hit = Hit { headers, content_type, body: body.as_bytes().to_vec(), ..hit };
+        world.receive(&hit).verdict
+    };
+    let (first, second) = (receive(one), receive(other));
+    assert_eq!(first, crate::reason::Verdict::Recorded);
+    second == crate::reason::Verdict::Duplicate
+}
+
+#[test]
+fn all_that_was_said_tells_one_from_another() {
+    let same = [
+        (("revenue=5", "", ""), ("revenue=5&n=", " ", "{}")),
+        (
+            ("n=1&revenue=5", "us", r#"{"o":{"id":7}}"#),
+            ("revenue=5&n=1", "us", r#"{"o":{"id":7}}"#),
+        ),
+    ];
+    for (one, other) in same {
+        assert!(are_one(None, one, other), "{one:?} {other:?}");
+    }
+    let different = [
+        (("revenue=5", "", r#"{"o":{"id":7}}"#), ("revenue=5", "", r#"{"o":{"id":8}}"#)),
+        (("revenue=5", "", r#"{"o":[7]}"#), ("revenue=5", "", r#"{"o":[8]}"#)),
+        (("revenue=5", "", r#"{"o":[]}"#), ("revenue=5", "", "{}")),
+        (("revenue=5", "us", ""), ("revenue=5", "ca", "")),
+        (("revenue=5", "us", ""), ("revenue=5&x-sub=us", "", "")),
+    ];
+    for (one, other) in different {
+        assert!(!are_one(None, one, other), "{one:?} {other:?}");
+    }
+}
+
+/// What anybody may add to a signed request makes no second conversion of it.
+#[test]
+fn what_is_not_signed_tells_nothing_apart() {
+    let body = r#"{"algorithm":"hmac_sha256","input":{"kind":"body"}}"#;
+    let query = r#"{"algorithm":"hmac_sha256","input":{"kind":"query"}}"#;
+    let said = r#"{"revenue":"5"}"#;
+    assert!(are_one(Some(body), ("", "us", said), ("n=2", "ca", said)));
+    assert!(!are_one(Some(body), ("", "us", said), ("sub2=2", "us", said)), "it is read");
+    assert!(!are_one(Some(query), ("n=1", "us", ""), ("n=2", "us", "")), "it is signed");
+    assert!(are_one(Some(query), ("n=1", "us", ""), ("n=1", "ca", "")));
+}
+
 #[test]
 fn a_repair_makes_it_what_it_would_have_been() {
     let mut world = world();

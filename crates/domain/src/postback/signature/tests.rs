@@ -5,7 +5,7 @@ use super::super::{Pairs, Problem, Proof, Sender, verify};
 use super::vectors::{FORM, JSON, OPTIONAL, POLL, QUERY_SHA256, SORTED, URL_SHA1, VECTORS};
 use crate::contract::{Canonical, Contract, Scheme, Secret};
 use crate::hit::Hit;
-use crate::ledger::tests::world::contract;
+use crate::ledger::tests::world::{contract, plain};
 use crate::reason::Reason;
 use base64::Engine as _;
 use proptest::prelude::*;
@@ -76,7 +76,7 @@ fn webhook(signature: &str) -> Hit {
 fn verified(contract: &Contract, hit: &Hit, secrets: &[&str]) -> Result<Proof, Problem> {
     let secrets: Vec<Secret> = secrets.iter().map(|text| Secret::new((*text).to_owned())).collect();
     let sender = Sender { signing: secrets.iter().collect(), ..Sender::default() };
-    verify(contract, &Pairs::of(hit), &sender)
+    verify(contract, contract, &Pairs::of(hit), &sender)
 }
 
 fn is_verified(contract: &Contract, hit: &Hit, secret: &str) -> bool {
@@ -267,9 +267,42 @@ fn what_a_webhook_is_made_of_must_be_there_once() {
     `webhook-signature` was not made with the agreed secret
     ");
     let mut hit = webhook(WEBHOOK_SIGNATURE);
-    hit.target = b"/postback/k3y?utm=1&name=x".to_vec();
+    hit.target = b"/postback/k3y?utm=1&webhook-signature=x".to_vec();
     let proof = verified(&contract, &hit, &[WEBHOOK_SECRET]);
-    assert!(proof.is_ok(), "what only describes may stand anywhere");
+    assert!(proof.is_ok(), "what nobody reads may stand anywhere");
+}
+
+/// Whoever saw one signed body could send it again with other labels, which may be events, a
+/// reference that makes a conversion, or a part of the transaction's id.
+#[test]
+fn beside_a_signed_body_nothing_that_is_read_stands_in_the_url() {
+    let contract = in_header(WEBHOOK, "webhook-signature");
+    let mut other = plain();
+    let sent = |contract: &Contract, reading: &Contract, query: &str, header: &str| {
+        let mut hit = webhook(WEBHOOK_SIGNATURE);
+        hit.target = format!("/postback/k3y?{query}").into_bytes();
+        hit.headers.push((header.to_owned(), "1".to_owned()));
+        let secret = Secret::new(WEBHOOK_SECRET.to_owned());
+        let sender = Sender { signing: vec![&secret], ..Sender::default() };
+        verify(contract, reading, &Pairs::of(&hit), &sender).map_err(|problem| problem.detail)
+    };
+    let told = sent(&contract, &contract, "name=x", "x-y").unwrap_err();
+    assert_eq!(told, "`name` stands in the URL, and the body alone is signed");
+    assert!(sent(&contract, &contract, "event1=1", "x-y").is_ok(), "nobody reads it");
+    for query in ["event1=1", "a=1&conversion_ref=1", "param1=2", "sub%31=3"] {
+        assert!(sent(&contract, &other, query, "x-y").is_err(), "{query}");
+    }
+    for parameter in &mut other.parameters {
+        parameter.in_header = true;
+    }
+    assert!(sent(&contract, &other, "event1=1", "sub1").is_ok(), "it only describes");
+    let told = sent(&contract, &other, "", "Event1").unwrap_err();
+    assert_eq!(told, "`Event1` stands in a header, which is not signed");
+    for header in ["txn_id", "conversion_ref", "revenue"] {
+        assert!(sent(&contract, &other, "", header).is_err(), "{header}");
+    }
+    other.ignore_where.insert(Canonical::Sub(1), vec!["1".to_owned()]);
+    assert!(sent(&contract, &other, "", "sub1").is_err(), "it decides");
 }
 
 #[test]
@@ -313,6 +346,16 @@ fn fields_are_what_was_sent_once_and_can_be_read() {
         );
         assert!(is_verified(&optional, &get(&query), SECRET), "{dev}");
     }
+}
+
+#[test]
+fn a_value_that_holds_the_separator_passes_for_no_optional_field() {
+    let poll = signed(POLL);
+    let rest = "reward=Coins&value=2&status=approved&reason=&at=1700000000&tx=tx%261\
+                &sig=T%2BIU72xybj9c9NZNvEEfffr20W4=";
+    assert!(is_verified(&poll, &get(&format!("cpa=30&device=dev+1&request=req-7&{rest}")), SECRET));
+    let told = detail(&poll, &get(&format!("cpa=30&device=dev+1%3Areq-7&{rest}")));
+    assert_eq!(told, "`device`, which is signed, holds a `:`");
 }
 
 #[test]
