@@ -182,7 +182,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             let then = campaign_then(setup, campaign, click_id);
             read.goal = goal_of(then, campaign, postback);
             let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
-            let agreed = agreed_with(as_of, campaign).unwrap_or(contract);
+            let agreed = agreed_with(setup, campaign, click_id).unwrap_or(contract);
             let is_by_payload = makes_one && is_by_payload(agreed, postback);
             let is_needed = is_by_payload || events::has_any(postback);
             read.payload = is_needed.then(|| payload::digest([contract, agreed], &sent));
@@ -238,9 +238,16 @@ fn unread(problem: Problem) -> Read<'static> {
 }
 
 /// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
-/// reads: or one act, told in two ways, would count twice.
-pub(super) fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract> {
-    let own = campaign.integration_id.and_then(|id| setup.integration(id));
+/// reads and whenever: or one act, told in two ways, would count twice. So it is what was agreed
+/// when the click was made, like its terms.
+pub(super) fn agreed_with<'a>(
+    setup: &'a Setup,
+    campaign: &Campaign,
+    click_id: ClickId,
+) -> Option<&'a Contract> {
+    let then = campaign_then(setup, campaign, click_id);
+    let id = then.integration_id.or(campaign.integration_id)?;
+    let own = setup.integration_agreed(id, clicked_at(click_id));
     own.map(|own| &own.contract)
 }
 
