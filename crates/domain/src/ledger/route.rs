@@ -98,6 +98,8 @@ pub struct Read<'a> {
     pub key: Option<Key>,
     /// The digest of all that it says, where that counts.
     pub payload: Option<[u8; 32]>,
+    /// Who reads, and what was sent: what it takes to speak of another campaign.
+    spoken: Option<(Option<&'a Integration>, Pairs<'a>)>,
 }
 
 impl Read<'_> {
@@ -113,6 +115,7 @@ impl Read<'_> {
             out_of_scope: None,
             key: None,
             payload: None,
+            spoken: None,
         }
     }
 
@@ -140,7 +143,7 @@ pub fn is_ours(setup: &Setup, keyring: &Keyring, hit: &Hit) -> bool {
 }
 
 /// Reads a hit with the setup as it was at `at`, when the hit arrived.
-pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -> Read<'a> {
+pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp) -> Read<'a> {
     let as_of = setup.as_of(at);
     let sent = Pairs::of(hit);
     let chosen = match choose(as_of, keyring, hit, &sent) {
@@ -206,7 +209,24 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
         read.reading.result = Err(Problem::new(Reason::UnknownClick, Some(name), detail));
     }
     read.contract_ref = Some(by);
+    if read.key.as_ref().is_some_and(|key| !key.is_of_click()) {
+        read.spoken = Some((integration, sent));
+    }
     read
+}
+
+/// Why a hit changes nothing of that campaign, although it names a transaction of it: it came with
+/// a click of another one, so the key it came with has to serve this one too, and whoever is nearer
+/// to this one has to be satisfied as well.
+pub(super) fn barred(setup: AsOf<'_>, read: &Read<'_>, campaign: &Campaign) -> Result<(), Problem> {
+    let detail = "the transaction is of a campaign that this postback cannot speak for";
+    let mismatch = || Problem::new(Reason::CampaignMismatch, None, detail);
+    let (reader, sent) = read.spoken.as_ref().ok_or_else(mismatch)?;
+    let level = reader.map(|one| Level::of(campaign, one));
+    if level == Some(Level::Other) {
+        return Err(mismatch());
+    }
+    verify_beside(setup, campaign, level, sent, setup.at()).map(drop).map_err(|_| mismatch())
 }
 
 /// The instant as of which a click's terms hold: ids have milliseconds, setup is finer, and what
