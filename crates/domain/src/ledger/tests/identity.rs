@@ -201,12 +201,15 @@ fn a_renamed_default_goal_makes_no_second_conversion() {
     );
 }
 
+/// A change of what is agreed.
+type Change = fn(&mut Contract);
+
 #[test]
 fn what_was_agreed_when_the_click_was_made_tells_its_conversions_apart() {
     let click_goal = |contract: &mut Contract| contract.identity = Identity::ClickGoal;
     let folding = |contract: &mut Contract| contract.txn_id_folded = true;
     let by_payload = |contract: &mut Contract| contract.txn_id_absent = TxnIdAbsent::Payload;
-    let changes: [(&str, fn(&mut Contract), &str); 4] = [
+    let changes: [(&str, Change, &str); 4] = [
         ("click_goal", click_goal, "txn_id=T1"),
         ("folded", folding, "txn_id=T1"),
         ("payload", by_payload, "order=x"),
