@@ -119,6 +119,8 @@ pub struct Setup {
     /// There is one of them at the most.
     pub settings: BTreeMap<(), History<Settings>>,
     id_floor: u32,
+    /// What was agreed on in truth, where [others read](Setup::read_as_if).
+    agreed: BTreeMap<IntegrationId, History<Integration>>,
     link_by_token: HashMap<String, LinkId>,
     integration_by_key: HashMap<String, IntegrationId>,
     /// In the order they were made.
@@ -225,6 +227,13 @@ impl Setup {
 
     pub fn integration(&self, id: IntegrationId) -> Option<&Integration> {
         self.integrations.get(&id).map(History::latest)
+    }
+
+    /// The integration as it was when a click was made: what it says of what makes two postbacks
+    /// one conversion holds for all that is told of the click. Before it was made, its first.
+    pub fn integration_agreed(&self, id: IntegrationId, at: Timestamp) -> Option<&Integration> {
+        let history = self.agreed.get(&id).or_else(|| self.integrations.get(&id));
+        history.map(|history| history.at(at))
     }
 
     pub fn contract(&self, id: IntegrationId, number: u32) -> Option<&Version> {

@@ -20,8 +20,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::Error;
 use store::list::{ConversionFilter, PAGE_ROWS_MAX, StoredVerdict, VerdictFilter};
 
-/// How many hits are looked at, the newest first: enough for a day of a busy integration.
+/// How many hits are looked at, the newest first, and how many are decided, with the others of
+/// their clicks: enough for a day of a busy integration.
 pub(crate) const HITS_MAX: usize = 50_000;
+/// How much their requests hold at the most: all are in memory at once.
+const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Since ever.
 const BEGIN: Timestamp = Timestamp::UNIX_EPOCH;
@@ -35,6 +38,8 @@ pub(crate) struct Difference {
     pub(crate) is_complete: bool,
     /// Hits whose request is not kept any more.
     pub(crate) removed: usize,
+    /// Hits that a replay leaves as they are: what came later has changed their conversions.
+    pub(crate) overtaken: usize,
     /// In the order they arrived.
     pub(crate) verdicts: Vec<HitChange>,
     pub(crate) conversions: Vec<ConversionChange>,
@@ -72,27 +77,46 @@ pub(crate) struct ConversionChange {
     pub(crate) would: Option<Conversion>,
 }
 
+/// What it is rehearsed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To tell what would have been.
+    Try,
+    /// To tell what a replay now would do.
+    Replay,
+}
+
 /// Tries `integration` on the hits that arrived from `since` on.
 pub(crate) async fn rehearse(
     app: &App,
     integration: Integration,
     since: Timestamp,
+    purpose: Purpose,
 ) -> Result<Difference, Error> {
     let setup = app.live.setup().clone();
-    let tried = setup.as_if(&integration, since);
+    let is_in_force = setup.integration(integration.id).is_some_and(|now| *now == integration);
+    // What is in force already makes no conversion of what was one before.
+    let tried = if is_in_force {
+        setup.read_as_if(&integration, since)
+    } else {
+        setup.as_if(&integration, since)
+    };
     let now = setup.integration(integration.id).unwrap_or(&integration);
-    let (was, would) = (setup.as_if(now, BEGIN), setup.as_if(&integration, BEGIN));
+    let (was, would) = (setup.read_as_if(now, BEGIN), tried.read_as_if(&integration, BEGIN));
     let again = Versions { was: &was, would: &would };
     let first = Versions { was: &setup, would: &tried };
     let by = ContractRef::Integration { id: integration.id, version: integration.version };
-    let mut gathered = Gathered { app, tried: &tried, by: &by, hits: BTreeMap::new() };
+    let mut gathered =
+        Gathered { app, tried: &tried, by: &by, hits: BTreeMap::new(), room: Room::new() };
     let mut difference = Difference::default();
     let clicks = gathered.recent(since, &mut difference).await?;
     gathered.of_clicks(&clicks, &mut difference).await?;
+    difference.is_complete &= !gathered.room.is_full;
     let deeds = deeds(app, &clicks).await?;
     difference.hits = gathered.hits.values().filter(|one| one.is_meant).count();
     let hits = gathered.hits;
-    Stage { app, first, again, difference, clicks: HashMap::new() }.play(hits, deeds).await
+    let clicks = HashMap::new();
+    Stage { app, purpose, first, again, difference, clicks }.play(hits, deeds).await
 }
 
 /// A hit on its way into the rehearsal.
@@ -105,11 +129,39 @@ struct Request {
     is_again: bool,
 }
 
+/// How much more is gathered.
+#[derive(Debug)]
+struct Room {
+    hits: usize,
+    bytes: usize,
+    /// Something found no place in it: nothing more is gathered.
+    is_full: bool,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { hits: HITS_MAX, bytes: REQUEST_BYTES_MAX, is_full: false }
+    }
+
+    /// Whether there is a place for it.
+    fn take(&mut self, hit: &Hit) -> bool {
+        let headers = hit.headers.iter().map(|(name, value)| name.len() + value.len());
+        let texts = hit.base.len() + hit.forwarded.as_ref().map_or(0, String::len);
+        let bytes = hit.target.len() + hit.body.len() + texts + headers.sum::<usize>();
+        match (self.hits.checked_sub(1), self.bytes.checked_sub(bytes)) {
+            (Some(hits), Some(bytes)) if !self.is_full => (self.hits, self.bytes) = (hits, bytes),
+            _ => self.is_full = true,
+        }
+        !self.is_full
+    }
+}
+
 struct Gathered<'a> {
     app: &'a App,
     tried: &'a Setup,
     by: &'a ContractRef,
     hits: BTreeMap<Position, Request>,
+    room: Room,
 }
 
 impl Gathered<'_> {
@@ -131,6 +183,9 @@ impl Gathered<'_> {
                     return Ok(clicks);
                 }
                 clicks.extend(self.add_if_meant(&verdict, difference).await?);
+                if self.room.is_full {
+                    return Ok(clicks);
+                }
             }
             filter.before = page.next;
             if filter.before.is_none() {
@@ -165,6 +220,9 @@ impl Gathered<'_> {
             return Ok(None);
         }
         let click_id = read.click_id.or(verdict.click_id);
+        if !self.room.take(&hit) {
+            return Ok(None);
+        }
         let is_again = verdict.decided_by.is_some();
         let gathered = Request { at: kept.at, hit, is_meant: true, is_again };
         self.hits.insert(verdict.position, gathered);
@@ -190,6 +248,9 @@ impl Gathered<'_> {
                     let kept = self.app.store.hit(verdict.position).await?;
                     match kept.map(|kept| (kept.at, kept.hit)) {
                         Some((at, Some(hit))) => {
+                            if !self.room.take(&hit) {
+                                return Ok(());
+                            }
                             let is_again = verdict.decided_by.is_some();
                             let gathered = Request { at, hit, is_meant: false, is_again };
                             self.hits.insert(verdict.position, gathered);
@@ -277,6 +338,7 @@ struct Versions<'a> {
 /// Where both rehearsals are played.
 struct Stage<'a> {
     app: &'a App,
+    purpose: Purpose,
     /// For hits that were decided once.
     first: Versions<'a>,
     /// For those that a command had decided again.
@@ -308,7 +370,13 @@ impl Stage<'_> {
             };
             let setups = if gathered.is_again { self.again } else { self.first };
             let was = self.decide(&mut was, setups.was, &gathered.hit, occasion).await?;
-            let would = self.decide(&mut would, setups.would, &gathered.hit, occasion).await?;
+            let waits = gathered.is_meant && is_waiting(was.verdict);
+            let is_overtaken = waits
+                && self.purpose == Purpose::Replay
+                && self.is_overtaken(&would, setups.would, &gathered.hit, occasion).await?;
+            self.difference.overtaken += usize::from(is_overtaken);
+            let speaks = if is_overtaken { setups.was } else { setups.would };
+            let would = self.decide(&mut would, speaks, &gathered.hit, occasion).await?;
             let (was, would) = (Told::of(&was), Told::of(&would));
             if was != would {
                 let at = gathered.at;
@@ -335,6 +403,26 @@ impl Stage<'_> {
         Ok(rehearsal.decide(&read, click, occasion))
     }
 
+    /// Whether it would count, were its conversion not changed already by what came later.
+    async fn is_overtaken(
+        &mut self,
+        rehearsal: &Rehearsal<'_>,
+        setup: &Setup,
+        hit: &Hit,
+        occasion: Occasion,
+    ) -> Result<bool, Error> {
+        let read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
+        let Some(key) = &read.key else { return Ok(false) };
+        let click = self.click(&read, occasion.position).await?;
+        if is_waiting(rehearsal.decision(&read, click, occasion).verdict) {
+            return Ok(false);
+        }
+        match self.app.store.conversion_by_key(key).await? {
+            Some(conversion) => is_changed_after(self.app, conversion.id, occasion.position).await,
+            None => Ok(false),
+        }
+    }
+
     /// The click it is about, where it came before.
     async fn click(
         &mut self,
@@ -348,6 +436,36 @@ impl Stage<'_> {
         let found = self.clicks[&id].as_ref().filter(|(position, _)| *position < before);
         Ok(found.map(|(_, click)| click))
     }
+}
+
+/// Whether a replay decides such hits again.
+pub(crate) fn is_waiting(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Refused | Verdict::Parked)
+}
+
+/// Whether a hit that arrived after `position` has made or changed it, or a person has since then:
+/// by the rule of the store's replay.
+async fn is_changed_after(app: &App, id: ConversionId, position: Position) -> Result<bool, Error> {
+    for verdict in [Verdict::Recorded, Verdict::Updated] {
+        let (conversion_id, verdict) = (Some(id), Some(verdict));
+        let filter = VerdictFilter { conversion_id, verdict, limit: 1, ..VerdictFilter::default() };
+        let latest = app.store.verdicts(&filter).await?.items;
+        if latest.iter().any(|one| one.position > position) {
+            return Ok(true);
+        }
+    }
+    let Some((_, entries)) = app.store.conversion(id).await? else { return Ok(false) };
+    for entry in entries {
+        let Cause::Command(by) = entry.entry.cause else { continue };
+        if by <= position {
+            continue;
+        }
+        let stored = app.store.command(by).await?;
+        if stored.is_some_and(|one| !matches!(one.command.act, Act::Replay { .. })) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn do_again(rehearsal: &mut Rehearsal<'_>, position: Position, deed: &Deed) {
@@ -383,4 +501,23 @@ fn changes(was: &Rehearsal<'_>, would: &Rehearsal<'_>) -> Vec<ConversionChange> 
         })
     });
     changed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(body_bytes: usize) -> usize {
+        let hit = Hit { body: vec![b'x'; body_bytes], ..Hit::default() };
+        let mut room = Room::new();
+        let taken = (0..=HITS_MAX).take_while(|_| room.take(&hit)).count();
+        assert!(room.is_full && !room.take(&Hit::default()), "and nothing after it");
+        taken
+    }
+
+    #[test]
+    fn what_is_gathered_is_bounded_in_hits_and_in_bytes() {
+        assert_eq!(taken(100), HITS_MAX);
+        assert_eq!(taken(64 * 1024), 1024);
+    }
 }

@@ -3,7 +3,7 @@
 use super::amounts::Amounts;
 use super::conversion::{CHANGES_MAX, said};
 use super::entry::settle;
-use super::route::{campaign_then, clicked_at};
+use super::route::{barred, campaign_then, clicked_at};
 use super::{Cause, ClickEvents, Conversion, Entry, Read, events};
 use crate::campaign::{Campaign, Link};
 use crate::click::{Click, Label};
@@ -137,9 +137,16 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
     let link_then = setup.links.get(&click_id.link());
     let link_then = link_then.map(|history| history.at(clicked_at(click_id)));
     let conversion = facts.conversion.filter(|_| read.key.is_some());
+    let as_of = setup.as_of(occasion.at);
+    let barred = conversion.filter(|one| one.campaign_id != campaign.id).and_then(|one| {
+        let other = setup.campaign(one.campaign_id)?;
+        barred(as_of, read, other).err()
+    });
+    // Who cannot speak for it learns nothing of it.
+    let conversion = conversion.filter(|_| barred.is_none());
     let elsewhere = conversion.filter(|one| one.click_id != click_id);
     let terms = elsewhere.map_or((campaign_then, campaign), |one| {
-        let now = setup.as_of(occasion.at).campaign(one.campaign_id).unwrap_or(campaign);
+        let now = as_of.campaign(one.campaign_id).unwrap_or(campaign);
         (self::campaign_then(setup, now, one.click_id), now)
     });
     let facts = Facts { conversion, ..facts };
@@ -155,6 +162,7 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         link_then,
         may_not_approve,
         read,
+        barred,
         facts,
         occasion,
     };
@@ -188,6 +196,8 @@ struct Case<'a> {
     /// Nothing vouches for its sender, and the network lets such a one approve nothing.
     may_not_approve: bool,
     read: &'a Read<'a>,
+    /// It names a transaction of a campaign that it cannot speak for.
+    barred: Option<Problem>,
     facts: Facts<'a>,
     occasion: Occasion,
 }
@@ -373,7 +383,7 @@ impl Case<'_> {
     }
 
     fn check_campaign(&self) -> Result<(), Problem> {
-        if let Some(problem) = &self.read.out_of_scope {
+        if let Some(problem) = self.read.out_of_scope.as_ref().or(self.barred.as_ref()) {
             return Err(problem.clone());
         }
         let Some(sent) = &self.postback.campaign_id else { return Ok(()) };

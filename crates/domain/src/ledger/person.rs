@@ -64,12 +64,13 @@ fn check_triage(old: &Conversion) -> Result<Status, Failure> {
     })
 }
 
-/// What makes a conversion one that gets `txn_id`, by what is agreed with its advertiser now.
+/// What makes a conversion one that gets `txn_id`, by what was agreed with its advertiser when the
+/// click was made.
 pub fn repaired_key(setup: &Setup, old: &Conversion, txn_id: &str) -> Result<Key, Failure> {
     check_triage(old)?;
     let campaign = setup.campaign(old.campaign_id);
     let campaign = campaign.ok_or_else(|| Failure::not_found("campaign", old.campaign_id))?;
-    let agreed = route::agreed_with(setup.latest(), campaign);
+    let agreed = route::agreed_with(setup, campaign, old.click_id);
     let txn_id = checked_txn_id(agreed, txn_id)?;
     let txn_id = agreed.map_or(txn_id.into(), |one| route::folded(one, txn_id));
     let rule = match agreed.map_or(Identity::default(), |agreed| agreed.identity) {

@@ -38,9 +38,9 @@ impl<'s> Rehearsal<'s> {
         }
     }
 
-    /// Decides what was read, and remembers what it does.
-    pub fn decide(
-        &mut self,
+    /// What would come of what was read.
+    pub fn decision(
+        &self,
         read: &Read<'_>,
         click: Option<&Click<'_>>,
         occasion: Occasion,
@@ -51,7 +51,17 @@ impl<'s> Rehearsal<'s> {
         let has_earlier = told.is_some_and(|told| self.told.contains(&told));
         let events = read.tells_of().and_then(|id| self.events.get(&id));
         let facts = Facts { click, conversion, has_earlier, events, next_id };
-        let decision = decide(self.setup, read, facts, occasion);
+        decide(self.setup, read, facts, occasion)
+    }
+
+    /// Decides what was read, and remembers what it does.
+    pub fn decide(
+        &mut self,
+        read: &Read<'_>,
+        click: Option<&Click<'_>>,
+        occasion: Occasion,
+    ) -> Decision {
+        let decision = self.decision(read, click, occasion);
         if let Some(events) = &decision.events {
             self.events.insert(events.click_id, ClickEvents::clone(events));
         }

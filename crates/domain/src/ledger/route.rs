@@ -99,6 +99,8 @@ pub struct Read<'a> {
     pub key: Option<Key>,
     /// The digest of all that it says, where that counts.
     pub payload: Option<[u8; 32]>,
+    /// Who reads, and what was sent: what it takes to speak of another campaign.
+    spoken: Option<(Option<&'a Integration>, Pairs<'a>)>,
 }
 
 impl Read<'_> {
@@ -114,6 +116,7 @@ impl Read<'_> {
             out_of_scope: None,
             key: None,
             payload: None,
+            spoken: None,
         }
     }
 
@@ -141,7 +144,7 @@ pub fn is_ours(setup: &Setup, keyring: &Keyring, hit: &Hit) -> bool {
 }
 
 /// Reads a hit with the setup as it was at `at`, when the hit arrived.
-pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -> Read<'a> {
+pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp) -> Read<'a> {
     let as_of = setup.as_of(at);
     let sent = Pairs::of(hit);
     let chosen = match choose(as_of, keyring, hit, &sent) {
@@ -176,32 +179,10 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
             let detail = "the click is of a campaign that this postback URL does not serve";
             read.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
         }
-        if let Ok(postback) = &mut read.reading.result {
-            if is_verified {
-                postback.flags.remove(Flag::Unverified);
-            }
-            let is_refused = as_of.settings().unverified == Unverified::Refuse;
-            let is_refused = is_refused && postback.flags.has(Flag::Unverified);
-            let then = campaign_then(setup, campaign, click_id);
-            read.goal = goal_of(then, campaign, postback);
-            let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
-            let agreed = agreed_with(as_of, campaign).unwrap_or(contract);
-            let is_by_payload = makes_one && is_by_payload(agreed, postback);
-            let is_needed = is_by_payload || events::has_any(postback);
-            read.payload = is_needed.then(|| payload::digest([contract, agreed], &sent));
-            let payload = read.payload.filter(|_| is_by_payload);
-            read.key = makes_one
-                .then(|| key_of(agreed, campaign, read.goal, click_id, postback, payload))
-                .flatten();
-            if makes_one && !may_stand(agreed, postback) {
-                read.reading.result = Err(without_txn_id(contract));
-            }
-            if is_refused {
-                let detail = "nothing vouches for the sender, and this network takes no such hits";
-                let problem = Problem::new(Reason::SignatureMismatch, None, detail);
-                read.reading.result = Err(problem);
-            }
+        if is_verified && let Ok(postback) = &mut read.reading.result {
+            postback.flags.remove(Flag::Unverified);
         }
+        name_conversion(&mut read, contract, (campaign, click_id), &sent, (setup, at));
     } else if let Ok(postback) = &read.reading.result {
         let name = said.map_or("click_id", |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
@@ -214,7 +195,54 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &Hit, at: Timestamp) -
         read.reading.result = Err(Problem::new(Reason::UnknownClick, Some(name), detail));
     }
     read.contract_ref = Some(by);
+    if read.key.as_ref().is_some_and(|key| !key.is_of_click()) {
+        read.spoken = Some((integration, sent));
+    }
     read
+}
+
+/// Says which conversion a postback is about, as far as it can be about one.
+fn name_conversion<'a>(
+    read: &mut Read<'a>,
+    contract: &'a Contract,
+    (campaign, click_id): (&'a Campaign, ClickId),
+    sent: &Pairs<'_>,
+    (setup, at): (&'a Setup, Timestamp),
+) {
+    let Ok(postback) = &read.reading.result else { return };
+    let then = campaign_then(setup, campaign, click_id);
+    read.goal = goal_of(then, campaign, postback);
+    let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
+    let agreed = agreed_with(setup, campaign, click_id).unwrap_or(contract);
+    let is_by_payload = makes_one && is_by_payload(agreed, postback);
+    let is_needed = is_by_payload || events::has_any(postback);
+    read.payload = is_needed.then(|| payload::digest([contract, agreed], sent));
+    let payload = read.payload.filter(|_| is_by_payload);
+    read.key = makes_one
+        .then(|| key_of(agreed, campaign, read.goal, click_id, postback, payload))
+        .flatten();
+    let is_refused = setup.as_of(at).settings().unverified == Unverified::Refuse;
+    if is_refused && postback.flags.has(Flag::Unverified) {
+        let detail = "nothing vouches for the sender, and this network takes no such hits";
+        read.reading.result = Err(Problem::new(Reason::SignatureMismatch, None, detail));
+    } else if makes_one && !may_stand(agreed, postback) {
+        read.reading.result = Err(without_txn_id(contract));
+    }
+}
+
+/// Why a hit changes nothing of that campaign, although it names a transaction of it: it came with
+/// a click of another one, so the key it came with has to serve this one too, and whoever is nearer
+/// to this one has to be satisfied as well.
+pub(super) fn barred(setup: AsOf<'_>, read: &Read<'_>, campaign: &Campaign) -> Result<(), Problem> {
+    let detail = "the transaction is of a campaign that this postback cannot speak for";
+    let mismatch = || Problem::new(Reason::CampaignMismatch, None, detail);
+    let ((reader, sent), reading) = read.spoken.as_ref().zip(read.contract).ok_or_else(mismatch)?;
+    let level = reader.map(|one| Level::of(campaign, one));
+    if level == Some(Level::Other) {
+        return Err(mismatch());
+    }
+    let reading = (level, reading);
+    verify_beside(setup, campaign, reading, sent, setup.at()).map(drop).map_err(|_| mismatch())
 }
 
 /// The instant as of which a click's terms hold: ids have milliseconds, setup is finer, and what
@@ -246,9 +274,16 @@ fn unread(problem: Problem) -> Read<'static> {
 }
 
 /// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
-/// reads: or one act, told in two ways, would count twice.
-pub(super) fn agreed_with<'a>(setup: AsOf<'a>, campaign: &Campaign) -> Option<&'a Contract> {
-    let own = campaign.integration_id.and_then(|id| setup.integration(id));
+/// reads and whenever: or one act, told in two ways, would count twice. So it is what was agreed
+/// when the click was made, like its terms.
+pub(super) fn agreed_with<'a>(
+    setup: &'a Setup,
+    campaign: &Campaign,
+    click_id: ClickId,
+) -> Option<&'a Contract> {
+    let then = campaign_then(setup, campaign, click_id);
+    let id = then.integration_id.or(campaign.integration_id)?;
+    let own = setup.integration_agreed(id, clicked_at(click_id));
     own.map(|own| &own.contract)
 }
 

@@ -23,6 +23,17 @@ impl Setup {
         setup.put(since.max(made_at), Change::Integration(integration.clone()));
         setup
     }
+
+    /// The same for what reads hits, while what makes two postbacks one conversion stays as it was
+    /// agreed on: or a hit that is decided again could pay for what was paid under another identity.
+    #[must_use]
+    pub fn read_as_if(&self, integration: &Integration, since: Timestamp) -> Self {
+        let mut setup = self.as_if(integration, since);
+        if let Some(history) = self.integrations.get(&integration.id) {
+            setup.agreed.entry(integration.id).or_insert_with(|| history.clone());
+        }
+        setup
+    }
 }
 
 #[cfg(test)]
@@ -69,5 +80,11 @@ mod tests {
         assert_eq!(versions(&setup), [(10, 1), (20, 2), (30, 3)]);
         let scope = setup.as_if(&integration(9), at(0));
         assert_eq!(scope.integrations_of(Scope::Global).count(), 1);
+
+        let again = setup.read_as_if(&integration(9), at(0)).read_as_if(&integration(8), at(0));
+        assert_eq!(versions(&again), [(10, 8)]);
+        let agreed = |since| again.integration_agreed(IntegrationId(1), at(since));
+        let agreed = [5, 15, 20, 99].map(|since| agreed(since).map(|one| one.version));
+        assert_eq!(agreed, [Some(1), Some(1), Some(2), Some(3)]);
     }
 }

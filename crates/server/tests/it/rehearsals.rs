@@ -170,3 +170,57 @@ fn a_request_is_debugged_and_nothing_is_recorded() {
     assert_eq!(network.ask("/hits")["items"].as_array().unwrap().len(), hits);
     assert_eq!(conversions(&mut network), 1);
 }
+
+/// Puts `contract` in force for the campaign, signed by all.
+fn agree(network: &mut Network, campaign: &Campaign, contract: &Value) {
+    let own = format!("/integrations/{}", campaign.integration);
+    let drafted = network.make(&format!("{own}/contracts"), &json!({ "contract": contract }));
+    let version = format!("{own}/contracts/{}", drafted["number"]);
+    for role in ["operations", "engineering", "finance"] {
+        network.make(&format!("{version}/sign-off"), &json!({ "role": role, "name": "Ada" }));
+    }
+    network.make(&format!("{version}/activate"), &json!({}));
+}
+
+#[test]
+fn a_replay_leaves_what_was_overtaken() {
+    let (mut network, campaign, click) = misunderstood();
+    for said in ["txn_id=a&status=pending", "txn_id=a&status=approved", "txn_id=a&status=reversed"]
+    {
+        let target = format!("{}?click_id={click}&{said}", campaign.postback);
+        network.sends(&target, if said.ends_with("pending") { "recorded" } else { "updated" });
+    }
+    let contract = understanding(&mut network, &campaign);
+    agree(&mut network, &campaign, &contract);
+    let replay = format!("/integrations/{}/replay", campaign.integration);
+    let preview = network.make(&replay, &json!({ "preview": true }));
+    assert_eq!((&preview["found"], &preview["overtaken"]), (&json!(2), &json!(1)), "{preview}");
+    assert_eq!(preview["changes"]["conversions"], json!({ "added": 2, "lost": 0, "changed": 0 }));
+    let replayed = network.make(&replay, &json!({}));
+    assert_eq!(replayed["replayed"].as_array().unwrap().len(), 2, "{replayed}");
+    let all = network.ask("/conversions?txn_id=a");
+    assert_eq!(text(&all["items"][0]["status"]), "reversed", "{all}");
+    let after = network.make(&replay, &json!({ "preview": true }));
+    assert_eq!((&after["found"], &after["overtaken"]), (&json!(0), &json!(1)), "{after}");
+}
+
+#[test]
+fn another_identity_pays_nothing_twice() {
+    let (mut network, campaign, click) = misunderstood();
+    let known = format!("{}?click_id={click}&txn_id=known", campaign.postback);
+    let mut contract = understanding(&mut network, &campaign);
+    contract["identity"] = json!("click_goal");
+    agree(&mut network, &campaign, &contract);
+    network.sends(&known, "duplicate");
+    let replay = format!("/integrations/{}/replay", campaign.integration);
+    let preview = network.make(&replay, &json!({ "preview": true }));
+    assert_eq!(preview["changes"]["conversions"]["added"], 3, "{preview}");
+    let replayed = network.make(&replay, &json!({}));
+    let verdicts = replayed["replayed"].as_array().unwrap().iter();
+    assert!(verdicts.clone().all(|one| one["verdict"] == "recorded"), "{replayed}");
+    assert_eq!((verdicts.len(), conversions(&mut network)), (3, 4), "as agreed for the click");
+    let new = network.click(&campaign);
+    for (order, verdict) in [("1", "recorded"), ("2", "duplicate")] {
+        network.sends(&format!("{}?click_id={new}&txn_id={order}", campaign.postback), verdict);
+    }
+}

@@ -13,7 +13,7 @@ use domain::command::{Act, Answer, By, Command, Failure, FailureKind, Outcome};
 use domain::contract::Answers;
 use domain::hit::Hit;
 use domain::id::{ConversionId, Position};
-use domain::ledger::{self, Cause, Decision, Home, Occasion, Read};
+use domain::ledger::{self, Cause, Decision, Home, Key, Occasion, Read};
 use domain::reason::Verdict;
 use domain::record::{self, Record, Stamped};
 use domain::setup::{Change, Setup};
@@ -404,7 +404,7 @@ impl Writer {
         let occasion = Occasion { at, entered_at, position, cause, evidence };
         let decided = self.redecide_with(by, &setup, &hit, occasion, decided_at);
         self.setup = setup;
-        decided.map(Ok)
+        decided
     }
 
     fn redecide_with(
@@ -414,14 +414,31 @@ impl Writer {
         hit: &Hit,
         occasion: Occasion,
         decided_at: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<Result<(), Failure>, Error> {
         let keyring = &self.keyring;
         let read = guarded(by, || ledger::read(setup, keyring, hit, occasion.at))?;
         let found = self.click_of(&read, occasion.position)?;
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
+        let changes = decision.effect.as_ref().is_some_and(|effect| effect.entry.is_some());
+        if changes && self.is_overtaken(read.key.as_ref(), occasion.position)? {
+            let detail = "its conversion has been changed since by what came after the hit";
+            return Ok(Err(Failure::conflict("overtaken", detail)));
+        }
         verdict::replace(&self.connection, &verdict, elsewhere(Some(&read), &decision))?;
-        self.save_decision(&decision)
+        self.save_decision(&decision).map(Ok)
+    }
+
+    /// Whether the conversion with that key has been changed by what came after the hit at
+    /// `position`: another hit, or a person.
+    fn is_overtaken(&self, key: Option<&Key>, position: Position) -> Result<bool, Error> {
+        let Some(key) = key else { return Ok(false) };
+        match conversion::by_key(&self.connection, key)? {
+            Some(conversion) => {
+                conversion::is_changed_after(&self.connection, &conversion, position)
+            }
+            None => Ok(false),
+        }
     }
 
     /// The click a hit is about, as far as it came before it.

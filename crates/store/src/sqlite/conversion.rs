@@ -84,6 +84,39 @@ pub(super) fn has(connection: &Connection, click_id: ClickId, goal: &str) -> Res
     Ok(found)
 }
 
+/// Whether a hit that arrived after `position` has made or changed it, whenever that was decided,
+/// or a person has since then.
+pub(super) fn is_changed_after(
+    connection: &Connection,
+    conversion: &Conversion,
+    position: Position,
+) -> Result<bool, Error> {
+    let by_hit = if conversion.key.is_of_click() {
+        "-- conversion::is_changed_after
+        select exists (select 1 from verdict where home = :home and conversion_id = :id
+            and position > :position and verdict in ('recorded', 'updated'))"
+    } else {
+        "-- conversion::is_changed_after
+        select exists (select 1 from verdict where conversion_home = :home and conversion_id = :id
+            and position > :position and verdict in ('recorded', 'updated'))"
+    };
+    let by_person = "-- conversion::is_changed_after
+        select exists (select 1 from entry join command on command.position = entry.position
+            where entry.home = :home and entry.conversion_id = :id and entry.cause = 'command'
+            and entry.position > :position and command.act <> 'replay')";
+    for sql in [by_hit, by_person] {
+        let values = named_params! {
+            ":home": conversion.key.home.0,
+            ":id": conversion.id.0,
+            ":position": position.0,
+        };
+        if connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Both as they were at one moment.
 pub(super) fn with_entries(
     connection: &mut Connection,

@@ -96,3 +96,55 @@ async fn a_replay_names_what_it_is_of_and_is_short() {
     assert_eq!(replayed(&mut world, OWN, &[position, Position(9_999)]).await, []);
     assert_eq!(world.store.conversion(ConversionId(1)).await.unwrap(), None);
 }
+
+/// A hit that a token refuses, `later` with the right one, and what the replay of the first does.
+async fn overtaken(first: &str, later: &[&str]) -> (World, Position, Vec<(Position, Verdict)>) {
+    let mut world = World::new().await;
+    agree_on(&mut world, "right").await;
+    let click = world.click("us").await;
+    let refused = world.hit(click, &format!("{first}&token=mistyped")).await.position;
+    for query in later {
+        world.hit(click, &format!("{query}&token=right")).await;
+    }
+    agree_on(&mut world, "mistyped").await;
+    let replayed = replayed(&mut world, OWN, &[refused]).await;
+    (world, refused, replayed)
+}
+
+#[tokio::test]
+async fn a_replay_undoes_nothing_that_came_later() {
+    let approved = "click_id={click}&txn_id=1&status=approved";
+    let reversed = "click_id={click}&txn_id=1&status=reversed";
+    let pending = "click_id={click}&txn_id=1&status=pending";
+    for later in [&[approved, reversed][..], &[pending], &[approved]] {
+        let (world, refused, replayed) = overtaken(approved, later).await;
+        assert_eq!(replayed, [], "{later:?}");
+        let verdict = world.store.verdict(refused).await.unwrap().unwrap();
+        assert_eq!(shown(&verdict), "refused signature_mismatch");
+        let (_, entries) = world.store.conversion(ConversionId(1)).await.unwrap().unwrap();
+        assert_eq!(entries.len(), later.len());
+    }
+    let (_, refused, replayed) = overtaken(approved, &["click_id={click}&txn_id=2"]).await;
+    assert_eq!(replayed, [(refused, Verdict::Recorded)], "that is another one");
+}
+
+#[tokio::test]
+async fn hits_of_one_conversion_are_replayed_in_their_order_and_a_persons_word_stands() {
+    let mut world = World::new().await;
+    agree_on(&mut world, "mistyped").await;
+    let click = world.click("us").await;
+    let mut hits = Vec::new();
+    for status in ["pending", "approved", "reversed", "approved&revenue=1"] {
+        let query = format!("click_id={{click}}&txn_id=1&status={status}&token=right");
+        hits.push(world.hit(click, &query).await.position);
+    }
+    agree_on(&mut world, "right").await;
+    let recorded = [(hits[0], Verdict::Recorded)];
+    assert_eq!(replayed(&mut world, OWN, &hits[..1]).await, recorded);
+    let updated = [(hits[1], Verdict::Updated), (hits[2], Verdict::Updated)];
+    assert_eq!(replayed(&mut world, OWN, &hits[1..3]).await, updated, "one replay after the other");
+    let (id, reason) = (ConversionId(1), "they called".to_owned());
+    world.done(Act::ChangeConversionStatus { id, to: Status::Approved, reason }).await;
+    assert_eq!(replayed(&mut world, OWN, &hits[3..]).await, [], "a person has decided since");
+    assert_eq!(world.store.verify().await.unwrap(), []);
+}

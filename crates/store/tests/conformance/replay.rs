@@ -205,3 +205,29 @@ async fn a_decision_that_panics_is_quarantined_and_the_rest_goes_on() {
     assert_eq!(failure.code, "not_parked");
     assert_eq!(world.store.verify().await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_parked_hit_undoes_nothing_that_came_later() {
+    let mut world = World::new().await;
+    let click = world.click("us").await;
+    let query = |status: &str| format!("click_id={{click}}&txn_id=1&status={status}");
+    let hit = world.hit_record(click, &query("approved"));
+    world.store.apply(std::slice::from_ref(&hit), &[hit.position], world.now).await.unwrap();
+    for status in ["approved&revenue=9", "reversed"] {
+        world.hit(click, &query(status)).await;
+    }
+    let redecide = Act::Redecide { position: hit.position };
+    let Outcome::Failed(failure) = world.act(redecide).await else { panic!("it is overtaken") };
+    assert_eq!(failure.code, "overtaken");
+    let parked = world.store.verdict(hit.position).await.unwrap().unwrap();
+    assert_eq!(shown(&parked), "parked internal_error");
+
+    // What says nothing new undoes nothing either.
+    let hit = world.hit_record(click, "click_id={click}&txn_id=2");
+    world.store.apply(std::slice::from_ref(&hit), &[hit.position], world.now).await.unwrap();
+    world.hit(click, "click_id={click}&txn_id=2").await;
+    world.done(Act::Redecide { position: hit.position }).await;
+    let known = world.store.verdict(hit.position).await.unwrap().unwrap();
+    assert_eq!(shown(&known), "duplicate already_processed");
+    assert_eq!(world.store.verify().await.unwrap(), []);
+}

@@ -2,7 +2,8 @@
 
 use super::world::{LEAD, World, plain};
 use crate::click_id::ClickId;
-use crate::contract::Identity;
+use crate::command::Sunset;
+use crate::contract::{Contract, Identity, TxnIdAbsent};
 use crate::id::AdvertiserId;
 use crate::ledger::{Home, Key};
 
@@ -198,4 +199,40 @@ fn a_renamed_default_goal_makes_no_second_conversion() {
         ?click_id=@b&txn_id=1 -> recorded approved 9/0
         ",
     );
+}
+
+/// A change of what is agreed.
+type Change = fn(&mut Contract);
+
+#[test]
+fn what_was_agreed_when_the_click_was_made_tells_its_conversions_apart() {
+    let click_goal = |contract: &mut Contract| contract.identity = Identity::ClickGoal;
+    let folding = |contract: &mut Contract| contract.txn_id_folded = true;
+    let by_payload = |contract: &mut Contract| contract.txn_id_absent = TxnIdAbsent::Payload;
+    let changes: [(&str, Change, &str); 4] = [
+        ("click_goal", click_goal, "txn_id=T1"),
+        ("folded", folding, "txn_id=T1"),
+        ("payload", by_payload, "order=x"),
+        ("by click", |contract| contract.identity = Identity::Click, "txn_id=T1"),
+    ];
+    for (name, change, said) in changes {
+        let sunset = Sunset::default();
+        let mut world = world(Identity::ClickGoalTxn);
+        world.check(&format!("?click_id=@a&{said} -> recorded approved 2/0"));
+        let before = plain();
+        let mut after = before.clone();
+        change(&mut after);
+        world.agree(after, sunset);
+        world.check(&format!("?click_id=@a&{said} -> duplicate already_processed"));
+        world.check("?click_id=@b&txn_id=T1 -> recorded approved 2/0");
+        assert_eq!(world.total(), "4/0", "{name}");
+        world.agree(before, sunset);
+        world.check(
+            "
+            ?click_id=@b&txn_id=T1 -> duplicate already_processed
+            ?click_id=@a&txn_id=T2 -> recorded approved 2/0
+            ?click_id=@a&txn_id=t2 -> recorded approved 2/0
+            ",
+        );
+    }
 }

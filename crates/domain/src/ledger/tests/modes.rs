@@ -202,12 +202,38 @@ fn terms_are_those_of_the_click_that_made_the_conversion() {
     world.check(
         "
         ?click_id=@a&txn_id=1&status=hold               -> recorded pending 0/0 !amount_missing
-        /postback/key-2?click_id=@dear&txn_id=1&revenue=2 -> updated approved 2/1.75 !sent_value_differs
+        /postback/global?click_id=@dear&txn_id=1&revenue=2 -> updated approved 2/1.75 !sent_value_differs
         /postback/key-3?click_id=@foreign&txn_id=1      -> recorded approved 100/50
         /postback/key-2?click_id=@dear&txn_id=2         -> recorded approved 100/50
-        ?click_id=@a&txn_id=2&revenue=1                 -> duplicate already_processed !sent_amount_differs !sent_value_differs
+        /postback/global?click_id=@a&txn_id=2&revenue=1 -> duplicate already_processed !sent_amount_differs !sent_value_differs
         ",
     );
+}
+
+#[test]
+fn a_transaction_is_changed_by_whoever_may_speak_for_its_campaign() {
+    let mut by_txn = contract("click_id! txn_id! status revenue token");
+    by_txn.identity = Identity::Txn;
+    by_txn.verification.token = Some(crate::contract::Canonical::Token);
+    let mut world = World::new(by_txn, LEAD);
+    another_campaign(&mut world, AdvertiserId(1), LEAD, "other");
+    world.set_token(super::world::OWN_ID, "secret");
+    world.shows_unverified = true;
+    world.check(
+        "
+        ?click_id=@a&txn_id=1&revenue=1&token=secret                          -> recorded approved 1/1.75
+        /postback/key-2?click_id=@other&txn_id=1&status=reversed              -> refused campaign_mismatch !unverified
+        /postback/key-2?click_id=@other&txn_id=1&status=reversed&token=secret -> refused campaign_mismatch !unverified
+        /postback/key-2?click_id=@other&txn_id=1&revenue=1                    -> refused campaign_mismatch !unverified
+        /postback/global?click_id=@other&txn_id=1&status=reversed             -> refused campaign_mismatch !unverified
+        /postback?click_id=@other&txn_id=1&status=reversed&token=wrong        -> refused campaign_mismatch !unverified
+        /postback/global?click_id=@other&txn_id=1&status=ping                 -> ignored status_ignored status !unverified
+        /postback/key-2?click_id=@other&txn_id=2&revenue=1                    -> recorded approved 1/1.75 !unverified
+        /postback/global?click_id=@other&txn_id=1&status=reversed&token=secret -> updated reversed -1/-1.75 !sent_value_differs !unverified
+        ",
+    );
+    let hit = world.hit("/postback/global?click_id=@other&txn_id=1");
+    assert_eq!(world.receive(&hit).conversion, None, "who cannot speak for it learns nothing");
 }
 
 #[test]

@@ -58,13 +58,13 @@ const OF_READ_HITS: [&str; 6] =
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) fn routes() -> Vec<Route> {
-    use refusal::{HIT_REMOVED, NOT_PARKED};
+    use refusal::{HIT_REMOVED, NOT_PARKED, OVERTAKEN};
     vec![
         Route::get("/hits", "Hits, which senders sent, newest first", list)
             .query(&[PAGING, FILTERS]),
         Route::get("/hits/{receipt}", "A hit", one),
         Route::post("/hits/{receipt}/redecide", "Has a parked hit decided again", redecide)
-            .refuses(&[NOT_PARKED, HIT_REMOVED]),
+            .refuses(&[NOT_PARKED, HIT_REMOVED, OVERTAKEN]),
     ]
 }
 

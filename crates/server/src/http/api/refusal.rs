@@ -83,6 +83,8 @@ pub(super) const TOO_MANY_IN_SUNSET: Refusal =
     refusal(409, "too_many_in_sunset", "retire one first; `detail` has the limit");
 pub(super) const NOT_PARKED: Refusal =
     refusal(409, "not_parked", "the hit is decided, or is not journaled");
+pub(super) const OVERTAKEN: Refusal =
+    refusal(409, "overtaken", "what came after the hit has changed its conversion");
 pub(super) const HIT_REMOVED: Refusal =
     refusal(409, "hit_removed", "the request itself is not kept any more");
 pub(super) const TOO_LARGE: Refusal = refusal(

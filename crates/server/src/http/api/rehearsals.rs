@@ -13,7 +13,9 @@ use super::show::Amount;
 use super::{ContractId, Id, caught_up, command, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
-use crate::rehearsal::{ConversionChange, Difference, HitChange, Told, rehearse};
+use crate::rehearsal::{
+    ConversionChange, Difference, HitChange, Purpose, Told, is_waiting, rehearse,
+};
 use axum::extract::State;
 use domain::command::{Act, Answer, REPLAY_HITS_MAX};
 use domain::contract::Contract;
@@ -96,7 +98,8 @@ struct Tried {
     from: Timestamp,
     /// How many the integration read, or would read.
     hits: usize,
-    /// Whether all hits since then were looked at: there is a bound, and the newest come first.
+    /// Whether all hits since then, and the others of their clicks, were looked at: there is a
+    /// bound, and the newest come first.
     complete: bool,
     /// How many could not be looked at, because the request is not kept any more.
     removed: usize,
@@ -319,7 +322,7 @@ async fn tried(
     let with_sunset = fields.optional("with_sunset", flag)?.unwrap_or(false);
     caught_up(app).await?;
     let integration = as_if(integration, version, contract, with_sunset);
-    let difference = rehearse(app, integration, from).await?;
+    let difference = rehearse(app, integration, from, Purpose::Try).await?;
     Ok(Body::of(Tried::of(app, from, &difference)))
 }
 
@@ -355,6 +358,8 @@ async fn try_any(
 struct Replay {
     /// How many hits can be decided again; no more than so many are at a time.
     found: usize,
+    /// How many stay as they are, because what came later has changed their conversions.
+    overtaken: usize,
     /// Those that were decided again now.
     replayed: Vec<ReplayedHit>,
     /// How many are left for the next call.
@@ -380,13 +385,14 @@ async fn replay(
     let from = since(&app, &mut fields)?;
     let preview = fields.optional("preview", flag)?.unwrap_or(false);
     caught_up(&app).await?;
-    let mut difference = rehearse(&app, integration, from).await?;
-    let waits = |verdict| matches!(verdict, Verdict::Refused | Verdict::Parked);
-    difference.verdicts.retain(|one| waits(one.was.verdict) && !waits(one.would.verdict));
-    let found = difference.verdicts.len();
+    let mut difference = rehearse(&app, integration, from, Purpose::Replay).await?;
+    let mends = |one: &HitChange| is_waiting(one.was.verdict) && !is_waiting(one.would.verdict);
+    difference.verdicts.retain(mends);
+    let (found, overtaken) = (difference.verdicts.len(), difference.overtaken);
     let changes = Tried::of(&app, from, &difference);
     if preview {
-        return Ok(Body::of(Replay { found, replayed: Vec::new(), left: found, changes }));
+        let replayed = Vec::new();
+        return Ok(Body::of(Replay { found, overtaken, replayed, left: found, changes }));
     }
     let positions = difference.verdicts.iter().map(|one| one.position);
     let hits: Vec<Position> = positions.take(REPLAY_HITS_MAX).collect();
@@ -397,5 +403,5 @@ async fn replay(
     let shown = |(position, verdict)| ReplayedHit { receipt: receipt(&app, position), verdict };
     let left = found.saturating_sub(REPLAY_HITS_MAX);
     let replayed = replayed.into_iter().map(shown).collect();
-    Ok(Body::of(Replay { found, replayed, left, changes }))
+    Ok(Body::of(Replay { found, overtaken, replayed, left, changes }))
 }

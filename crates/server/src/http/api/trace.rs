@@ -101,7 +101,7 @@ fn as_decided_again(setup: &Setup, verdict: &StoredVerdict) -> Option<Setup> {
     let contract = setup.contract(id, number)?.contract.clone();
     let integration = setup.integration(id)?.clone();
     let spoken = Integration { version: number, contract, earlier: Vec::new(), ..integration };
-    Some(setup.as_if(&spoken, Timestamp::UNIX_EPOCH))
+    Some(setup.read_as_if(&spoken, Timestamp::UNIX_EPOCH))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Decides hits that were refused or parked once more, as an integration speaks now.
 //!
 //! What comes of a hit is entered like anything a command does: caused by the replay, at its time.
-//! A hit that would be refused again stays as it is, for that is how it was answered.
+//! A hit that would be refused again stays as it is, for that is how it was answered; and so does
+//! one whose conversion has been changed since by what came later, for it is no news any more.
 
 use super::super::{kept_hit, verdict};
 use super::{Writer, guarded};
@@ -30,7 +31,7 @@ impl Writer {
     ) -> Result<Vec<(Position, Verdict)>, Error> {
         let now = self.setup.integration(id).cloned();
         let Some(integration) = now else { return Ok(Vec::new()) };
-        let setup = self.setup.as_if(&integration, Timestamp::UNIX_EPOCH);
+        let setup = self.setup.read_as_if(&integration, Timestamp::UNIX_EPOCH);
         let by = ContractRef::Integration { id, version: integration.version };
         let mut replayed = Vec::new();
         for position in hits {
@@ -59,6 +60,9 @@ impl Writer {
         let keyring = &self.keyring;
         let read = guarded(replay.by, || ledger::read(setup, keyring, &hit, kept.at))?;
         if read.contract_ref.as_ref().is_none_or(|read_by| !read_by.is_same_integration(by)) {
+            return Ok(None);
+        }
+        if self.is_overtaken(read.key.as_ref(), position)? {
             return Ok(None);
         }
         let found = self.click_of(&read, position)?;
