@@ -5,17 +5,21 @@
 
 mod campaigns;
 mod contracts;
+mod destinations;
 mod execute;
 mod publishers;
 
+pub use destinations::{DestinationChanges, NewDestination, NewOutbound};
 pub use execute::{Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
 use crate::contract::{Canonical, Contract, Role, Secret, Version};
 use crate::conversion;
+use crate::destination::Destination;
 use crate::id::{
-    AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
+    AdvertiserId, CampaignId, ConversionId, DestinationId, IntegrationId, LinkId, Position,
+    PublisherId,
 };
 use crate::integration::{Integration, Scope};
 use crate::money::Currency;
@@ -181,6 +185,14 @@ pub enum Act {
         id: IntegrationId,
         macros: BTreeMap<Canonical, String>,
     },
+    CreateDestination(Box<NewDestination>),
+    ChangeDestination {
+        id: DestinationId,
+        changes: Box<DestinationChanges>,
+    },
+    ArchiveDestination {
+        id: DestinationId,
+    },
     /// A click made by hand, always test.
     MakeTestClick {
         link_id: LinkId,
@@ -270,6 +282,9 @@ impl Act {
             Self::ActivateContract { .. } => "activate_contract",
             Self::RetireContract { .. } => "retire_contract",
             Self::SetMacros { .. } => "set_macros",
+            Self::CreateDestination(_) => "create_destination",
+            Self::ChangeDestination { .. } => "change_destination",
+            Self::ArchiveDestination { .. } => "archive_destination",
             Self::MakeTestClick { .. } => "make_test_click",
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
             Self::RepairTxnId { .. } => "repair_txn_id",
@@ -294,6 +309,10 @@ impl Command {
             Act::CreateIntegration(new) => mask(&mut new.secrets),
             Act::ChangeIntegration { secrets: Some(secrets), .. } => {
                 secrets.values_mut().flatten().for_each(|secret| *secret = Secret::masked());
+            }
+            Act::CreateDestination(new) => mask(&mut new.secrets),
+            Act::ChangeDestination { changes, .. } => {
+                changes.secrets.values_mut().flatten().for_each(|one| *one = Secret::masked());
             }
             _ => {}
         }
@@ -414,6 +433,7 @@ pub enum Answer {
         link_id: LinkId,
     },
     Conversion(ConversionId),
+    Destination(Box<Destination>),
     SubLabels(SubLabels),
     Settings(Settings),
     Hit(Position),

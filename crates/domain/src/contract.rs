@@ -21,7 +21,7 @@ pub mod words;
 mod tests;
 
 pub use answers::{Answers, ContentType, Profile, REPLY_BYTES_MAX, Reply};
-pub use canonical::Canonical;
+pub use canonical::{Canonical, PARAMS};
 pub use difference::{Difference, difference};
 pub use network::Network;
 pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition, TxnIdAbsent};

@@ -47,7 +47,10 @@ ids! {
     CampaignId(u32);
     LinkId(u32);
     IntegrationId(u32);
+    DestinationId(u32);
     ConversionId(u64);
+    /// One thing that a destination is owed: given out in order, without gaps.
+    DeliveryId(u64);
     /// A record's place in its node's journal: the first is 1; a restore leaves a gap.
     Position(u64);
 }

@@ -33,6 +33,7 @@ pub mod click_id;
 pub mod command;
 pub mod contract;
 pub mod conversion;
+pub mod destination;
 pub mod hit;
 pub mod id;
 pub mod integration;

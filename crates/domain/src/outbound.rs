@@ -4,18 +4,20 @@
 //! that a visitor or a sender says can make us call another one.
 
 mod answer;
+mod field;
 mod template;
 
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Condition, Verdict};
-pub use template::{Fault, Field, Syntax, Template};
+pub use field::{Amount, Field, Format, Moment};
+pub use template::{Fault, Syntax, Template};
 
 use crate::macros::{self, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest a URL may be as it is written, in bytes.
 pub const URL_BYTES_MAX: usize = 2_048;
@@ -25,6 +27,24 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 pub const FILLED_URL_BYTES_MAX: usize = 16 * 1024;
 /// The longest a body may be when it is filled in, in bytes.
 pub const FILLED_BODY_BYTES_MAX: usize = 256 * 1024;
+/// How many headers a request may have beside ours.
+pub const HEADERS_MAX: usize = 20;
+/// The longest a header's value may be as it is written, in bytes.
+pub const HEADER_BYTES_MAX: usize = 1_000;
+/// Headers that no template writes.
+const HEADERS_OF_OURS: [&str; 11] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "idempotency-key",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 /// How many values of an account one platform may ask for.
 pub const ACCOUNTS_MAX: usize = 20;
 /// How many conditions may each mean a failure.
@@ -40,6 +60,9 @@ pub struct Outbound {
     pub method: Method,
     /// With macros, see [`Template`].
     pub url: String,
+    /// By their names in lower case; values with macros.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// With macros; its content type says how values are written into it.
@@ -94,11 +117,21 @@ pub struct Account {
     pub secret: bool,
 }
 
-/// A request that is ready to be sent, but for its headers.
+/// What carries a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignaturePlace {
+    /// Of the URL, or of the body.
+    Parameter(String),
+    Header(String),
+}
+
+/// A request that is ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: Method,
     pub url: String,
+    /// Those that the template names.
+    pub headers: Vec<(String, String)>,
     pub content_type: Option<String>,
     pub body: Option<String>,
 }
@@ -129,6 +162,7 @@ impl Outbound {
     /// What is wrong with it, as `key: fault`; `None`: nothing.
     pub fn fault(&self) -> Option<String> {
         self.accounts_fault()
+            .or_else(|| self.headers_fault())
             .or_else(|| self.body_fault())
             .or_else(|| Some(format!("url: {}", self.url_fault()?)))
             .or_else(|| Some(format!("success: {}", self.success.as_ref()?.fault()?)))
@@ -147,7 +181,7 @@ impl Outbound {
         let mut names = BTreeSet::new();
         for account in &self.accounts {
             let (name, about) = (&account.name, &account.about);
-            if !template::is_account_name(name) {
+            if !field::is_account_name(name) {
                 let fault = "is no name: lower-case letters, digits and `_`, a letter first";
                 return Some(format!("accounts: `{name}` {fault}"));
             }
@@ -169,14 +203,74 @@ impl Outbound {
 
     /// The names of the account's values that its templates have filled in.
     fn used_accounts(&self) -> BTreeSet<String> {
-        let url = Template::parse(&self.url, Syntax::Url).ok();
-        let body = self.body_template().and_then(Result::ok);
-        let fields = url.iter().chain(&body).flat_map(Template::fields);
+        let templates: Vec<Template> = self.templates().filter_map(Result::ok).collect();
+        let fields = templates.iter().flat_map(Template::fields);
         let accounts = fields.filter_map(|field| match field {
             Field::Account(name) => Some(name.clone()),
             _ => None,
         });
         accounts.collect()
+    }
+
+    /// All that is filled in, each once.
+    pub fn fields(&self) -> Vec<Field> {
+        let templates = self.templates().filter_map(Result::ok);
+        let fields = templates.flat_map(|one| one.fields().cloned().collect::<Vec<_>>());
+        fields.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// That of the URL first, then those of the headers, then the body's.
+    fn templates(&self) -> impl Iterator<Item = Result<Template, Fault>> {
+        let url = Template::parse(&self.url, Syntax::Url);
+        let headers = self.headers.values().map(|value| Template::parse(value, Syntax::Header));
+        std::iter::once(url).chain(headers).chain(self.body_template())
+    }
+
+    /// Where the signature goes; `None`: the request carries none.
+    pub fn signature_place(&self) -> Result<Option<SignaturePlace>, String> {
+        let mut places = Vec::new();
+        let url = Template::parse(&self.url, Syntax::Url).ok();
+        let body = self.body_template().and_then(Result::ok);
+        for template in url.iter().chain(&body) {
+            if let Some(name) = template.signed_parameter() {
+                places.push(SignaturePlace::Parameter(name?));
+            }
+        }
+        for (name, value) in &self.headers {
+            if value.trim() == "{signature}" {
+                places.push(SignaturePlace::Header(name.clone()));
+            } else if Template::parse(value, Syntax::Header).is_ok_and(|one| one.is_signed()) {
+                return Err(format!("headers.{name}: {{signature}} is all of a header's value"));
+            }
+        }
+        match places.len() {
+            0 | 1 => Ok(places.pop()),
+            _ => Err("{signature} stands in more than one place".to_owned()),
+        }
+    }
+
+    fn headers_fault(&self) -> Option<String> {
+        if self.headers.len() > HEADERS_MAX {
+            return Some(format!("headers: more than {HEADERS_MAX}"));
+        }
+        for (name, value) in &self.headers {
+            let is_part =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            if name.is_empty() || name.len() > WORD_BYTES_MAX || !name.bytes().all(is_part) {
+                let fault = "is no name of a header: lower-case letters, digits and `-`";
+                return Some(format!("headers: `{name}` {fault}"));
+            }
+            if HEADERS_OF_OURS.contains(&name.as_str()) {
+                return Some(format!("headers: `{name}` is written for every request"));
+            }
+            if value.len() > HEADER_BYTES_MAX {
+                return Some(format!("headers.{name}: longer than {HEADER_BYTES_MAX} bytes"));
+            }
+            if let Err(fault) = Template::parse(value, Syntax::Header) {
+                return Some(format!("headers.{name}: {fault}"));
+            }
+        }
+        None
     }
 
     fn body_template(&self) -> Option<Result<Template, Fault>> {
@@ -227,10 +321,11 @@ impl Outbound {
         &self,
         mut value: impl FnMut(&Field) -> Value<'v>,
     ) -> Result<Request, Unfilled> {
-        let parsed = "it was checked when it was loaded";
-        let url = Template::parse(&self.url, Syntax::Url).expect(parsed);
-        let body = self.body_template().map(|body| body.expect(parsed));
-        for template in std::iter::once(&url).chain(&body) {
+        let checked = "it was checked when it was made";
+        let mut templates = self.templates().map(|template| template.expect(checked));
+        let url = templates.next().expect("there is a URL");
+        let mut rest: Vec<Template> = templates.collect();
+        for template in std::iter::once(&url).chain(&rest) {
             for field in template.fields() {
                 if let Field::Account(name) = field
                     && value(field) == Value::Empty
@@ -239,17 +334,20 @@ impl Outbound {
                 }
             }
         }
+        let body = self.body.is_some().then(|| rest.pop().expect("a body has a template"));
         let url = url.render(&mut value);
         if url.len() > FILLED_URL_BYTES_MAX {
             return Err(Unfilled::UrlTooLong);
         }
         check_host(&url)?;
+        let headers = self.headers.keys().cloned();
+        let headers = headers.zip(rest.iter().map(|one| one.render(&mut value))).collect();
         let body = body.map(|body| body.render(&mut value));
         if body.as_ref().is_some_and(|body| body.len() > FILLED_BODY_BYTES_MAX) {
             return Err(Unfilled::BodyTooLong);
         }
         let content_type = self.content_type.clone();
-        Ok(Request { method: self.method, url, content_type, body })
+        Ok(Request { method: self.method, url, headers, content_type, body })
     }
 
     /// What it means that the platform answered so.

@@ -15,6 +15,7 @@ mod tests;
 pub use amounts::Amount;
 pub use pairs::{PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
+pub(crate) use signature::sign;
 
 use crate::click_id;
 use crate::contract::{Canonical, Contract, Meaning, Parameter, TXN_ID_BYTES};

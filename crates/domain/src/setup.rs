@@ -10,7 +10,8 @@ pub use as_of::AsOf;
 
 use crate::campaign::{Advertiser, Campaign, Link, Publisher};
 use crate::contract::{Contract, Version};
-use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
+use crate::destination::{Destination, Owner};
+use crate::id::{AdvertiserId, CampaignId, DestinationId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::partner::Partner;
 use crate::settings::Settings;
@@ -64,6 +65,7 @@ pub enum Change {
     Integration(Integration),
     Contract(Version),
     Partner(Partner),
+    Destination(Box<Destination>),
     SubLabels(SubLabels),
     Settings(Settings),
     /// Ids up to this one are not given any more: they may have been, before a restore.
@@ -81,6 +83,7 @@ impl Change {
             Self::Integration(_) => "integration",
             Self::Contract(_) => "contract",
             Self::Partner(_) => "partner",
+            Self::Destination(_) => "destination",
             Self::SubLabels(_) => "sub_labels",
             Self::Settings(_) => "settings",
             Self::IdFloor(_) => "id_floor",
@@ -97,6 +100,7 @@ impl Change {
             Self::Integration(integration) => integration.id.to_string(),
             Self::Contract(version) => version.reference(),
             Self::Partner(partner) => partner.name.clone(),
+            Self::Destination(destination) => destination.id.to_string(),
             Self::SubLabels(new) => new.publisher_id.map(|id| id.to_string()).unwrap_or_default(),
             Self::Settings(_) | Self::IdFloor(_) => String::new(),
         }
@@ -114,6 +118,7 @@ pub struct Setup {
     /// Every version of every integration's contract, by its number.
     pub contracts: BTreeMap<(IntegrationId, u32), History<Version>>,
     pub partners: BTreeMap<String, History<Partner>>,
+    pub destinations: BTreeMap<DestinationId, History<Destination>>,
     /// Of the network under `None`, and of publishers.
     pub sub_labels: BTreeMap<Option<PublisherId>, History<SubLabels>>,
     /// There is one of them at the most.
@@ -130,6 +135,8 @@ pub struct Setup {
     /// All that ever accepted our click id under the name.
     integrations_by_click_id: HashMap<String, Vec<IntegrationId>>,
     contract_by_token: HashMap<String, (IntegrationId, u32)>,
+    /// In the order they were made.
+    destinations_by_owner: HashMap<Owner, Vec<DestinationId>>,
     /// All that any contract ever read, in lower case.
     header_names: BTreeSet<String>,
     /// A contract that reads has, or had, senders that sign the address they call.
@@ -159,6 +166,13 @@ impl Setup {
                     add(&mut self.partners_by_path, path, new.name.clone());
                 }
                 put(&mut self.partners, new.name.clone(), since, new);
+            }
+            Change::Destination(new) => {
+                let all = self.destinations_by_owner.entry(new.owner).or_default();
+                if !all.contains(&new.id) {
+                    all.push(new.id);
+                }
+                put(&mut self.destinations, new.id, since, *new);
             }
             Change::SubLabels(new) => put(&mut self.sub_labels, new.publisher_id, since, new),
             Change::Settings(new) => put(&mut self.settings, (), since, new),
@@ -259,6 +273,16 @@ impl Setup {
         all.map(|(name, meaning)| (name.clone(), meaning.clone())).collect()
     }
 
+    pub fn destination(&self, id: DestinationId) -> Option<&Destination> {
+        self.destinations.get(&id).map(History::latest)
+    }
+
+    /// All that ever were an owner's, the first made first; archived ones too.
+    pub fn destinations_of(&self, owner: Owner) -> impl Iterator<Item = &Destination> {
+        let ids = self.destinations_by_owner.get(&owner).into_iter().flatten();
+        ids.filter_map(|id| self.destination(*id))
+    }
+
     /// The headers that a hit is kept with, in lower case.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
         self.header_names.iter().map(String::as_str)
@@ -320,6 +344,7 @@ impl Setup {
             .chain(latest(&self.integrations, Change::Integration))
             .chain(latest(&self.campaigns, Change::Campaign))
             .chain(latest(&self.links, Change::Link))
+            .chain(latest(&self.destinations, |one| Change::Destination(Box::new(one))))
             .chain(latest(&self.sub_labels, Change::SubLabels))
             .chain(latest(&self.settings, Change::Settings))
     }
@@ -338,6 +363,7 @@ impl Setup {
             self.campaigns.last_key_value().map_or(0, |(id, _)| (*id).into()),
             self.links.last_key_value().map_or(0, |(id, _)| (*id).into()),
             self.integrations.last_key_value().map_or(0, |(id, _)| (*id).into()),
+            self.destinations.last_key_value().map_or(0, |(id, _)| (*id).into()),
         ];
         lasts.into_iter().fold(self.id_floor, u32::max)
     }

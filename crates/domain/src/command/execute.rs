@@ -40,6 +40,11 @@ impl Effect {
                 Answer::Integration(Box::new(shown))
             }
             Change::Contract(new) => Answer::Contract(Box::new(new.clone())),
+            Change::Destination(new) => {
+                let mut shown = new.clone();
+                super::mask(&mut shown.secrets);
+                Answer::Destination(shown)
+            }
             Change::SubLabels(new) => Answer::SubLabels(new.clone()),
             Change::Settings(new) => Answer::Settings(*new),
             Change::Partner(_) | Change::IdFloor(_) => Answer::Nothing,
@@ -96,6 +101,9 @@ impl Setup {
             | Act::ActivateContract { .. }
             | Act::RetireContract { .. } => self.execute_on_contract(act, by),
             Act::SetMacros { id, macros } => self.set_macros(*id, macros),
+            Act::CreateDestination(_)
+            | Act::ChangeDestination { .. }
+            | Act::ArchiveDestination { .. } => self.execute_on_destination(act),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
             Act::SetSettings { settings } => Ok(Effect::of(Change::Settings(*settings))),
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),

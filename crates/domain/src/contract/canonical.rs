@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// How many parameters without a meaning of ours a contract may read: param1 … param20.
+pub const PARAMS: u8 = 20;
+
 /// What a value means, whatever its sender calls it.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -64,7 +67,7 @@ impl Canonical {
         (Self::Token, "token"),
     ];
     pub(super) const NUMBERED: [(Numbered, &'static str, u8); 3] =
-        [(Self::Sub, "sub", 10), (Self::Param, "param", 20), (Self::Event, "event", 30)];
+        [(Self::Sub, "sub", 10), (Self::Param, "param", PARAMS), (Self::Event, "event", 30)];
 
     pub fn from_name(name: &str) -> Option<Self> {
         if let Some((canonical, _)) = Self::PLAIN.iter().find(|(_, plain)| *plain == name) {

@@ -75,6 +75,16 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// Bytes as they are written: hexadecimal in lower case, base64 with padding.
+    pub(crate) fn encode(self, bytes: &[u8]) -> String {
+        let base64 = |alphabet| GeneralPurpose::new(alphabet, GeneralPurposeConfig::new());
+        match self {
+            Self::Hex => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::Base64 => base64(&STANDARD).encode(bytes),
+            Self::Base64url => base64(&URL_SAFE).encode(bytes),
+        }
+    }
+
     /// The bytes a text stands for; `None`: it is not written so.
     pub(crate) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {

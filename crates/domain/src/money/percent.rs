@@ -19,6 +19,9 @@ const PPM_PER_WHOLE: i128 = 1_000_000;
 pub struct Percent(u32);
 
 impl Percent {
+    /// 100 %.
+    pub const WHOLE: Self = Self(1_000_000);
+
     /// `None` above 1,000 %.
     pub const fn from_ppm(ppm: u32) -> Option<Self> {
         if ppm <= PPM_MAX { Some(Self(ppm)) } else { None }

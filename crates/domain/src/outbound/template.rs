@@ -5,93 +5,20 @@
 //! one that is not listed. `{{` and `}}` are braces. What is anything else is a fault: a macro
 //! that nobody fills in would be sent as it stands for months.
 
+use super::Field;
 use crate::conversion::Status;
 use crate::macros::{Value, encode, is_unreserved, nearest};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The longest a name of an account's value may be, in bytes.
-const ACCOUNT_NAME_BYTES_MAX: usize = 50;
 /// How many fields a template may have.
 const FIELDS_MAX: usize = 200;
 /// Stands for an account's value in an authority: it can be a host's part, or a port.
 const ACCOUNT_IN_HOST: char = '1';
 
 const RAW: &str = "raw:";
-const ACCOUNT: &str = "account.";
 const STATUS: &str = "status:";
 const SCHEMES: [&str; 2] = ["https", "http"];
-
-/// What can be filled in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Field {
-    /// The platform's own id of the click, byte for byte.
-    ExternalId,
-    ClickId,
-    Payout,
-    Revenue,
-    Currency,
-    /// Our word for it, lower-case.
-    Status,
-    Goal,
-    TxnId,
-    ConversionId,
-    /// `sub1` … `sub10`.
-    Sub(u8),
-    Source,
-    Creative,
-    Placement,
-    /// Unix seconds.
-    Timestamp,
-    Random,
-    /// A value of the operator's account.
-    Account(String),
-}
-
-impl Field {
-    const PLAIN: [(Self, &'static str); 14] = [
-        (Self::ExternalId, "external_id"),
-        (Self::ClickId, "click_id"),
-        (Self::Payout, "payout"),
-        (Self::Revenue, "revenue"),
-        (Self::Currency, "currency"),
-        (Self::Status, "status"),
-        (Self::Goal, "goal"),
-        (Self::TxnId, "txn_id"),
-        (Self::ConversionId, "conversion_id"),
-        (Self::Source, "source"),
-        (Self::Creative, "creative"),
-        (Self::Placement, "placement"),
-        (Self::Timestamp, "timestamp"),
-        (Self::Random, "random"),
-    ];
-
-    /// The field of a name, as it stands between the braces.
-    pub fn from_name(name: &str) -> Option<Self> {
-        if let Some(account) = name.strip_prefix(ACCOUNT) {
-            return is_account_name(account).then(|| Self::Account(account.to_owned()));
-        }
-        let plain = Self::PLAIN.into_iter().find(|(_, plain)| *plain == name);
-        let (field, _) = plain.or_else(|| {
-            let sub = (1..=crate::click::SUBS).find(|number| format!("sub{number}") == name)?;
-            Some((Self::Sub(sub), ""))
-        })?;
-        Some(field)
-    }
-
-    /// Every name but those of accounts.
-    pub fn names() -> impl Iterator<Item = String> {
-        let subs = (1..=crate::click::SUBS).map(|number| format!("sub{number}"));
-        Self::PLAIN.iter().map(|(_, name)| (*name).to_owned()).chain(subs)
-    }
-}
-
-pub(super) fn is_account_name(name: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    name.len() <= ACCOUNT_NAME_BYTES_MAX
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(is_part)
-}
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +32,8 @@ pub enum Fault {
         name: String,
         nearest: Option<String>,
     },
-    /// A status map that does not read.
-    StatusMap {
+    /// A status map, an amount or a time that does not read.
+    Unread {
         text: String,
         why: String,
     },
@@ -129,7 +56,7 @@ impl fmt::Display for Fault {
                 let names: Vec<String> = Field::names().collect();
                 write!(f, "there is no macro {{{name}}}; there are: {}", names.join(", "))
             }
-            Self::StatusMap { text, why } => write!(f, "{{{text}}}: {why}"),
+            Self::Unread { text, why } => write!(f, "{{{text}}}: {why}"),
             Self::TooMany => write!(f, "more than {FIELDS_MAX} macros"),
         }
     }
@@ -145,6 +72,8 @@ pub enum Syntax {
     /// As the inside of a JSON string.
     Json,
     Xml,
+    /// Percent-encoded where they are no printable ASCII.
+    Header,
     /// As they are, without control characters.
     Plain,
 }
@@ -267,6 +196,43 @@ impl Template {
         }
     }
 
+    pub(super) fn is_signed(&self) -> bool {
+        self.fields().any(|field| *field == Field::Signature)
+    }
+
+    /// The name of the parameter that carries the signature, where it stands alone as the value
+    /// of one; `Err`: it does not.
+    pub(super) fn signed_parameter(&self) -> Option<Result<String, String>> {
+        let is_signature =
+            |piece: &Piece| matches!(piece, Piece::Field { field: Field::Signature, .. });
+        let mut places = self.pieces.iter().enumerate().filter(|(_, piece)| is_signature(piece));
+        let (place, _) = places.next()?;
+        let alone = "{signature} stands once, alone as the value of a parameter";
+        if places.next().is_some() {
+            return Some(Err(alone.to_owned()));
+        }
+        let literal = |place: Option<usize>| match self.pieces.get(place?) {
+            Some(Piece::Literal(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        let before = literal(place.checked_sub(1)).unwrap_or_default();
+        let is_last = place + 1 == self.pieces.len();
+        let behind = literal(Some(place + 1)).unwrap_or_default();
+        let name = match self.syntax {
+            Syntax::Url | Syntax::Form => {
+                let name = before.strip_suffix('=').map(|text| {
+                    let start = text.rfind(['?', '&', '#']).map_or(0, |place| place + 1);
+                    &text[start..]
+                });
+                name.filter(|_| is_last || behind.starts_with(['&', '#']))
+            }
+            Syntax::Json => json_name(before).filter(|_| behind.starts_with('"')),
+            Syntax::Xml | Syntax::Header | Syntax::Plain => None,
+        };
+        let is_name = |name: &&str| !name.is_empty() && name.bytes().all(is_unreserved);
+        Some(name.filter(is_name).map(str::to_owned).ok_or_else(|| alone.to_owned()))
+    }
+
     /// The text with every field filled in.
     pub fn render<'v>(&self, mut value: impl FnMut(&Field) -> Value<'v>) -> String {
         let mut out = Vec::new();
@@ -274,6 +240,9 @@ impl Template {
             match piece {
                 Piece::Literal(text) if self.syntax == Syntax::Url => {
                     encode(text.as_bytes(), &mut out, |byte| byte.is_ascii_graphic());
+                }
+                Piece::Literal(text) if self.syntax == Syntax::Header => {
+                    encode(text.as_bytes(), &mut out, is_printable);
                 }
                 Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Field { field, is_raw } => self.write(value(field), *is_raw, &mut out),
@@ -292,6 +261,7 @@ impl Template {
     fn write(&self, value: Value<'_>, is_raw: bool, out: &mut Vec<u8>) {
         let bytes = bytes(value);
         match self.syntax {
+            Syntax::Header => encode(&bytes, out, is_printable),
             // What is not printable is encoded all the same: it would end the line.
             Syntax::Url | Syntax::Form if is_raw => {
                 encode(&bytes, out, |byte| byte.is_ascii_graphic());
@@ -307,17 +277,16 @@ impl Template {
 
 impl Piece {
     fn parse(text: &str) -> Result<Self, Fault> {
+        let unread = |why| Fault::Unread { text: text.to_owned(), why };
         if let Some(map) = text.strip_prefix(STATUS) {
-            return status_map(map).map_err(|why| Fault::StatusMap { text: text.to_owned(), why });
+            return status_map(map).map_err(unread);
         }
         let (name, is_raw) = match text.strip_prefix(RAW) {
             Some(name) => (name, true),
             None => (text, false),
         };
-        match Field::from_name(name) {
-            Some(field) => Ok(Self::Field { field, is_raw }),
-            None => Err(unknown(name)),
-        }
+        let field = Field::parse(name).map_err(unread)?.ok_or_else(|| unknown(name))?;
+        Ok(Self::Field { field, is_raw })
     }
 }
 
@@ -347,6 +316,12 @@ fn status_map(text: &str) -> Result<Piece, String> {
     Ok(Piece::Statuses(words))
 }
 
+/// The name before `": "`.
+fn json_name(before: &str) -> Option<&str> {
+    let before = before.strip_suffix('"')?.trim_end().strip_suffix(':')?.trim_end();
+    Some(before.strip_suffix('"')?.rsplit_once('"')?.1)
+}
+
 fn bytes(value: Value<'_>) -> Vec<u8> {
     match value {
         Value::Empty => Vec::new(),
@@ -355,6 +330,10 @@ fn bytes(value: Value<'_>) -> Vec<u8> {
         Value::Money(amount) => amount.to_string().into_bytes(),
         Value::Ip(address) => address.to_string().into_bytes(),
     }
+}
+
+fn is_printable(byte: u8) -> bool {
+    byte.is_ascii_graphic() || byte == b' '
 }
 
 fn push_plain(bytes: &[u8], out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! What is called, and what its answer means.
 
 use super::*;
+use crate::click::Label;
 use crate::money::Micros;
 use proptest::prelude::*;
 
@@ -24,9 +25,9 @@ fn value(field: &Field) -> Value<'static> {
     match field {
         Field::ExternalId => "a/b&c=d e".into(),
         Field::ClickId => "01abc".into(),
-        Field::Payout => Value::Money(Micros(1_500_000)),
+        Field::Money { of: Amount::Payout, is_minor: false } => Value::Money(Micros(1_500_000)),
         Field::Status => "approved".into(),
-        Field::Sub(10) => "\u{f6}\"<\r\n".into(),
+        Field::Label(Label::Sub(10)) => "\u{f6}\"<\r\n".into(),
         Field::Timestamp => Value::Number(1_790_000_000),
         Field::Account(name) if name == "aid" => "7/7".into(),
         Field::Account(name) if name == "domain" => "track.example.com".into(),

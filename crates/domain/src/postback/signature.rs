@@ -68,6 +68,21 @@ pub(super) fn verify(
     if is_made { Ok(()) } else { Err(format!("`{name}` was not made with the agreed secret")) }
 }
 
+/// The signature that `sent` should carry, as its receiver expects it to be written.
+pub(crate) fn sign(
+    scheme: &Scheme,
+    signature: &Parameter,
+    sent: &Pairs<'_>,
+    secret: &Secret,
+) -> Result<String, String> {
+    let key = scheme.key.bytes(secret.expose()).filter(|key| !key.is_empty());
+    let key = key.ok_or("the secret is not written as the scheme says")?;
+    let inputs = inputs(scheme, signature, sent)?;
+    let input = inputs.first().ok_or("there is nothing to sign")?;
+    let made = compute(scheme.algorithm, &key, input);
+    Ok(format!("{}{}", scheme.prefix, scheme.encoding.encode(&made)))
+}
+
 /// Beside a signed body, nothing that is read may stand in the URL, where whoever sees one request
 /// could write another value. Labels decide too: events, what makes a transaction's id.
 fn check_url(contracts: [&Contract; 2], sent: &Pairs<'_>) -> Result<(), String> {

@@ -326,7 +326,7 @@ impl Called {
     fn try_on(&self, outbound: &Outbound) -> Result<(), String> {
         let mut values = BTreeMap::new();
         for (name, value) in &self.values {
-            let field = Field::from_name(name).ok_or_else(|| {
+            let field = Field::parse(name)?.ok_or_else(|| {
                 let names: Vec<String> = Field::names().collect();
                 let near = domain::macros::nearest(name, names.iter().map(String::as_str));
                 let near = near.map(|near| format!("; the nearest is `{near}`"));

@@ -1,0 +1,182 @@
+//! A destination: where a publisher wants to be told of its conversions, and of which.
+
+mod owed;
+mod request;
+mod rules;
+mod schedule;
+
+#[cfg(test)]
+mod tests;
+
+pub use owed::{Owed, OwedKind, owed};
+pub use request::{Told, Unmade};
+pub use rules::{
+    CONCURRENCY_DEFAULT, CONCURRENCY_MAX, Corrections, DELAY_S_MAX, GOALS_MAX, PER_SECOND_MAX,
+    Pace, Rules,
+};
+pub use schedule::{Answer, JITTER_PERCENT, Next, RETRY_AFTER_S_MAX, Schedule, WAITS_S};
+
+use crate::contract::{Algorithm, Encoding, Input, Key, Scheme, Secret};
+use crate::id::{DestinationId, LinkId, PublisherId};
+use crate::outbound::Outbound;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The name of the secret that what is sent is signed with.
+pub const SIGNING: &str = "signing";
+/// How many destinations one publisher, or one link, may have.
+pub const DESTINATIONS_MAX: usize = 20;
+
+/// Where somebody is told of conversions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    pub id: DestinationId,
+    pub owner: Owner,
+    /// The platform of the catalogue that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<String>,
+    /// What is called, and what the answer means.
+    pub outbound: Outbound,
+    /// What the account there has for the macros `{account.…}`, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub account: BTreeMap<String, String>,
+    /// Those of the account's values that are secret, and the one that signs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
+    /// How it is signed; `None` with a [`SIGNING`] secret: by Standard Webhooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    #[serde(default)]
+    pub rules: Rules,
+    #[serde(default)]
+    pub pace: Pace,
+    pub archived: bool,
+}
+
+/// Whose conversions it is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "level", rename_all = "snake_case")]
+pub enum Owner {
+    Publisher { publisher_id: PublisherId },
+    Link { link_id: LinkId },
+}
+
+impl Owner {
+    pub fn level(self) -> &'static str {
+        match self {
+            Self::Publisher { .. } => "publisher",
+            Self::Link { .. } => "link",
+        }
+    }
+}
+
+/// A field of a destination, and what is wrong with it.
+pub type Fault = (String, String);
+
+impl Destination {
+    /// What is wrong with it, for whoever made it; `None`: nothing.
+    pub fn fault(&self) -> Option<Fault> {
+        let of = |name: &str, detail: String| Some((name.to_owned(), detail));
+        if let Some(fault) = self.outbound.fault() {
+            let (key, detail) = fault.split_once(": ").unwrap_or(("url", &fault));
+            return of(key, detail.to_owned());
+        }
+        if let Some((key, detail)) = self.rules.fault().or_else(|| self.pace.fault()) {
+            return of(key, detail);
+        }
+        self.account_fault().or_else(|| self.signing_fault()).or_else(|| self.corrections_fault())
+    }
+
+    fn account_fault(&self) -> Option<Fault> {
+        for asked in &self.outbound.accounts {
+            let is_given = match asked.secret {
+                true => self.secrets.get(&asked.name).is_some_and(|one| !one.is_empty()),
+                false => self.account.get(&asked.name).is_some_and(|one| !one.trim().is_empty()),
+            };
+            let place = if asked.secret { "secrets" } else { "account" };
+            if !is_given {
+                let detail = format!("`{}` is missing: {}", asked.name, asked.about);
+                return Some((format!("{place}.{}", asked.name), detail));
+            }
+        }
+        let is_asked = |name: &str, secret: bool| {
+            let mut accounts = self.outbound.accounts.iter();
+            accounts.any(|one| one.name == name && one.secret == secret)
+        };
+        let idle = self.account.keys().find(|name| !is_asked(name, false));
+        if let Some(name) = idle {
+            let detail = format!("nothing uses `{{account.{name}}}`");
+            return Some((format!("account.{name}"), detail));
+        }
+        let idle = self.secrets.keys().find(|name| *name != SIGNING && !is_asked(name, true))?;
+        Some((format!("secrets.{idle}"), format!("nothing uses `{{account.{idle}}}`")))
+    }
+
+    fn signing_fault(&self) -> Option<Fault> {
+        let place = match self.outbound.signature_place() {
+            Ok(place) => place,
+            Err(detail) => return Some(("url".to_owned(), detail)),
+        };
+        let of = |name: &str, detail: &str| Some((name.to_owned(), detail.to_owned()));
+        match (&place, &self.scheme, self.secrets.get(SIGNING)) {
+            (None, None, None) => None,
+            (Some(_), None, _) => of("scheme", "{signature} needs a scheme: how it is made"),
+            (Some(_), Some(_), None) => of("secret", "{signature} needs the agreed secret"),
+            (None, _, _) => of("url", "nothing carries the {signature}"),
+            (Some(_), Some(scheme), Some(secret)) => {
+                let fault = scheme.fault().map(|fault| ("scheme".to_owned(), fault));
+                let secret = || scheme.secret_fault(secret.expose());
+                fault.or_else(|| Some(("secret".to_owned(), secret()?)))
+            }
+        }
+    }
+
+    fn corrections_fault(&self) -> Option<Fault> {
+        let of = |detail: String| Some(("corrections".to_owned(), detail));
+        match &self.rules.corrections {
+            Corrections::None {} | Corrections::Difference {} => None,
+            Corrections::Status {} => {
+                let tells = self.outbound.fields().contains(&crate::outbound::Field::Status);
+                let detail = "nothing in the request says the status: it needs `{status}`";
+                if tells { None } else { of(detail.to_owned()) }
+            }
+            Corrections::Url { url } => {
+                let mut outbound = self.outbound.clone();
+                url.clone_into(&mut outbound.url);
+                // What only the first URL needed of the account may be idle in this one.
+                outbound.accounts.retain(|one| url.contains(&format!("{{account.{}}}", one.name)));
+                of(format!("url: {}", outbound.fault()?))
+            }
+        }
+    }
+
+    /// The account's value of that name, secret or not.
+    fn account_value(&self, name: &str) -> &str {
+        let secret = self.outbound.accounts.iter().any(|one| one.name == name && one.secret);
+        match secret {
+            true => self.secrets.get(name).map_or("", Secret::expose),
+            false => self.account.get(name).map_or("", String::as_str),
+        }
+    }
+}
+
+/// How Standard Webhooks are signed, and the headers that carry it.
+pub fn standard_webhooks() -> (Scheme, BTreeMap<String, String>) {
+    let (id, timestamp) = ("webhook-id".to_owned(), "webhook-timestamp".to_owned());
+    let headers = [
+        (id.clone(), "{idempotency_key}"),
+        (timestamp.clone(), "{timestamp}"),
+        ("webhook-signature".to_owned(), "{signature}"),
+    ];
+    let scheme = Scheme {
+        algorithm: Algorithm::HmacSha256,
+        encoding: Encoding::Base64,
+        prefix: "v1,".to_owned(),
+        separator: " ".to_owned(),
+        key: Key::Base64,
+        secret: None,
+        input: Input::Webhook { id, timestamp },
+    };
+    (scheme, headers.map(|(name, value)| (name, value.to_owned())).into())
+}

@@ -1,0 +1,112 @@
+//! What a destination is owed when a conversion changes.
+//!
+//! Pure, and decided from what it was owed before: so it is written in the transaction that
+//! changes the conversion, and a ledger that is made again owes the same.
+
+use super::{Destination, Owner};
+use crate::conversion::Status;
+use crate::id::{ConversionId, DestinationId};
+use crate::ledger::Conversion;
+use crate::money::Micros;
+use crate::setup::Setup;
+use crate::time::Timestamp;
+
+/// One thing a destination has to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    pub destination_id: DestinationId,
+    pub conversion_id: ConversionId,
+    /// The entry that it tells of.
+    pub sequence: u32,
+    pub kind: OwedKind,
+    pub status: Status,
+    /// The destination's share, as it stands after the change.
+    pub payout: Micros,
+    /// What that adds to what it was told before.
+    pub difference: Micros,
+    pub revenue: Micros,
+    pub at: Timestamp,
+}
+
+impl Owed {
+    /// The same however often it is sent, and for nothing else.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}-{}-{}", self.conversion_id, self.sequence, self.destination_id)
+    }
+}
+
+/// What it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwedKind {
+    /// The conversion has come into a status that is told.
+    Notice,
+    /// It stays in it, and is worth something else.
+    Correction,
+    /// It does not count any more.
+    Withdrawal,
+}
+
+impl OwedKind {
+    pub const ALL: [Self; 3] = [Self::Notice, Self::Correction, Self::Withdrawal];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Correction => "correction",
+            Self::Withdrawal => "withdrawal",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// What everybody is owed now that the conversion has changed; `before` is what they were owed
+/// about it until now, oldest first.
+pub fn owed(setup: &Setup, now: &Conversion, before: &[Owed]) -> Vec<Owed> {
+    let owners =
+        [Owner::Link { link_id: now.link_id }, Owner::Publisher { publisher_id: now.publisher_id }];
+    let destinations = owners.into_iter().flat_map(|owner| setup.destinations_of(owner));
+    let owed = destinations.filter(|one| !one.archived).filter_map(|destination| {
+        let mut own = before.iter().rev();
+        of_one(destination, now, own.find(|one| one.destination_id == destination.id))
+    });
+    owed.collect()
+}
+
+/// `last` is what it was owed about it before. `None`: nothing, or nothing that fits into an
+/// amount.
+fn of_one(destination: &Destination, now: &Conversion, last: Option<&Owed>) -> Option<Owed> {
+    let rules = &destination.rules;
+    let told = last.filter(|last| last.kind != OwedKind::Withdrawal);
+    let is_told = rules.statuses.contains(&now.status) && now.merged_into.is_none();
+    let share = rules.payout_share.of(now.payout)?;
+    let (kind, payout, before) = match told {
+        None if is_told && wants(destination, now) => (OwedKind::Notice, share, Micros::ZERO),
+        Some(told) if !is_told => (OwedKind::Withdrawal, Micros::ZERO, told.payout),
+        Some(told) if told.status != now.status => (OwedKind::Notice, share, told.payout),
+        Some(told) if told.payout != share => (OwedKind::Correction, share, told.payout),
+        _ => return None,
+    };
+    Some(Owed {
+        destination_id: destination.id,
+        conversion_id: now.id,
+        sequence: now.sequence,
+        kind,
+        status: now.status,
+        payout,
+        difference: payout.checked_sub(before)?,
+        revenue: now.revenue,
+        at: now.changed_at,
+    })
+}
+
+/// Whether a conversion that was not told yet is one to be told.
+fn wants(destination: &Destination, conversion: &Conversion) -> bool {
+    let rules = &destination.rules;
+    (rules.tests || !conversion.is_test)
+        && rules.wants_goal(&conversion.goal)
+        && rules.min_payout.is_none_or(|least| conversion.payout >= least)
+        && rules.samples(destination.id, conversion.id)
+}

@@ -1,0 +1,160 @@
+//! What cannot be a destination, and why.
+
+use super::*;
+use crate::command::DestinationChanges;
+use crate::ledger::tests::world::partner;
+use crate::setup::Change;
+
+fn refused(new: NewDestination) -> (String, String) {
+    let mut world = World::new(plain(), LEAD);
+    let failure = world.attempt(&Act::CreateDestination(Box::new(new))).unwrap_err();
+    (failure.parameter.unwrap_or_default(), failure.detail)
+}
+
+fn check<const N: usize>(cases: [(NewDestination, &str, &str); N]) {
+    for (new, field, detail) in cases {
+        let shown = format!("{new:?}");
+        let (found, why) = refused(new);
+        assert_eq!(found, field, "{why} {shown}");
+        assert!(why.contains(detail), "{why} {shown}");
+    }
+}
+
+#[test]
+fn a_faulty_one_is_refused_with_the_field() {
+    let secret = |name: &str| BTreeMap::from([(name.to_owned(), Secret::new("s".to_owned()))]);
+    let scheme = || {
+        let json = r#"{"algorithm":"sha256","secret":"after","input":{"kind":"query"}}"#;
+        Some(serde_json::from_str(json).unwrap())
+    };
+    let url = "https://t.example/?c={click_id}";
+    let signed = "https://t.example/?c={click_id}&s={signature}";
+    let twice = "https://t.example/?s={signature}&t={signature}";
+    let within = "https://t.example/?s=v1{signature}";
+    let cases = [
+        (new("t.example"), "url", "begins with https://"),
+        (new("https://t.example/?{clickid}"), "url", "the nearest is {click_id}"),
+        (new("https://{sub1}/"), "url", "the host is written out"),
+        (new("https://t.example/?{account.aid}"), "url", "not among the accounts"),
+        (new("https://t.example/?{clicked_at:%Y,Mars/Base}"), "url", "no IANA time zone"),
+        (new("https://t.example/?{clicked_at:%}"), "url", "no pattern"),
+        (new("https://t.example/?{minor:goal}"), "url", "is no amount"),
+        (new(signed), "scheme", "needs a scheme"),
+        (NewDestination { scheme: scheme(), ..new(signed) }, "secret", "needs the agreed secret"),
+        (NewDestination { scheme: scheme(), ..new(url) }, "url", "nothing carries"),
+        (
+            NewDestination { scheme: scheme(), secrets: secret(SIGNING), ..new(twice) },
+            "url",
+            "once",
+        ),
+        (
+            NewDestination { scheme: scheme(), secrets: secret(SIGNING), ..new(within) },
+            "url",
+            "alone",
+        ),
+        (NewDestination { secrets: secret("x"), ..new(url) }, "secrets.x", "nothing uses"),
+        (NewDestination { secrets: secret(SIGNING), ..new(url) }, "secret", "base64"),
+    ];
+    check(cases);
+}
+
+#[test]
+fn faulty_rules_are_refused_with_the_field() {
+    let url = "https://t.example/?c={click_id}";
+    let paced = |concurrency: u32, per_second: Option<u32>| NewDestination {
+        pace: Pace { concurrency, per_second },
+        ..new(url)
+    };
+    let cases = [
+        (ruled(url, r#"{"statuses":[]}"#), "statuses", "at least one"),
+        (ruled(url, r#"{"sampling":"101"}"#), "sampling", "0 to 100"),
+        (ruled(url, r#"{"payout_share":"100.1"}"#), "payout_share", "0 to 100"),
+        (ruled(url, r#"{"min_payout":"-1"}"#), "min_payout", "not negative"),
+        (ruled(url, r#"{"delay_s":4000000}"#), "delay_s", "at most"),
+        (ruled(url, r#"{"corrections":{"how":"status"}}"#), "corrections", "{status}"),
+        (ruled(url, r#"{"corrections":{"how":"url","url":"x"}}"#), "corrections", "begins with"),
+        (paced(0, None), "concurrency", "from 1"),
+        (paced(1, Some(0)), "per_second", "from 1"),
+        (
+            NewDestination { owner: Owner::Link { link_id: LinkId(9) }, ..new(url) },
+            "link_id",
+            "no link 9",
+        ),
+        (
+            NewDestination { outbound: NewOutbound::Partner("nobody".to_owned()), ..new(url) },
+            "partner",
+            "GET /partners",
+        ),
+        (
+            NewDestination { outbound: NewOutbound::Partner("it".to_owned()), ..new(url) },
+            "partner",
+            "give `url`",
+        ),
+    ];
+    check(cases);
+}
+
+#[test]
+fn one_from_the_catalogue_asks_for_the_account_s_values() {
+    let mut world = World::new(plain(), LEAD);
+    let mut known = partner("known", plain());
+    let json = r#"{"url":"https://t.example/{account.aid}?k={account.key}",
+        "accounts":[{"name":"aid","about":"the id"},{"name":"key","about":"the key","secret":true}]}"#;
+    known.outbound = Some(serde_json::from_str(json).unwrap());
+    let now = world.now;
+    world.setup.put(now, Change::Partner(known));
+    let mut new = NewDestination { outbound: NewOutbound::Partner("known".to_owned()), ..new("") };
+    let mut attempt =
+        |new: &NewDestination| world.attempt(&Act::CreateDestination(Box::new(new.clone())));
+    let failure = attempt(&new).unwrap_err();
+    assert_eq!(failure.parameter.as_deref(), Some("account.aid"));
+    assert!(failure.detail.contains("the id"));
+    new.account.insert("aid".to_owned(), "7".to_owned());
+    assert_eq!(attempt(&new).unwrap_err().parameter.as_deref(), Some("secrets.key"));
+    new.secrets.insert("key".to_owned(), Secret::new("s3cret".to_owned()));
+    let Answered::Destination(made) = attempt(&new).unwrap() else { panic!() };
+    assert_eq!(made.partner.as_deref(), Some("known"));
+    let shown = serde_json::to_string(&made).unwrap();
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn a_change_leaves_the_rest_and_an_archived_one_is_not_changed() {
+    let mut network = Network::of([new("https://t.example/?{click_id}")]);
+    let id = DestinationId(1);
+    let pace = Some(Pace { concurrency: 2, per_second: Some(5) });
+    let changes = DestinationChanges { pace, ..DestinationChanges::default() };
+    let change = Act::ChangeDestination { id, changes: Box::new(changes) };
+    let Answered::Destination(changed) = network.world.act(change.clone()) else { panic!() };
+    assert_eq!(changed.pace.concurrency, 2);
+    assert_eq!(changed.outbound.url, "https://t.example/?{click_id}");
+    network.world.act(Act::ArchiveDestination { id });
+    assert_eq!(network.world.attempt(&change).unwrap_err().code, "archived");
+}
+
+#[test]
+fn a_signing_secret_brings_its_headers_and_takes_them_along() {
+    let mut network = Network::of([new("https://t.example/?{click_id}")]);
+    let id = DestinationId(1);
+    let mut set = |secret: Option<&str>| {
+        let secret = secret.map(|secret| Secret::new(secret.to_owned()));
+        let secrets = BTreeMap::from([(SIGNING.to_owned(), secret)]);
+        let changes = DestinationChanges { secrets, ..DestinationChanges::default() };
+        network.world.act(Act::ChangeDestination { id, changes: Box::new(changes) });
+        network.world.setup.destination(id).unwrap().clone()
+    };
+    assert_eq!(set(Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).outbound.headers.len(), 3);
+    assert_eq!(set(Some("whsec_AAAA9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).outbound.headers.len(), 3);
+    let bare = set(None);
+    assert_eq!((bare.outbound.headers.len(), bare.scheme), (0, None));
+}
+
+#[test]
+fn there_are_only_so_many() {
+    let all = (0..DESTINATIONS_MAX).map(|_| new("https://t.example/"));
+    let mut network = Network::of(all);
+    let one_more = Act::CreateDestination(Box::new(new("https://t.example/")));
+    assert_eq!(network.world.attempt(&one_more).unwrap_err().code, "in_use");
+    network.world.act(Act::ArchiveDestination { id: DestinationId(3) });
+    assert!(network.world.attempt(&one_more).is_ok());
+}

@@ -1,0 +1,198 @@
+//! What a request says, and how it is signed.
+
+use super::*;
+use crate::contract::{Canonical, Contract, Parameter, Unit, Verification};
+use crate::hit::Hit;
+use crate::ledger::tests::world;
+use crate::outbound::{Method, Request};
+use crate::postback::{Pairs, Sender, verify};
+
+const NOW: Timestamp = Timestamp::from_s(1_800_000_000);
+
+/// What the first destination is told of a conversion of click `a`.
+fn requests(new: NewDestination, lines: &[&str]) -> Vec<Result<Request, Unmade>> {
+    let mut network = Network::of([new]);
+    network.world.labelled_click("a", &[("sub1", "us&eu"), ("source", "s 1")]);
+    for line in lines {
+        network.send(line);
+    }
+    let destination = network.world.setup.destination(DestinationId(1)).unwrap();
+    let made = network.owed.iter().map(|owed| {
+        let conversion = network.world.conversion();
+        let click_id = network.world.id("a");
+        destination.request(&Told {
+            owed,
+            conversion,
+            click_id: click_id.as_str(),
+            click: None,
+            receipt: "r3c31pt",
+            at: NOW,
+            random: 42,
+        })
+    });
+    made.collect()
+}
+
+fn url(template: &str) -> String {
+    let line = "?click_id=@a&txn_id=t%2F7&payout=2&revenue=3.5&sale_amount=70&param1=p";
+    let made = requests(new(template), &[line]);
+    made.into_iter().next().unwrap().unwrap().url
+}
+
+/// With `ID` for a click id.
+fn without_id(url: &str) -> String {
+    let is_id = |part: &&str| world::keyring().parse(part).is_some();
+    let id = url.split(['/', '=', '&']).find(is_id);
+    id.map_or(url.to_owned(), |id| url.replace(id, "ID"))
+}
+
+#[test]
+fn every_macro_is_filled_in() {
+    let cases = [
+        ("{click_id}", "ID"),
+        ("{campaign_id}/{publisher_id}/{link_id}", "1/1/1"),
+        ("{payout}/{full_payout}/{revenue}/{sale_amount}/{currency}", "1.75/1.75/3.5/70/USD"),
+        ("{minor:payout}/{minor:revenue}/{minor:sale_amount}", "175/350/7000"),
+        ("{status}/{raw_status}/{goal}", "approved//lead"),
+        ("{status:approved=1,reversed=2}", "1"),
+        ("{txn_id}/{raw:txn_id}", "t%2F7/t/7"),
+        ("{conversion_id}/{sequence}/{idempotency_key}/{receipt}", "1/1/1-1-1/r3c31pt"),
+        ("{sub1}/{raw:sub1}/{source}/{sub2}", "us%26eu/us&eu/s%201/"),
+        ("{param1}/{param2}", "p/"),
+        ("{ip}/{user_agent}", "/"),
+        ("{timestamp}/{random}", "1800000000/42"),
+        ("{clicked_at:%Y}", "2026"),
+        ("{converted_at:unix}/{changed_at:%d,Europe/Kyiv}", "1795165200/20"),
+    ];
+    for (template, expected) in cases {
+        let made = without_id(&url(&format!("https://t.example/{template}")));
+        assert_eq!(made.strip_prefix("https://t.example/"), Some(expected), "{template}");
+    }
+}
+
+#[test]
+fn shares_and_differences_are_what_is_told() {
+    let told = |corrections: &str| -> Vec<String> {
+        let rules = format!(r#"{{"payout_share":"50","corrections":{corrections}}}"#);
+        let template = "https://t.example/?p={payout}&m={minor:payout}&s={status}";
+        let lines = ["?click_id=@a&payout=2", "?click_id=@a&status=reversed"];
+        let made = requests(ruled(template, &rules), &lines).into_iter();
+        made.map(|one| one.map_or_else(|why| why.to_string(), |one| one.url)).collect()
+    };
+    let first = "https://t.example/?p=0.875&m=88&s=approved".to_owned();
+    let cases = [
+        (r#"{"how":"none"}"#, "this destination cannot be told of a correction"),
+        (r#"{"how":"status"}"#, "https://t.example/?p=0&m=0&s=reversed"),
+        (r#"{"how":"difference"}"#, "https://t.example/?p=-0.875&m=-88&s=reversed"),
+        (
+            r#"{"how":"url","url":"https://t.example/gone?s={status}"}"#,
+            "https://t.example/gone?s=reversed",
+        ),
+    ];
+    for (corrections, expected) in cases {
+        assert_eq!(told(corrections), [first.clone(), expected.to_owned()], "{corrections}");
+    }
+}
+
+/// A contract that reads what a destination sends, and the hit that arrives.
+fn arrives(request: &Request, scheme: &Scheme, in_header: Option<&str>) -> (Contract, Hit) {
+    let (_, rest) = request.url.split_once("://").unwrap();
+    let (host, target) = rest.split_once('/').unwrap();
+    let signature = Parameter {
+        canonical: Canonical::Signature,
+        names: vec![in_header.unwrap_or("signature").to_owned()],
+        in_header: in_header.is_some(),
+        required: true,
+        in_url: false,
+        placeholder: None,
+        max_length: None,
+        allowed: Vec::new(),
+        unit: Unit::Decimal,
+    };
+    let mut contract = world::contract("click_id! txn_id payout status");
+    contract.parameters.push(signature);
+    contract.verification =
+        Verification { signature: Some(scheme.clone()), ..Verification::default() };
+    let hit = Hit {
+        method: request.method.name().to_owned(),
+        target: format!("/{target}").into_bytes(),
+        content_type: request.content_type.clone(),
+        body: request.body.clone().unwrap_or_default().into_bytes(),
+        headers: request.headers.clone(),
+        base: format!("https://{host}"),
+        ..Hit::default()
+    };
+    (contract, hit)
+}
+
+fn is_verified(contract: &Contract, hit: &Hit, secret: &str) -> bool {
+    let mut world = World::new(contract.clone(), LEAD);
+    let secrets = BTreeMap::from([(
+        crate::contract::SIGNATURE.to_owned(),
+        Some(Secret::new(secret.to_owned())),
+    )]);
+    let id = world::OWN_ID;
+    let (landing_params, old_secrets_until) = (None, None);
+    let secrets = Some(secrets);
+    world.act(Act::ChangeIntegration { id, landing_params, secrets, old_secrets_until });
+    let integration = world.setup.integration(id).unwrap();
+    let sender = Sender::of(Some(integration), None, NOW);
+    verify(contract, contract, &Pairs::of(hit), &sender).is_ok_and(|proof| proof.is_verified)
+}
+
+#[test]
+fn what_is_sent_verifies_by_the_scheme_it_was_signed_with() {
+    let query =
+        "https://t.example/c?status={status}&click_id={click_id}&txn_id={txn_id}&payout={payout}";
+    let schemes = [
+        r#"{"algorithm":"hmac_sha256","input":{"kind":"fields","fields":["click_id","txn_id","payout"],"separator":":"}}"#,
+        r#"{"algorithm":"md5","input":{"kind":"fields","fields":["click_id","payout","{secret}"]}}"#,
+        r#"{"algorithm":"sha1","encoding":"base64","secret":"after","input":{"kind":"query"}}"#,
+        r#"{"algorithm":"hmac_sha1","encoding":"base64url","input":{"kind":"sorted_query"}}"#,
+        r#"{"algorithm":"sha256","secret":"before","input":{"kind":"url"}}"#,
+    ];
+    for scheme in schemes {
+        let scheme: Scheme = serde_json::from_str(scheme).unwrap();
+        for template in [
+            format!("{query}&signature={{signature}}"),
+            query.replace('?', "?signature={signature}&"),
+        ] {
+            let mut new = new(&template);
+            new.secrets.insert(SIGNING.to_owned(), Secret::new("s3cret".to_owned()));
+            new.scheme = Some(scheme.clone());
+            let line = "?click_id=@a&txn_id=a%20b%2F%26c&payout=2";
+            let made = requests(new, &[line]).remove(0).unwrap();
+            let (contract, hit) = arrives(&made, &scheme, None);
+            assert!(is_verified(&contract, &hit, "s3cret"), "{scheme:?} {}", made.url);
+            assert!(!is_verified(&contract, &hit, "other"), "{scheme:?}");
+            let mut changed = hit;
+            changed.target =
+                String::from_utf8(changed.target).unwrap().replace("1.75", "9.75").into();
+            assert!(!is_verified(&contract, &changed, "s3cret"), "{scheme:?}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_alone_signs_by_standard_webhooks() {
+    let mut new = new("https://t.example/hook");
+    let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+    outbound.method = Method::Post;
+    outbound.content_type = Some("application/json".to_owned());
+    outbound.body = Some(r#"{{"click_id":"{click_id}","txn_id":"{txn_id}"}}"#.to_owned());
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    new.secrets.insert(SIGNING.to_owned(), Secret::new(secret.to_owned()));
+    let made = requests(new, &["?click_id=@a&txn_id=t\"1"]).remove(0).unwrap();
+    let header = |name: &str| {
+        let found = made.headers.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| value.clone()).unwrap()
+    };
+    assert_eq!(header("webhook-id"), "1-1-1");
+    assert_eq!(header("webhook-timestamp"), "1800000000");
+    assert!(header("webhook-signature").starts_with("v1,"));
+    let (scheme, _) = standard_webhooks();
+    let (contract, hit) = arrives(&made, &scheme, Some("webhook-signature"));
+    assert!(is_verified(&contract, &hit, secret));
+    let changed = Hit { body: b"{}".to_vec(), ..hit };
+    assert!(!is_verified(&contract, &changed, secret));
+}
