@@ -18,6 +18,7 @@ pub use schedule::{Answer, JITTER_PERCENT, Next, RETRY_AFTER_S_MAX, Schedule, WA
 
 use crate::contract::{Algorithm, Encoding, Input, Key, Scheme, Secret};
 use crate::id::{DestinationId, LinkId, PublisherId};
+use crate::ledger::Conversion;
 use crate::outbound::Outbound;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,12 @@ pub enum Owner {
 }
 
 impl Owner {
+    /// Whose destinations are told of a conversion: its link's first.
+    pub fn of(conversion: &Conversion) -> [Self; 2] {
+        let (link_id, publisher_id) = (conversion.link_id, conversion.publisher_id);
+        [Self::Link { link_id }, Self::Publisher { publisher_id }]
+    }
+
     pub fn level(self) -> &'static str {
         match self {
             Self::Publisher { .. } => "publisher",

@@ -13,6 +13,7 @@ use crate::contract::{Contract, Version};
 use crate::destination::{Destination, Owner};
 use crate::id::{AdvertiserId, CampaignId, DestinationId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
+use crate::ledger::Conversion;
 use crate::partner::Partner;
 use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
@@ -275,6 +276,12 @@ impl Setup {
 
     pub fn destination(&self, id: DestinationId) -> Option<&Destination> {
         self.destinations.get(&id).map(History::latest)
+    }
+
+    /// Whether anybody is to be told of the conversion at all.
+    pub fn tells_of(&self, conversion: &Conversion) -> bool {
+        let mut owners = Owner::of(conversion).into_iter();
+        owners.any(|owner| self.destinations_by_owner.contains_key(&owner))
     }
 
     /// All that ever were an owner's, the first made first; archived ones too.

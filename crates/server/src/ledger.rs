@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::ClickId;
-use domain::id::{ConversionId, Position};
+use domain::id::{ConversionId, DeliveryId, Position};
 use domain::ledger::{ClickEvents, Conversion, Key};
 use domain::record::Stamped;
 use domain::report;
@@ -14,7 +14,7 @@ use domain::setup::Setup;
 use domain::time::Timestamp;
 use std::sync::{Arc, OnceLock};
 use store::list::{
-    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredVerdict,
+    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredOwed, StoredVerdict,
     VerdictFilter,
 };
 use store::{Applied, Error, Store};
@@ -79,6 +79,10 @@ impl Store for Ledger {
 
     async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error> {
         self.store()?.events(id).await
+    }
+
+    async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error> {
+        self.store()?.owed(after, limit).await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {

@@ -147,6 +147,7 @@ impl Live {
             | Change::Publisher(_)
             | Change::Contract(_)
             | Change::Partner(_)
+            | Change::Destination(_)
             | Change::SubLabels(_)
             | Change::Settings(_)
             | Change::IdFloor(_) => Vec::new(),

@@ -15,14 +15,14 @@ use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::ClickId;
 use domain::command::Outcome;
-use domain::id::{ConversionId, Position};
+use domain::id::{ConversionId, DeliveryId, Position};
 use domain::ledger::{ClickEvents, Conversion, Key};
 use domain::record::Stamped;
 use domain::report;
 use domain::setup::{Change, Setup};
 use domain::time::Timestamp;
 use list::{
-    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredVerdict,
+    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredOwed, StoredVerdict,
     VerdictFilter,
 };
 
@@ -101,6 +101,9 @@ pub trait Store: Send + Sync {
 
     /// The events that postbacks have told of a click.
     async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error>;
+
+    /// What destinations came to be owed after `after`, oldest first.
+    async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error>;
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error>;
 

@@ -4,8 +4,9 @@ use domain::click::Labels;
 use domain::click_id::ClickId;
 use domain::command::{Command, Outcome};
 use domain::conversion::Status;
+use domain::destination::Owed;
 use domain::hit::Hit;
-use domain::id::{CampaignId, ConversionId, IntegrationId, Position, PublisherId};
+use domain::id::{CampaignId, ConversionId, DeliveryId, IntegrationId, Position, PublisherId};
 use domain::ledger::Entry;
 use domain::reason::{Flag, Flags, Reason, Verdict};
 use domain::time::Timestamp;
@@ -106,6 +107,13 @@ pub struct StoredEntry {
     pub entry: Entry,
     /// The chain's, after it.
     pub hash: [u8; 32],
+}
+
+/// One thing that a destination is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOwed {
+    pub id: DeliveryId,
+    pub owed: Owed,
 }
 
 /// A request as far as it is kept.

@@ -8,6 +8,7 @@
 mod conformance {
     pub(crate) mod agreements;
     pub(crate) mod decisions;
+    pub(crate) mod deliveries;
     pub(crate) mod once_more;
     pub(crate) mod replay;
     pub(crate) mod sqlite;

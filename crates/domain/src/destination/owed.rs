@@ -65,9 +65,7 @@ impl OwedKind {
 /// What everybody is owed now that the conversion has changed; `before` is what they were owed
 /// about it until now, oldest first.
 pub fn owed(setup: &Setup, now: &Conversion, before: &[Owed]) -> Vec<Owed> {
-    let owners =
-        [Owner::Link { link_id: now.link_id }, Owner::Publisher { publisher_id: now.publisher_id }];
-    let destinations = owners.into_iter().flat_map(|owner| setup.destinations_of(owner));
+    let destinations = Owner::of(now).into_iter().flat_map(|owner| setup.destinations_of(owner));
     let owed = destinations.filter(|one| !one.archived).filter_map(|destination| {
         let mut own = before.iter().rev();
         of_one(destination, now, own.find(|one| one.destination_id == destination.id))

@@ -6,13 +6,14 @@
 mod replay;
 
 use self::replay::Replay;
-use super::{POSITION_LAG_MAX, Writer, command, conversion, event, setup, verdict};
+use super::{POSITION_LAG_MAX, Writer, command, conversion, delivery, event, setup, verdict};
 use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
 use domain::command::{Act, Answer, By, Command, Failure, FailureKind, Outcome};
 use domain::contract::Answers;
+use domain::destination;
 use domain::hit::Hit;
-use domain::id::{ConversionId, Position};
+use domain::id::{ConversionId, DeliveryId, Position};
 use domain::ledger::{self, Cause, Decision, Home, Key, Occasion, Read};
 use domain::reason::Verdict;
 use domain::record::{self, Record, Stamped};
@@ -20,6 +21,7 @@ use domain::setup::{Change, Setup};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// How many conversions' ids are skipped after a restore: there can be one for each hit.
 const CONVERSIONS_SKIPPED: u64 = crate::journal::RESTORE_SKIP;
@@ -55,7 +57,7 @@ impl Writer {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("-- apply::recover\nrollback")?;
         }
-        self.setup = setup::load(&self.connection)?;
+        self.setup = setup::load(&self.connection)?.into();
         self.has_failed = false;
         Ok(())
     }
@@ -116,10 +118,10 @@ impl Writer {
                 Record::Command(_) => unreachable!("a run ends before a command"),
             }
         }
-        let setup = std::mem::take(&mut self.setup);
-        let decided = self.decide_all(&setup, &hits, quarantined, decided_at, applied);
-        self.setup = setup;
-        decided?;
+        let setup = self.setup.clone();
+        self.decide_all(&setup, &hits, quarantined, decided_at, applied)?;
+        // Or the next command would have to copy it.
+        drop(setup);
         if let Some(last) = run.last() {
             self.state.position = self.state.position.max(Position(last.position.0 + 1));
         }
@@ -280,6 +282,23 @@ impl Writer {
         let (home, number) = (conversion.key.home, self.state.entries);
         conversion::add_entry(&self.connection, home, number, entry, &hash)?;
         self.state.chain = hash;
+        self.owe(conversion, home)
+    }
+
+    /// Writes who is to be told that the conversion has changed.
+    fn owe(&mut self, conversion: &ledger::Conversion, home: Home) -> Result<(), Error> {
+        if !self.setup.tells_of(conversion) {
+            return Ok(());
+        }
+        let before = match conversion.sequence {
+            1 => Vec::new(),
+            _ => delivery::of_conversion(&self.connection, home, conversion.id)?,
+        };
+        for owed in destination::owed(&self.setup, conversion, &before) {
+            let id = DeliveryId(self.state.last_delivery.0 + 1);
+            delivery::add(&self.connection, id, home, &owed)?;
+            self.state.last_delivery = id;
+        }
         Ok(())
     }
 
@@ -306,7 +325,7 @@ impl Writer {
         };
         for change in &changes {
             setup::add(&self.connection, at, position, change)?;
-            self.setup.put(at, change.clone());
+            Arc::make_mut(&mut self.setup).put(at, change.clone());
         }
         command::add(&self.connection, position, at, command, &outcome)?;
         self.state.position = Position(position.0 + 1);
@@ -398,13 +417,11 @@ impl Writer {
             let detail = "the request itself is not kept any more";
             return Ok(Err(Failure::conflict("hit_removed", detail)));
         };
-        let setup = std::mem::take(&mut self.setup);
+        let setup = self.setup.clone();
         let (at, evidence) = (kept.at, hit.digest());
         let cause = Cause::Hit(position);
         let occasion = Occasion { at, entered_at, position, cause, evidence };
-        let decided = self.redecide_with(by, &setup, &hit, occasion, decided_at);
-        self.setup = setup;
-        decided
+        self.redecide_with(by, &setup, &hit, occasion, decided_at)
     }
 
     fn redecide_with(

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// Every reproducible table in the order of its key. `decided_at` is the one column left out:
 /// it says when a clock stood where, and decides nothing.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("state", "select * from state"),
     ("setup", "select * from setup order by number"),
     ("command", "select * from command order by position"),
@@ -16,6 +16,7 @@ const TABLES: [(&str, &str); 8] = [
     ("entry", "select * from entry order by number"),
     ("event_click", "select * from event_click order by home, click_id"),
     ("event", "select * from event order by home, click_id, number"),
+    ("delivery", "select * from delivery order by id"),
 ];
 /// How many of them the first schema step made.
 const FIRST_TABLES: usize = 6;

@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
     ("0002_answers", include_str!("../../migrations/sqlite/0002_answers.sql")),
     ("0003_agreements", include_str!("../../migrations/sqlite/0003_agreements.sql")),
+    ("0004_deliveries", include_str!("../../migrations/sqlite/0004_deliveries.sql")),
 ];
 
 /// The number of this release's schema.

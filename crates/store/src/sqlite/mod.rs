@@ -9,6 +9,7 @@ mod apply;
 mod checkpoint;
 mod command;
 mod conversion;
+mod delivery;
 mod digest;
 mod event;
 mod file;
@@ -27,14 +28,14 @@ pub use migrate::{MIGRATIONS, SCHEMA};
 
 use crate::facts::{self, Facts};
 use crate::list::{
-    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredVerdict,
+    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredOwed, StoredVerdict,
     VerdictFilter,
 };
 use crate::{Applied, Error, Store};
 use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::{ClickId, Keyring};
-use domain::id::{ConversionId, Position};
+use domain::id::{ConversionId, DeliveryId, Position};
 use domain::ledger::{self, ClickEvents, Conversion, Decision, Entry, Key, Occasion, Read};
 use domain::record::Stamped;
 use domain::report as question;
@@ -87,7 +88,7 @@ struct Writer {
     keyring: Keyring,
     decide: Decide,
     /// As it stands after every record that was applied.
-    setup: Setup,
+    setup: Arc<Setup>,
     state: State,
     /// The position that is written.
     saved: Position,
@@ -102,6 +103,8 @@ struct State {
     next_conversion: ConversionId,
     chain: [u8; 32],
     entries: u64,
+    /// Not written: its row says it.
+    last_delivery: DeliveryId,
 }
 
 impl SqliteStore {
@@ -112,7 +115,7 @@ impl SqliteStore {
         migrate::migrate(&mut connection)?;
         State::begin(&connection, options.journal_id)?;
         let state = State::load(&connection, options.journal_id)?;
-        let setup = setup::load(&connection)?;
+        let setup = setup::load(&connection)?.into();
         let saved = state.position;
         let readers = Readers::start(path, "reader", READERS, BUSY_TIMEOUT)?;
         let finders = Readers::start(path, "finder", 1, BUSY_TIMEOUT)?;
@@ -219,6 +222,7 @@ impl State {
                     next_conversion: ConversionId(row.get("next_conversion")?),
                     chain: row.get("chain")?,
                     entries: row.get("entries")?,
+                    last_delivery: DeliveryId(0),
                 };
                 Ok((own, state))
             },
@@ -229,7 +233,7 @@ impl State {
                 detail: "it belongs to another journal than the one beside it".to_owned(),
             });
         }
-        Ok(state)
+        Ok(Self { last_delivery: delivery::last(connection)?, ..state })
     }
 
     fn save(&self, connection: &Connection) -> Result<(), Error> {
@@ -336,7 +340,7 @@ impl Store for SqliteStore {
     async fn setup(&self) -> Result<Setup, Error> {
         let mut writer = self.writer();
         writer.recover()?;
-        Ok(writer.setup.clone())
+        Ok(Setup::clone(&writer.setup))
     }
 
     async fn click(&self, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {
@@ -363,6 +367,10 @@ impl Store for SqliteStore {
 
     async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error> {
         self.finders.read(move |connection| event::of_click(connection, id)).await
+    }
+
+    async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error> {
+        self.finders.read(move |connection| delivery::after(connection, after, limit)).await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {

@@ -265,6 +265,19 @@ fn orphans(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
             "it was merged, and counts, or stands for another click",
         ),
         (
+            "select 'delivery ' || id as place from delivery d where not exists (
+                select 1 from entry e where e.home = d.home and e.conversion_id = d.conversion_id
+                    and e.sequence = d.sequence and e.to_status = d.status)
+                order by id",
+            "the entry that it tells of is not there, or says otherwise",
+        ),
+        (
+            "select 'delivery ' || id as place from delivery d where id > 1 and not exists (
+                select 1 from delivery before where before.id = d.id - 1)
+                order by id",
+            "the one before it is not there",
+        ),
+        (
             "select 'event ' || hex(click_id) || ' ' || number as place from event
                 where not exists (select 1 from event_click c
                     where c.home = event.home and c.click_id = event.click_id)

@@ -1,6 +1,6 @@
 //! What contracts can agree on beside one conversion for each click, goal and transaction id.
 
-use super::world::{BEGIN, World, open, shown};
+use super::world::{BEGIN, World, shown};
 use domain::click::Label;
 use domain::click_id::ClickId;
 use domain::command::{Act, Answer, Outcome};
@@ -131,7 +131,7 @@ async fn events_are_kept_with_their_click_and_summed_up() {
     let by_day = events_by(&world, &[Dimension::Day, Dimension::Goal]).await;
     assert_eq!(by_day, ["[Day(0), None] 1=1000000007.999999", "[Day(0), None] 30=-2"]);
     assert_eq!(world.store.verify().await.unwrap(), []);
-    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
+    assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }
 
 #[tokio::test]
@@ -153,17 +153,7 @@ async fn events_of_one_click_that_come_at_one_instant_all_count() {
     let events = world.store.events(click).await.unwrap().unwrap();
     assert_eq!((events.events[&1].value.0, events.seen.len()), (5_000_000, 5));
     assert_eq!(events_by(&world, &[]).await, ["[] 1=5"]);
-    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
-}
-
-/// The digest of what the same records make of an empty store.
-async fn replayed(world: &World) -> [u8; 32] {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path(), &world.memory, domain::ledger::decide).unwrap();
-    for record in world.records() {
-        store.apply(&[record], &[], BEGIN).await.unwrap();
-    }
-    store.digest().await.unwrap()
+    assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }
 
 async fn triaging() -> World {
@@ -231,5 +221,5 @@ async fn triage_ends_with_a_repair_or_a_merger_and_no_entry_is_changed() {
         assert_eq!(shown(&again), "duplicate already_processed", "{query}");
     }
     assert_eq!(world.store.verify().await.unwrap(), []);
-    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
+    assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }

@@ -1,7 +1,7 @@
 //! The same records give the same state, however they are cut into batches and however often
 //! they are given.
 
-use super::world::{Memory, World, open, shown};
+use super::world::{Memory, World, destination, open, shown};
 use domain::command::{Act, Answer, Command, DraftSource, Outcome, Sunset};
 use domain::contract::Role;
 use domain::id::IntegrationId;
@@ -13,6 +13,7 @@ use store::Error;
 /// A day in the life of a network, in records that are applied.
 async fn busy_world() -> World {
     let mut world = World::new().await;
+    world.done(destination("https://t.example/?{click_id}")).await;
     let mut clicks = Vec::new();
     for number in 0..40 {
         let sub = format!("s{}", number % 3);

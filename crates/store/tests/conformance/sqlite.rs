@@ -1,6 +1,6 @@
 //! What the embedded store promises beyond the trait: its file guards itself.
 
-use super::world::{Memory, World, open, open_sqlite};
+use super::world::{Memory, World, destination, open, open_sqlite};
 use domain::command::{Act, Command};
 use domain::id::Position;
 use domain::ledger;
@@ -16,6 +16,7 @@ fn tampered(world: &World, sql: &str) -> rusqlite::Result<()> {
 
 async fn world_with_a_conversion() -> World {
     let mut world = World::new().await;
+    world.done(destination("https://t.example/?{click_id}")).await;
     let click = world.click("us").await;
     world.hit(click, "click_id={click}&txn_id=1&status=pending").await;
     world.hit(click, "click_id={click}&txn_id=1&status=approved").await;
@@ -30,6 +31,8 @@ async fn entries_and_setup_are_never_changed_or_deleted() {
         "delete from entry",
         "update setup set body = '{}'",
         "delete from setup",
+        "update delivery set payout = 0",
+        "delete from delivery",
     ] {
         let error = tampered(&world, sql).unwrap_err().to_string();
         assert!(error.contains("never"), "{sql}: {error}");
@@ -39,7 +42,8 @@ async fn entries_and_setup_are_never_changed_or_deleted() {
 #[tokio::test]
 async fn verify_says_where_a_ledger_was_tampered_with() {
     let open_gate = "drop trigger entry_is_never_changed; drop trigger entry_is_never_deleted;
-        drop trigger setup_is_never_changed;";
+        drop trigger setup_is_never_changed; drop trigger delivery_is_never_changed;
+        drop trigger delivery_is_never_deleted;";
     for (sql, place) in [
         ("update entry set revenue = revenue + 1 where number = 2", "entry 2"),
         ("update entry set at = at + 1 where number = 1", "entry 1"),
@@ -57,6 +61,9 @@ async fn verify_says_where_a_ledger_was_tampered_with() {
         ("update setup set body = '?' where number = 1", "setup"),
         ("update entry set currency = '?' where number = 1; delete from verdict", "conversion 1"),
         ("update entry set hash = zeroblob(32) where number = 1", "entry 2"),
+        ("update delivery set status = 'rejected'", "delivery 1"),
+        ("update delivery set sequence = 9", "delivery 1"),
+        ("update delivery set id = 7", "delivery 7"),
     ] {
         let world = world_with_a_conversion().await;
         tampered(&world, &format!("{open_gate} {sql}")).unwrap();

@@ -3,13 +3,17 @@
 use domain::campaign::Status;
 use domain::click::{Click, Label, Labels, Personal};
 use domain::click_id::{ClickId, Keyring, Minter};
-use domain::command::{Act, Answer, Command, Idempotency, NewCampaign, Outcome};
+use domain::command::{
+    Act, Answer, Command, Idempotency, NewCampaign, NewDestination, NewOutbound, Outcome,
+};
 use domain::contract::Contract;
+use domain::destination::{Owner, Pace, Rules};
 use domain::hit::Hit;
 use domain::id::{CampaignId, LinkId, NodeId, Position, PublisherId};
 use domain::ledger;
 use domain::record::{Record, Stamped};
 use domain::time::Timestamp;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use store::disk::RealDisk;
@@ -229,9 +233,33 @@ impl World {
         decided(applied.into_iter().next().unwrap())
     }
 
+    /// The digest of what the same records make of an empty store.
+    pub(crate) async fn replayed(&self) -> [u8; 32] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), &self.memory, ledger::decide).unwrap();
+        for record in self.records() {
+            store.apply(&[record], &[], BEGIN).await.unwrap();
+        }
+        store.digest().await.unwrap()
+    }
+
     pub(crate) fn records(&self) -> Vec<Stamped<'static>> {
         self.memory.0.lock().unwrap().clone()
     }
+}
+
+/// The first publisher's, which is told of what is approved.
+pub(crate) fn destination(url: &str) -> Act {
+    let outbound = serde_json::from_value(serde_json::json!({ "url": url })).unwrap();
+    Act::CreateDestination(Box::new(NewDestination {
+        owner: Owner::Publisher { publisher_id: PublisherId(1) },
+        outbound: NewOutbound::Own(Box::new(outbound)),
+        account: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        scheme: None,
+        rules: Rules::default(),
+        pace: Pace::default(),
+    }))
 }
 
 pub(crate) fn decided(applied: Applied) -> StoredVerdict {

@@ -5,7 +5,7 @@ use super::{PATIENCE, Reply, Rig, TOKEN};
 use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::ClickId;
-use domain::id::{ConversionId, Position};
+use domain::id::{ConversionId, DeliveryId, Position};
 use domain::ledger::{ClickEvents, Conversion, Key};
 use domain::record::{Record, Stamped};
 use domain::report;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use store::disk::{Disk, File, Lock, RealDisk};
 use store::list::{
-    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredVerdict,
+    ConversionFilter, Fault, KeptHit, Page, StoredCommand, StoredEntry, StoredOwed, StoredVerdict,
     VerdictFilter,
 };
 use store::{Applied, Error, Store};
@@ -171,6 +171,10 @@ impl Store for Stalling {
 
     async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error> {
         self.store.events(id).await
+    }
+
+    async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error> {
+        self.store.owed(after, limit).await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {

@@ -1,0 +1,28 @@
+-- What destinations are owed: written with the entry that they are told of, and never changed.
+-- What came of it is kept apart, for it cannot be made again from the journal.
+create table delivery (
+    -- In the order they came to be owed, from 1 on without gaps.
+    id             integer primary key,
+    home           integer not null,
+    conversion_id  integer not null,
+    -- The entry's.
+    sequence       integer not null,
+    destination_id integer not null,
+    kind           text    not null check (kind in ('notice', 'correction', 'withdrawal')),
+    status         text    not null,
+    payout         integer not null,
+    difference     integer not null,
+    revenue        integer not null,
+    at             integer not null,
+    unique (home, conversion_id, sequence, destination_id)
+) strict;
+
+create trigger delivery_is_never_changed before update on delivery
+begin
+    select raise(abort, 'what is owed is never changed');
+end;
+
+create trigger delivery_is_never_deleted before delete on delivery
+begin
+    select raise(abort, 'what is owed is never deleted');
+end;
