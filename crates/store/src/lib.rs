@@ -4,6 +4,7 @@
 //! can stay open across a network call. The only way to change what counts is [`Store::apply`],
 //! with records of the journal, in its order.
 
+pub mod deliveries;
 pub mod disk;
 pub mod facts;
 pub mod journal;

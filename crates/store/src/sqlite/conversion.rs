@@ -442,7 +442,7 @@ mod tests {
     fn where_a_list_ends_makes_its_later_pages_no_longer() {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = connect(&dir.path().join("ledger.db"), READER_CACHE_KIB).unwrap();
-        migrate::migrate(&mut connection).unwrap();
+        migrate::ledger(&mut connection).unwrap();
         connection.execute_batch(MANY).unwrap();
         let mut steps_until = |to: Option<i64>| {
             let counted = Arc::new(AtomicU64::new(0));
@@ -474,7 +474,7 @@ mod tests {
     fn what_is_in_triage_is_found_among_many() {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = connect(&dir.path().join("ledger.db"), READER_CACHE_KIB).unwrap();
-        migrate::migrate(&mut connection).unwrap();
+        migrate::ledger(&mut connection).unwrap();
         connection.execute_batch(MANY).unwrap();
         let mark = "update conversion set triaged = 'approved' where id in (7, 8, 2999)";
         connection.execute_batch(mark).unwrap();

@@ -1,13 +1,13 @@
-//! Brings a ledger's schema up to this release's: numbered steps, each one transaction.
+//! Brings a file's schema up to this release's: numbered steps, each one transaction.
 //!
-//! A step that was applied is never edited: its checksum is stored and compared. A ledger that a
+//! A step that was applied is never edited: its checksum is stored and compared. A file that a
 //! later release has touched is refused rather than misread.
 
 use crate::Error;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-/// Every step, in order: name and SQL.
+/// Every step of the ledger, in order: name and SQL.
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
     ("0002_answers", include_str!("../../migrations/sqlite/0002_answers.sql")),
@@ -18,7 +18,17 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
 /// The number of this release's schema.
 pub const SCHEMA: usize = MIGRATIONS.len();
 
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+/// Brings a ledger up to this release.
+pub(super) fn ledger(connection: &mut Connection) -> Result<(), Error> {
+    migrate(connection, "ledger.db", MIGRATIONS)
+}
+
+/// `steps` are those of `file`, in order: name and SQL.
+pub(crate) fn migrate(
+    connection: &mut Connection,
+    file: &str,
+    steps: &[(&str, &str)],
+) -> Result<(), Error> {
     connection.execute_batch(
         "-- migrate::migrate
         create table if not exists migration (
@@ -33,19 +43,26 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
         [],
         |row| row.get(0),
     )?;
-    if applied > SCHEMA {
+    let known = steps.len();
+    if applied > known {
         return Err(Error::Newer(format!(
-            "ledger.db has schema {applied} and this release knows {SCHEMA}: \
+            "{file} has schema {applied} and this release knows {known}: \
              start the release that wrote it, or a later one"
         )));
     }
-    for (place, (name, sql)) in MIGRATIONS.iter().enumerate() {
-        step(connection, place + 1, name, sql)?;
+    for (place, (name, sql)) in steps.iter().enumerate() {
+        step(connection, file, place + 1, name, sql)?;
     }
     Ok(())
 }
 
-fn step(connection: &mut Connection, number: usize, name: &str, sql: &str) -> Result<(), Error> {
+fn step(
+    connection: &mut Connection,
+    file: &str,
+    number: usize,
+    name: &str,
+    sql: &str,
+) -> Result<(), Error> {
     let checksum: [u8; 32] = Sha256::digest(sql).into();
     let tx = connection.transaction()?;
     let applied: Option<[u8; 32]> = tx
@@ -60,7 +77,7 @@ fn step(connection: &mut Connection, number: usize, name: &str, sql: &str) -> Re
         Some(applied) if applied == checksum => return Ok(()),
         Some(_) => {
             return Err(Error::Corrupt {
-                place: "ledger.db".to_owned(),
+                place: file.to_owned(),
                 detail: format!("its schema step {name} is not the one of this release"),
             });
         }

@@ -13,15 +13,15 @@ mod delivery;
 mod digest;
 mod event;
 mod file;
-mod migrate;
-mod read;
+pub(crate) mod migrate;
 mod report;
-mod row;
+pub(crate) mod row;
 mod setup;
+pub(crate) mod threads;
 mod triage;
 mod verdict;
 mod verify;
-mod walk;
+pub(crate) mod walk;
 
 pub use file::{copy, saved_position};
 pub use migrate::{MIGRATIONS, SCHEMA};
@@ -41,10 +41,10 @@ use domain::record::Stamped;
 use domain::report as question;
 use domain::setup::Setup;
 use domain::time::Timestamp;
-use read::Readers;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use threads::{Access, Threads};
 
 /// How many records may be applied before the position is written, where they change nothing in
 /// the ledger: this many clicks are looked at once more after a restart.
@@ -75,10 +75,10 @@ pub struct Options {
 pub struct SqliteStore {
     writer: Arc<Mutex<Writer>>,
     /// For lists, reports and checks, which may take long.
-    readers: Readers,
+    readers: Threads,
     /// For one record by its key, which nobody else's question holds up.
-    finders: Readers,
-    checkpoints: Readers,
+    finders: Threads,
+    checkpoints: Threads,
     facts: Arc<Facts>,
 }
 
@@ -112,14 +112,17 @@ impl SqliteStore {
     /// this release's. Refuses a newer schema, and the ledger of another journal.
     pub fn open(path: &Path, facts: Arc<Facts>, options: Options) -> Result<Self, Error> {
         let mut connection = connect(path, WRITER_CACHE_KIB)?;
-        migrate::migrate(&mut connection)?;
+        migrate::ledger(&mut connection)?;
         State::begin(&connection, options.journal_id)?;
         let state = State::load(&connection, options.journal_id)?;
         let setup = setup::load(&connection)?.into();
         let saved = state.position;
-        let readers = Readers::start(path, "reader", READERS, BUSY_TIMEOUT)?;
-        let finders = Readers::start(path, "finder", 1, BUSY_TIMEOUT)?;
-        let checkpoints = Readers::start(path, "checkpoint", 1, checkpoint::RESTART_WITHIN)?;
+        let access =
+            Access { cache_kib: READER_CACHE_KIB, busy_timeout: BUSY_TIMEOUT, log_pages: None };
+        let readers = Threads::start(path, "reader", READERS, access)?;
+        let finders = Threads::start(path, "finder", 1, access)?;
+        let access = Access { busy_timeout: checkpoint::RESTART_WITHIN, ..access };
+        let checkpoints = Threads::start(path, "checkpoint", 1, access)?;
         let writer = Writer {
             connection,
             facts: facts.clone(),
@@ -139,7 +142,7 @@ impl SqliteStore {
     pub async fn checkpoint(&self) -> Result<(), Error> {
         let writer = self.writer.clone();
         self.checkpoints
-            .read(move |connection| {
+            .ask(move |connection| {
                 checkpoint::checkpoint(connection, checkpoint::LOG_PAGES_MAX, || locked(&writer))
             })
             .await
@@ -149,7 +152,7 @@ impl SqliteStore {
     /// applied is then durable without the journal.
     pub async fn checkpoint_fully(&self) -> Result<(), Error> {
         self.writer().save_position()?;
-        self.checkpoints.read(|connection| checkpoint::checkpoint_fully(connection)).await
+        self.checkpoints.ask(|connection| checkpoint::checkpoint_fully(connection)).await
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -254,13 +257,14 @@ impl State {
 }
 
 /// A connection as this store uses it.
-fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> {
+pub(crate) fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
-        let detail = format!("ledger.db cannot have a write-ahead log here, only: {mode}");
+        let file = path.display();
+        let detail = format!("{file} cannot have a write-ahead log here, only: {mode}");
         return Err(Error::Unavailable(detail));
     }
     connection.pragma_update(None, "synchronous", "normal")?;
@@ -345,70 +349,70 @@ impl Store for SqliteStore {
 
     async fn click(&self, id: ClickId) -> Result<Option<(Position, Click<'static>)>, Error> {
         let facts = self.facts.clone();
-        self.finders.read(move |_| kept_click(&facts, id)).await
+        self.finders.ask(move |_| kept_click(&facts, id)).await
     }
 
     async fn conversion(
         &self,
         id: ConversionId,
     ) -> Result<Option<(Conversion, Vec<StoredEntry>)>, Error> {
-        self.finders.read(move |connection| conversion::with_entries(connection, id)).await
+        self.finders.ask(move |connection| conversion::with_entries(connection, id)).await
     }
 
     async fn conversion_by_key(&self, key: &Key) -> Result<Option<Conversion>, Error> {
         let key = key.clone();
-        self.finders.read(move |connection| conversion::by_key(connection, &key)).await
+        self.finders.ask(move |connection| conversion::by_key(connection, &key)).await
     }
 
     async fn conversions(&self, filter: &ConversionFilter) -> Result<Page<Conversion>, Error> {
         let filter = filter.clone();
-        self.readers.read(move |connection| conversion::list(connection, &filter)).await
+        self.readers.ask(move |connection| conversion::list(connection, &filter)).await
     }
 
     async fn events(&self, id: ClickId) -> Result<Option<ClickEvents>, Error> {
-        self.finders.read(move |connection| event::of_click(connection, id)).await
+        self.finders.ask(move |connection| event::of_click(connection, id)).await
     }
 
     async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error> {
-        self.finders.read(move |connection| delivery::after(connection, after, limit)).await
+        self.finders.ask(move |connection| delivery::after(connection, after, limit)).await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {
-        self.finders.read(move |connection| verdict::find(connection, position)).await
+        self.finders.ask(move |connection| verdict::find(connection, position)).await
     }
 
     async fn verdicts(&self, filter: &VerdictFilter) -> Result<Page<StoredVerdict>, Error> {
         let filter = filter.clone();
-        self.readers.read(move |connection| verdict::list(connection, &filter)).await
+        self.readers.ask(move |connection| verdict::list(connection, &filter)).await
     }
 
     async fn hit(&self, position: Position) -> Result<Option<KeptHit>, Error> {
         let facts = self.facts.clone();
-        self.finders.read(move |_| kept_hit(&facts, position)).await
+        self.finders.ask(move |_| kept_hit(&facts, position)).await
     }
 
     async fn command(&self, position: Position) -> Result<Option<StoredCommand>, Error> {
-        self.finders.read(move |connection| command::find(connection, position)).await
+        self.finders.ask(move |connection| command::find(connection, position)).await
     }
 
     async fn command_by_key(&self, actor: &str, key: &str) -> Result<Option<StoredCommand>, Error> {
         let (actor, key) = (actor.to_owned(), key.to_owned());
-        self.finders.read(move |connection| command::by_key(connection, &actor, &key)).await
+        self.finders.ask(move |connection| command::by_key(connection, &actor, &key)).await
     }
 
     async fn report(&self, query: &question::Query) -> Result<question::Answer, Error> {
         let (query, facts) = (query.clone(), self.facts.clone());
-        self.readers.read(move |connection| report::answer(connection, &facts, &query)).await
+        self.readers.ask(move |connection| report::answer(connection, &facts, &query)).await
     }
 
     async fn digest(&self) -> Result<[u8; 32], Error> {
         // Clicks alone move the position without writing it: how batches were cut is no state.
         self.writer().save_position()?;
-        self.readers.read(digest::digest).await
+        self.readers.ask(digest::digest).await
     }
 
     async fn verify(&self) -> Result<Vec<Fault>, Error> {
-        self.readers.read(verify::verify).await
+        self.readers.ask(verify::verify).await
     }
 }
 
@@ -444,7 +448,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let (doors, gates): (Vec<_>, Vec<_>) = (0..READERS).map(|_| mpsc::channel::<()>()).unzip();
-        let ask = |gate: mpsc::Receiver<()>| store.readers.read(move |_| Ok(gate.recv().is_err()));
+        let ask = |gate: mpsc::Receiver<()>| store.readers.ask(move |_| Ok(gate.recv().is_err()));
         let mut questions = gates.into_iter().map(ask);
         let (first, second) = (questions.next().unwrap(), questions.next().unwrap());
         assert!(questions.next().is_none());

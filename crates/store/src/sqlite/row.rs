@@ -32,7 +32,7 @@ pub(super) fn click_id(row: &Row<'_>) -> rusqlite::Result<Option<ClickId>> {
 }
 
 /// A word that this release stored and should know.
-pub(super) fn word<T>(
+pub(crate) fn word<T>(
     row: &Row<'_>,
     column: &str,
     read: impl Fn(&str) -> Option<T>,
@@ -57,6 +57,6 @@ pub(super) fn optional_word<T>(
 }
 
 /// SQLite's integers are signed; positions and ids never reach 2⁶³.
-pub(super) fn integer(number: u64) -> i64 {
+pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

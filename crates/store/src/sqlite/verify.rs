@@ -15,6 +15,74 @@ use rusqlite::{Connection, Params, Row, named_params};
 /// How many faults are listed; what is this broken needs no more of them.
 const FAULTS_MAX: usize = 1_000;
 
+/// Rows that refer to what is not there, or say otherwise: how they are found, and the fault.
+const ORPHANS: [(&str, &str); 10] = [
+    (
+        "select distinct 'conversion ' || conversion_id as place from entry
+            where not exists (select 1 from conversion c
+                where c.id = conversion_id and c.home = entry.home)
+            order by conversion_id",
+        "it has entries and is not there",
+    ),
+    (
+        "select 'conversion ' || id as place from conversion where not exists (
+            select 1 from verdict where position = created_by and conversion_id = id)
+            order by id",
+        "the hit that made it says otherwise",
+    ),
+    (
+        "select 'verdict ' || position as place from verdict v where verdict = 'recorded'
+            and conversion_id is not null and not exists (
+            select 1 from conversion c where c.id = v.conversion_id
+                and c.created_by = v.position)
+            order by position",
+        "the conversion it recorded is not there, or another hit made it",
+    ),
+    (
+        "select 'conversion ' || id as place from conversion where triaged is not null
+            and status not in ('pending', 'rejected') order by id",
+        "it counts without the transaction id that it should have",
+    ),
+    (
+        "select 'conversion ' || id as place from conversion m where merged_into is not null
+            and (status <> 'rejected' or not exists (
+            select 1 from conversion c
+                where c.id = m.merged_into and c.click_id = m.click_id))
+            order by id",
+        "it was merged, and counts, or stands for another click",
+    ),
+    (
+        "select 'delivery ' || id as place from delivery d where not exists (
+            select 1 from entry e where e.home = d.home and e.conversion_id = d.conversion_id
+                and e.sequence = d.sequence and e.to_status = d.status)
+            order by id",
+        "the entry that it tells of is not there, or says otherwise",
+    ),
+    (
+        "select 'delivery ' || id as place from delivery d where id > 1 and not exists (
+            select 1 from delivery before where before.id = d.id - 1)
+            order by id",
+        "the one before it is not there",
+    ),
+    (
+        "select 'event ' || hex(click_id) || ' ' || number as place from event
+            where not exists (select 1 from event_click c
+                where c.home = event.home and c.click_id = event.click_id)
+            order by click_id, number",
+        "the click it was told of is not there",
+    ),
+    (
+        "select 'verdict ' || position as place from verdict
+            where position >= (select position from state) order by position",
+        "it stands beyond the position that was applied",
+    ),
+    (
+        "select 'command ' || position as place from command
+            where position >= (select position from state) order by position",
+        "it stands beyond the position that was applied",
+    ),
+];
+
 /// What the entries of one conversion add up to.
 struct Sum {
     sequence: u32,
@@ -229,73 +297,7 @@ fn against_setup(conversion: &Conversion, setup: &Setup, place: &str, faults: &m
 /// Each entry has its conversion, each conversion was made by exactly one hit, and nothing stands
 /// beyond the position.
 fn orphans(connection: &Connection, faults: &mut Faults) -> Result<(), Error> {
-    let checks = [
-        (
-            "select distinct 'conversion ' || conversion_id as place from entry
-                where not exists (select 1 from conversion c
-                    where c.id = conversion_id and c.home = entry.home)
-                order by conversion_id",
-            "it has entries and is not there",
-        ),
-        (
-            "select 'conversion ' || id as place from conversion where not exists (
-                select 1 from verdict where position = created_by and conversion_id = id)
-                order by id",
-            "the hit that made it says otherwise",
-        ),
-        (
-            "select 'verdict ' || position as place from verdict v where verdict = 'recorded'
-                and conversion_id is not null and not exists (
-                select 1 from conversion c where c.id = v.conversion_id
-                    and c.created_by = v.position)
-                order by position",
-            "the conversion it recorded is not there, or another hit made it",
-        ),
-        (
-            "select 'conversion ' || id as place from conversion where triaged is not null
-                and status not in ('pending', 'rejected') order by id",
-            "it counts without the transaction id that it should have",
-        ),
-        (
-            "select 'conversion ' || id as place from conversion m where merged_into is not null
-                and (status <> 'rejected' or not exists (
-                select 1 from conversion c
-                    where c.id = m.merged_into and c.click_id = m.click_id))
-                order by id",
-            "it was merged, and counts, or stands for another click",
-        ),
-        (
-            "select 'delivery ' || id as place from delivery d where not exists (
-                select 1 from entry e where e.home = d.home and e.conversion_id = d.conversion_id
-                    and e.sequence = d.sequence and e.to_status = d.status)
-                order by id",
-            "the entry that it tells of is not there, or says otherwise",
-        ),
-        (
-            "select 'delivery ' || id as place from delivery d where id > 1 and not exists (
-                select 1 from delivery before where before.id = d.id - 1)
-                order by id",
-            "the one before it is not there",
-        ),
-        (
-            "select 'event ' || hex(click_id) || ' ' || number as place from event
-                where not exists (select 1 from event_click c
-                    where c.home = event.home and c.click_id = event.click_id)
-                order by click_id, number",
-            "the click it was told of is not there",
-        ),
-        (
-            "select 'verdict ' || position as place from verdict
-                where position >= (select position from state) order by position",
-            "it stands beyond the position that was applied",
-        ),
-        (
-            "select 'command ' || position as place from command
-                where position >= (select position from state) order by position",
-            "it stands beyond the position that was applied",
-        ),
-    ];
-    for (sql, detail) in checks {
+    for (sql, detail) in ORPHANS {
         let sql = format!("-- verify::orphans\n{sql} limit {FAULTS_MAX}");
         each_row(connection, &sql, [], faults, |row, faults| {
             faults.add(row.get::<_, String>("place")?, detail);

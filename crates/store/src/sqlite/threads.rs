@@ -1,6 +1,6 @@
-//! The reading connections: threads that answer questions beside the writer.
+//! Connections on threads of their own, which answer questions one after the other.
 
-use super::{READER_CACHE_KIB, connect};
+use super::connect;
 use crate::Error;
 use rusqlite::Connection;
 use std::path::Path;
@@ -17,14 +17,26 @@ const STEPS_PER_LOOK: i32 = 10_000;
 
 type Question = Box<dyn FnOnce(&mut Connection) + Send>;
 
-pub(super) struct Readers {
+/// What a connection is opened for.
+#[derive(Clone, Copy)]
+pub(crate) struct Access {
+    /// SQLite's page cache, in KiB.
+    pub(crate) cache_kib: i64,
+    /// How long it waits for another's lock.
+    pub(crate) busy_timeout: Duration,
+    /// After how many pages of the write-ahead log it copies them into the file; `None`: it only
+    /// reads.
+    pub(crate) log_pages: Option<u32>,
+}
+
+pub(crate) struct Threads {
     /// `None` once they are to end.
     questions: Option<mpsc::SyncSender<Question>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// Their connections are closed when this is over, so the files are at rest.
-impl Drop for Readers {
+impl Drop for Threads {
     fn drop(&mut self) {
         self.questions = None;
         for thread in self.threads.drain(..) {
@@ -33,55 +45,61 @@ impl Drop for Readers {
     }
 }
 
-impl Readers {
-    /// Some threads with a connection each, called `name`, which wait so long for a lock.
-    pub(super) fn start(
+impl Threads {
+    /// Some threads with a connection each, called `name`.
+    pub(crate) fn start(
         path: &Path,
         name: &str,
         count: usize,
-        busy_timeout: Duration,
+        access: Access,
     ) -> Result<Self, Error> {
         let (questions, inbox) = mpsc::sync_channel::<Question>(WAITING_MAX);
         let inbox = Arc::new(Mutex::new(inbox));
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
-            let mut connection = connect(path, READER_CACHE_KIB)?;
-            connection.pragma_update(None, "query_only", true)?;
-            connection.busy_timeout(busy_timeout)?;
+            let mut connection = connect(path, access.cache_kib)?;
+            connection.busy_timeout(access.busy_timeout)?;
+            match access.log_pages {
+                Some(pages) => connection.pragma_update(None, "wal_autocheckpoint", pages)?,
+                None => connection.pragma_update(None, "query_only", true)?,
+            }
             let inbox = inbox.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("{name}-{number}"))
                 .spawn(move || {
                     loop {
-                        let question = inbox.lock().expect("no reader panics in here").recv();
+                        let question =
+                            inbox.lock().expect("no question is answered in here").recv();
                         match question {
                             Ok(question) => question(&mut connection),
                             Err(mpsc::RecvError) => return,
                         }
                     }
                 })
-                .map_err(|error| Error::Unavailable(format!("no reader thread: {error}")))?;
+                .map_err(|error| {
+                    Error::Unavailable(format!("no thread to answer questions: {error}"))
+                })?;
             threads.push(thread);
         }
         Ok(Self { questions: Some(questions), threads })
     }
 
     /// Answers one question. One whose asker has gone is skipped, or given up amid its answer.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
+        question: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         let asker = Arc::new(());
         let asked = Arc::downgrade(&asker);
-        let question: Question = Box::new(move |connection| {
+        let asked_for: Question = Box::new(move |connection| {
             if answer.is_closed() {
                 return;
             }
             let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let has_gone = move || asked.strong_count() == 0;
                 connection.progress_handler(STEPS_PER_LOOK, Some(has_gone))?;
-                ask(connection)
+                question(connection)
             }));
             let failed = |_| Err(Error::Unavailable("a question panicked".to_owned()));
             _ = answer.send(answered.unwrap_or_else(failed));
@@ -90,7 +108,7 @@ impl Readers {
         self.questions
             .as_ref()
             .ok_or_else(closed)?
-            .try_send(question)
+            .try_send(asked_for)
             .map_err(|_| Error::Unavailable("too many questions are waiting".to_owned()))?;
         let answered = answered.await.map_err(|_| closed())?;
         drop(asker);
@@ -102,6 +120,8 @@ impl Readers {
 mod tests {
     use super::*;
 
+    const ACCESS: Access =
+        Access { cache_kib: 1_024, busy_timeout: Duration::ZERO, log_pages: None };
     /// It would take some hours.
     const ENDLESS: &str = "with recursive n (i) as (select 1 union all select i + 1 from n)
         select count(*) from n where i > 1e12 limit 1";
@@ -109,10 +129,9 @@ mod tests {
     #[tokio::test]
     async fn a_question_whose_asker_has_gone_is_given_up() {
         let dir = tempfile::tempdir().unwrap();
-        let readers =
-            Readers::start(&dir.path().join("ledger.db"), "reader", 1, Duration::ZERO).unwrap();
+        let threads = Threads::start(&dir.path().join("ledger.db"), "reader", 1, ACCESS).unwrap();
         let (begun, has_begun) = oneshot::channel();
-        let long = readers.read(move |connection| {
+        let long = threads.ask(move |connection| {
             _ = begun.send(());
             Ok(connection.query_row(ENDLESS, [], |row| row.get::<_, u64>(0))?)
         });
@@ -120,7 +139,7 @@ mod tests {
             answer = long => panic!("it cannot be over: {answer:?}"),
             _ = has_begun => {}
         }
-        let short = readers.read(|connection| {
+        let short = threads.ask(|connection| {
             Ok(connection.query_row("select 1", [], |row| row.get::<_, u64>(0))?)
         });
         assert_eq!(short.await.unwrap(), 1);

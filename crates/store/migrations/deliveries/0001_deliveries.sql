@@ -1,0 +1,78 @@
+-- What came of what destinations are owed: when it is due, who is at it, and every attempt.
+--
+-- The ledger says what is owed, and could be made again; this could not. Times are microseconds
+-- since 1970 in UTC, money is micros of the currency.
+
+-- One row.
+create table state (
+    id         integer primary key check (id = 1),
+    journal_id blob    not null check (length(journal_id) = 16),
+    -- The last of the ledger's rows that was taken over.
+    cursor     integer not null,
+    -- Up to here something may have been sent that this file does not know of.
+    held_to    integer not null
+) strict;
+
+create table delivery (
+    -- As in the ledger.
+    id             integer primary key,
+    destination_id integer not null,
+    conversion_id  integer not null,
+    sequence       integer not null,
+    -- As it is sent: where nothing was sent before it, it is a notice.
+    kind           text    not null,
+    status         text    not null,
+    payout         integer not null,
+    difference     integer not null,
+    revenue        integer not null,
+    at             integer not null,
+    state          text    not null,
+    -- 0: never tried. 1: tried, or sent once more.
+    lane           integer not null check (lane in (0, 1)),
+    due_at         integer not null,
+    attempts       integer not null,
+    -- How many of them were made before it was sent once more: the waits begin anew then.
+    attempts_past  integer not null,
+    -- While an attempt is under way: until when nobody else begins one.
+    leased_until   integer,
+    settled_at     integer,
+    is_replay      integer not null
+) strict;
+
+-- What is due, in its order.
+create index delivery_due on delivery (destination_id, lane, due_at, id) where state = 'waiting';
+-- Those of one conversion are sent in their order.
+create index delivery_conversion on delivery (conversion_id, destination_id, sequence);
+-- For lists.
+create index delivery_destination on delivery (destination_id, id);
+create index delivery_state on delivery (state, id);
+
+create table attempt (
+    delivery_id integer not null,
+    number      integer not null,
+    at          integer not null,
+    latency_ms  integer not null,
+    method      text    not null,
+    -- With secrets masked.
+    url         text    not null,
+    http_status integer,
+    -- The beginning of the answer.
+    answer      blob,
+    -- Why there was no answer, or no request.
+    error       text,
+    led_to      text    not null,
+    is_replay   integer not null,
+    primary key (delivery_id, number)
+) strict, without rowid;
+
+-- How destinations are doing.
+create table destination (
+    id            integer primary key,
+    -- Attempts that failed since the last that did not.
+    failures      integer not null,
+    last_good_at  integer,
+    paused_at     integer,
+    paused_by     text,
+    paused_why    text,
+    probe_at      integer
+) strict;

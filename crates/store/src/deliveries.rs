@@ -1,0 +1,268 @@
+//! What comes of what destinations are owed: leases, attempts, pauses.
+//!
+//! This is the operational half. The ledger says what is owed, and is made again from the journal;
+//! what was sent cannot be made again, so it is kept apart, and no send waits for the ledger.
+
+mod list;
+mod sqlite;
+
+pub use list::{DeliveryFilter, Figures};
+pub use sqlite::SqliteDeliveries;
+
+use crate::Error;
+use crate::list::{Page, StoredOwed};
+use async_trait::async_trait;
+use domain::destination::{Next, Owed};
+use domain::id::{DeliveryId, DestinationId};
+use domain::time::Timestamp;
+
+/// How much of an answer is kept, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024;
+
+/// Where a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It will be sent, or sent again.
+    Waiting,
+    /// The receiver said that it counted.
+    Delivered,
+    /// The receiver has it, and does not say whether it counted.
+    Unverified,
+    /// The receiver said no, and would again.
+    Rejected,
+    /// The last attempt has failed.
+    Exhausted,
+    /// It was taken back before it was sent.
+    Cancelled,
+    /// The receiver was told something that has changed, and has no way to be told so.
+    Uncorrectable,
+    /// It may have been sent before a restore: an operator says what is to become of it.
+    Held,
+}
+
+impl State {
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Delivered,
+        Self::Unverified,
+        Self::Rejected,
+        Self::Exhausted,
+        Self::Cancelled,
+        Self::Uncorrectable,
+        Self::Held,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Unverified => "unverified",
+            Self::Rejected => "rejected",
+            Self::Exhausted => "exhausted",
+            Self::Cancelled => "cancelled",
+            Self::Uncorrectable => "uncorrectable",
+            Self::Held => "held",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// Which of what is due goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Never tried.
+    First,
+    /// Tried before, or sent once more.
+    Again,
+}
+
+impl Lane {
+    fn number(self) -> u8 {
+        match self {
+            Self::First => 0,
+            Self::Again => 1,
+        }
+    }
+}
+
+/// One thing that a destination is owed, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    /// As it is sent.
+    pub owed: Owed,
+    pub state: State,
+    pub due_at: Timestamp,
+    /// Those that were begun.
+    pub attempts: u32,
+    /// How many of them were made before it was sent once more: the waits begin anew then.
+    pub attempts_past: u32,
+    pub leased_until: Option<Timestamp>,
+    pub settled_at: Option<Timestamp>,
+    /// It was sent once more by hand.
+    pub is_replay: bool,
+}
+
+/// When the first delivery of each lane is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub destination_id: DestinationId,
+    pub first: Option<Timestamp>,
+    pub again: Option<Timestamp>,
+}
+
+/// What comes over from the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    pub stored: StoredOwed,
+    pub due_at: Timestamp,
+    /// The destination can be told that something has changed.
+    pub is_correctable: bool,
+}
+
+/// One try at a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub delivery_id: DeliveryId,
+    /// From 1 on: only the attempt that holds the lease can settle it.
+    pub number: u32,
+    pub at: Timestamp,
+    pub latency_ms: u64,
+    pub method: String,
+    /// With secrets masked.
+    pub url: String,
+    pub http_status: Option<u16>,
+    /// At most [`ANSWER_BYTES_MAX`] are kept.
+    pub answer: Option<Vec<u8>>,
+    pub error: Option<String>,
+    pub next: Next,
+}
+
+/// The same as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAttempt {
+    pub number: u32,
+    pub at: Timestamp,
+    pub latency_ms: u64,
+    pub method: String,
+    pub url: String,
+    pub http_status: Option<u16>,
+    pub answer: Option<Vec<u8>>,
+    pub error: Option<String>,
+    /// `again`, or the state it has led to.
+    pub led_to: String,
+    pub is_replay: bool,
+}
+
+/// Why nothing is sent to a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub at: Timestamp,
+    pub by: PausedBy,
+    pub why: String,
+    /// When one delivery is tried again; `None`: never before a person resumes it.
+    pub probe_at: Option<Timestamp>,
+}
+
+/// Who has paused it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    /// It kept failing.
+    Failures,
+    /// It said that it is gone for good.
+    Gone,
+    Person,
+}
+
+impl PausedBy {
+    pub const ALL: [Self; 3] = [Self::Failures, Self::Gone, Self::Person];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Gone => "gone",
+            Self::Person => "person",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.name() == name)
+    }
+}
+
+/// How a destination is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// Attempts that failed since the last that did not.
+    pub failures: u32,
+    pub last_good_at: Option<Timestamp>,
+    pub pause: Option<Pause>,
+}
+
+/// When a destination is paused by itself, and how it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PauseRule {
+    /// So many attempts have failed, and none between them has not.
+    pub after_failures: u32,
+    /// How long after a pause, or a probe that failed, one is tried.
+    pub probe_every_s: u32,
+}
+
+/// What any store of deliveries does. A method is a transaction.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// The last of the ledger's rows that was taken over.
+    async fn cursor(&self) -> Result<DeliveryId, Error>;
+
+    /// Takes over what the ledger has after the cursor, in its order; what was taken over before
+    /// changes nothing. What takes back something that was never sent cancels it, and itself.
+    async fn take_over(&self, incoming: Vec<Incoming>) -> Result<(), Error>;
+
+    /// When the first delivery of each lane is due, by destination.
+    async fn due(&self) -> Result<Vec<Due>, Error>;
+
+    /// Begins attempts at up to `limit` deliveries of a destination that are due; nobody else
+    /// begins one at them before `until`.
+    async fn lease(
+        &self,
+        destination: DestinationId,
+        lane: Lane,
+        limit: u32,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<Vec<Delivery>, Error>;
+
+    /// Writes what attempts have led to. One whose lease another has taken over is kept, and
+    /// changes nothing. The destinations that this has paused.
+    async fn settle(
+        &self,
+        attempts: Vec<Attempt>,
+        rule: PauseRule,
+    ) -> Result<Vec<DestinationId>, Error>;
+
+    async fn find(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<StoredAttempt>)>, Error>;
+
+    /// Newest first.
+    async fn list(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, Error>;
+
+    /// How many [`Deliveries::replay`] would send once more.
+    async fn count_replayable(&self, filter: &DeliveryFilter) -> Result<u64, Error>;
+
+    /// Has those that were sent, or tried, sent once more, from `now` on; how many. Those that are
+    /// held only where the filter names that state.
+    async fn replay(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, Error>;
+
+    /// Cancels what waits for a destination that is gone; how many.
+    async fn cancel(&self, destination: DestinationId, now: Timestamp) -> Result<u64, Error>;
+
+    async fn pause(&self, destination: DestinationId, pause: Pause) -> Result<(), Error>;
+
+    async fn resume(&self, destination: DestinationId) -> Result<(), Error>;
+
+    async fn conditions(&self) -> Result<Vec<(DestinationId, Condition)>, Error>;
+
+    /// How many there are of each state, by destination, and since when the oldest is due.
+    async fn figures(&self, now: Timestamp) -> Result<Vec<Figures>, Error>;
+}

@@ -1,0 +1,193 @@
+//! Rows of deliveries, attempts and destinations, as they are read and asked for.
+
+use super::super::{
+    Condition, Delivery, DeliveryFilter, Figures, Pause, PausedBy, State, StoredAttempt,
+};
+use crate::Error;
+use crate::list::{PAGE_ROWS_MAX, Page};
+use crate::sqlite::row::{integer, word};
+use domain::conversion::Status;
+use domain::destination::{Owed, OwedKind};
+use domain::id::{ConversionId, DeliveryId, DestinationId};
+use domain::money::Micros;
+use domain::time::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, Error> {
+    let time = |us: Option<i64>| us.map(Timestamp::from_us);
+    Ok(Delivery {
+        id: DeliveryId(row.get("id")?),
+        owed: Owed {
+            destination_id: DestinationId(row.get("destination_id")?),
+            conversion_id: ConversionId(row.get("conversion_id")?),
+            sequence: row.get("sequence")?,
+            kind: word(row, "kind", OwedKind::from_name)?,
+            status: word(row, "status", Status::from_name)?,
+            payout: Micros(row.get("payout")?),
+            difference: Micros(row.get("difference")?),
+            revenue: Micros(row.get("revenue")?),
+            at: Timestamp::from_us(row.get("at")?),
+        },
+        state: word(row, "state", State::from_name)?,
+        due_at: Timestamp::from_us(row.get("due_at")?),
+        attempts: row.get("attempts")?,
+        attempts_past: row.get("attempts_past")?,
+        leased_until: time(row.get("leased_until")?),
+        settled_at: time(row.get("settled_at")?),
+        is_replay: row.get("is_replay")?,
+    })
+}
+
+/// Every row of a query, read.
+pub(super) fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value],
+    read: impl Fn(&Row<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}
+
+/// The conditions of a filter, which begin with `where`, and their values. Conditions are from a
+/// closed list, never from input.
+pub(super) fn conditions(filter: &DeliveryFilter) -> (String, Vec<Value>) {
+    let number = |number: u64| Value::from(integer(number));
+    let asked = [
+        ("destination_id = ?", filter.destination_id.map(|id| number(id.0.into()))),
+        ("conversion_id = ?", filter.conversion_id.map(|id| number(id.0))),
+        ("state = ?", filter.state.map(|state| state.name().to_owned().into())),
+        ("at >= ?", filter.from.map(|from| from.as_us().into())),
+        ("at < ?", filter.to.map(|to| to.as_us().into())),
+        ("id < ?", filter.before.map(number)),
+    ];
+    let mut text = "where true".to_owned();
+    let mut values = Vec::new();
+    for (condition, value) in asked {
+        let Some(value) = value else { continue };
+        values.push(value);
+        text += " and ";
+        text += &condition.replace('?', &format!("?{}", values.len()));
+    }
+    (text, values)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+) -> Result<Page<Delivery>, Error> {
+    let limit = filter.limit.min(PAGE_ROWS_MAX);
+    let (conditions, values) = conditions(filter);
+    let sql = format!(
+        "-- deliveries::list
+        select * from delivery {conditions} order by id desc limit {}",
+        u64::from(limit) + 1
+    );
+    let mut items = all(connection, &sql, &values, delivery)?;
+    let has_more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| has_more).map(|last| last.id.0);
+    Ok(Page { items, next })
+}
+
+/// Which of a filter's deliveries are sent once more.
+pub(super) fn replayable(filter: &DeliveryFilter) -> &'static str {
+    match filter.state {
+        Some(State::Held) => "state = 'held'",
+        _ => "state in ('delivered', 'unverified', 'rejected', 'exhausted')",
+    }
+}
+
+pub(super) fn count_replayable(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+) -> Result<u64, Error> {
+    let (conditions, values) = conditions(filter);
+    let states = replayable(filter);
+    let sql = format!(
+        "-- deliveries::count_replayable
+        select count(*) from delivery {conditions} and {states}"
+    );
+    Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
+}
+
+pub(super) fn find(
+    connection: &Connection,
+    id: DeliveryId,
+) -> Result<Option<(Delivery, Vec<StoredAttempt>)>, Error> {
+    let tx = connection.unchecked_transaction()?;
+    let found = tx
+        .prepare_cached(
+            "-- deliveries::find
+            select * from delivery where id = ?1",
+        )?
+        .query_row([integer(id.0)], |row| Ok(delivery(row)))
+        .optional()?
+        .transpose()?;
+    let Some(found) = found else { return Ok(None) };
+    let sql = "-- deliveries::find
+        select * from attempt where delivery_id = ?1 order by number";
+    Ok(Some((found, all(&tx, sql, &[integer(id.0).into()], attempt)?)))
+}
+
+fn attempt(row: &Row<'_>) -> Result<StoredAttempt, Error> {
+    Ok(StoredAttempt {
+        number: row.get("number")?,
+        at: Timestamp::from_us(row.get("at")?),
+        latency_ms: row.get("latency_ms")?,
+        method: row.get("method")?,
+        url: row.get("url")?,
+        http_status: row.get("http_status")?,
+        answer: row.get("answer")?,
+        error: row.get("error")?,
+        led_to: row.get("led_to")?,
+        is_replay: row.get("is_replay")?,
+    })
+}
+
+pub(super) fn conditions_of_all(
+    connection: &Connection,
+) -> Result<Vec<(DestinationId, Condition)>, Error> {
+    let sql = "-- deliveries::conditions
+        select * from destination order by id";
+    all(connection, sql, &[], |row| {
+        let time = |us: Option<i64>| us.map(Timestamp::from_us);
+        let pause = match time(row.get("paused_at")?) {
+            None => None,
+            Some(at) => Some(Pause {
+                at,
+                by: word(row, "paused_by", PausedBy::from_name)?,
+                why: row.get("paused_why")?,
+                probe_at: time(row.get("probe_at")?),
+            }),
+        };
+        let condition = Condition {
+            failures: row.get("failures")?,
+            last_good_at: time(row.get("last_good_at")?),
+            pause,
+        };
+        Ok((DestinationId(row.get("id")?), condition))
+    })
+}
+
+pub(super) fn figures(connection: &Connection, now: Timestamp) -> Result<Vec<Figures>, Error> {
+    let sql = "-- deliveries::figures
+        select destination_id, state, count(*) as count,
+            min(case when state = 'waiting' and due_at <= ?1 then due_at end) as oldest_due_at
+        from delivery group by destination_id, state order by destination_id, state";
+    all(connection, sql, &[now.as_us().into()], |row| {
+        let oldest: Option<i64> = row.get("oldest_due_at")?;
+        Ok(Figures {
+            destination_id: DestinationId(row.get("destination_id")?),
+            state: word(row, "state", State::from_name)?,
+            count: row.get("count")?,
+            oldest_due_at: oldest.map(Timestamp::from_us),
+        })
+    })
+}

@@ -1,0 +1,317 @@
+//! The queue of deliveries, step by step.
+
+use super::*;
+use crate::deliveries::{PausedBy, State};
+use crate::list::StoredOwed;
+use domain::conversion::Status;
+use domain::destination::{Next, Owed, OwedKind};
+use domain::id::ConversionId;
+use domain::money::Micros;
+
+const RULE: PauseRule = PauseRule { after_failures: 3, probe_every_s: 600 };
+const NOW: Timestamp = Timestamp::from_s(1_800_000_000);
+const ONE: DestinationId = DestinationId(1);
+const TWO: DestinationId = DestinationId(2);
+
+struct Queue {
+    deliveries: SqliteDeliveries,
+    dir: tempfile::TempDir,
+    now: Timestamp,
+    last: u64,
+}
+
+impl Queue {
+    fn new() -> Self {
+        Self::beside(0)
+    }
+
+    /// New beside a ledger that has so many rows.
+    fn beside(last: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let deliveries = SqliteDeliveries::open(&path, [7; 16], DeliveryId(last)).unwrap();
+        Self { deliveries, dir, now: NOW, last: 0 }
+    }
+
+    fn reopen(self) -> Self {
+        let Self { deliveries, dir, now, last } = self;
+        drop(deliveries);
+        let path = dir.path().join(FILE);
+        let deliveries = SqliteDeliveries::open(&path, [7; 16], DeliveryId(last)).unwrap();
+        Self { deliveries, dir, now, last }
+    }
+
+    fn incoming(&mut self, text: &str, destination_id: DestinationId) -> Incoming {
+        // `1/2 notice approved 2`
+        let words: Vec<&str> = text.split([' ', '/']).collect();
+        let [conversion, sequence, kind, status, payout] = words[..] else { panic!("{text}") };
+        let payout = Micros(payout.parse::<i64>().unwrap() * 1_000_000);
+        self.last += 1;
+        let owed = Owed {
+            destination_id,
+            conversion_id: ConversionId(conversion.parse().unwrap()),
+            sequence: sequence.parse().unwrap(),
+            kind: OwedKind::from_name(kind).unwrap(),
+            status: Status::from_name(status).unwrap(),
+            payout,
+            difference: payout,
+            revenue: Micros::ZERO,
+            at: self.now,
+        };
+        let stored = StoredOwed { id: DeliveryId(self.last), owed };
+        Incoming { stored, due_at: self.now, is_correctable: destination_id == ONE }
+    }
+
+    async fn take(&mut self, text: &str, destination: DestinationId) -> String {
+        let incoming = self.incoming(text, destination);
+        let id = incoming.stored.id;
+        self.deliveries.take_over(vec![incoming]).await.unwrap();
+        self.shown(id.0).await
+    }
+
+    /// State, kind and difference.
+    async fn shown(&self, id: u64) -> String {
+        let (found, _) = self.deliveries.find(DeliveryId(id)).await.unwrap().unwrap();
+        let (state, kind) = (found.state.name(), found.owed.kind.name());
+        format!("{state} {kind} {}", found.owed.difference)
+    }
+
+    async fn lease(&self, destination: DestinationId, lane: Lane, limit: u32) -> Vec<u64> {
+        let times = (self.now, self.now.plus_s(60));
+        let leased = self.deliveries.lease(destination, lane, limit, times).await.unwrap();
+        leased.iter().map(|one| one.id.0).collect()
+    }
+
+    async fn settle(&self, id: u64, number: u32, next: Next) -> Vec<DestinationId> {
+        let attempt = Attempt {
+            delivery_id: DeliveryId(id),
+            number,
+            at: self.now,
+            latency_ms: 12,
+            method: "GET".to_owned(),
+            url: "https://t.example/".to_owned(),
+            http_status: Some(503),
+            answer: Some(vec![b'x'; 10_000]),
+            error: None,
+            next,
+        };
+        self.deliveries.settle(vec![attempt], RULE).await.unwrap()
+    }
+
+    async fn again_after(&self, id: u64, number: u32, seconds: i64) -> Vec<DestinationId> {
+        self.settle(id, number, Next::Again { at: self.now.plus_s(seconds) }).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_over_twice_is_there_once() {
+    let mut queue = Queue::new();
+    let one = queue.incoming("1/1 notice approved 2", ONE);
+    let two = queue.incoming("2/1 notice approved 2", ONE);
+    queue.deliveries.take_over(vec![one.clone()]).await.unwrap();
+    queue.deliveries.take_over(vec![one, two]).await.unwrap();
+    assert_eq!(queue.deliveries.cursor().await.unwrap(), DeliveryId(2));
+    let filter = DeliveryFilter { limit: 10, ..DeliveryFilter::default() };
+    let all = queue.deliveries.list(&filter).await.unwrap();
+    assert_eq!(all.items.iter().map(|one| one.id.0).collect::<Vec<_>>(), [2, 1]);
+    let queue = queue.reopen();
+    assert_eq!(queue.deliveries.cursor().await.unwrap(), DeliveryId(2));
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_cancelled_by_what_takes_it_back() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", TWO).await;
+    assert_eq!(queue.take("1/2 withdrawal reversed 0", TWO).await, "cancelled withdrawal 0");
+    assert_eq!(queue.shown(1).await, "cancelled notice 2");
+    assert!(queue.lease(TWO, Lane::First, 10).await.is_empty());
+    // Approved once more, it is told.
+    assert_eq!(queue.take("1/3 notice approved 2", TWO).await, "waiting notice 2");
+}
+
+#[tokio::test]
+async fn what_was_sent_is_corrected_where_that_can_be_told() {
+    for (destination, state) in [(ONE, "waiting"), (TWO, "uncorrectable")] {
+        let mut queue = Queue::new();
+        queue.take("1/1 notice approved 2", destination).await;
+        queue.lease(destination, Lane::First, 1).await;
+        let expected = format!("{state} correction 1");
+        assert_eq!(queue.take("1/2 correction approved 3", destination).await, expected);
+        // The correction that waits was never sent either.
+        let expected = format!("{state} withdrawal -2");
+        assert_eq!(queue.take("1/3 withdrawal reversed 0", destination).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_new_amount_replaces_a_notice_that_was_not_sent() {
+    for destination in [ONE, TWO] {
+        let mut queue = Queue::new();
+        queue.take("1/1 notice approved 2", destination).await;
+        let taken = queue.take("1/2 correction approved 3", destination).await;
+        assert_eq!(taken, "waiting notice 3");
+        assert_eq!(queue.lease(destination, Lane::First, 10).await, [2]);
+    }
+}
+
+#[tokio::test]
+async fn one_conversion_s_are_sent_in_their_order() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice pending 2", ONE).await;
+    queue.take("1/2 notice approved 2", ONE).await;
+    queue.take("2/1 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [1, 3]);
+    assert!(queue.lease(ONE, Lane::First, 10).await.is_empty());
+    queue.again_after(1, 1, 5).await;
+    assert!(queue.lease(ONE, Lane::First, 10).await.is_empty(), "the first has not arrived");
+    queue.now = queue.now.plus_s(5);
+    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
+    queue.settle(1, 2, Next::Delivered).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [2]);
+}
+
+#[tokio::test]
+async fn a_lease_that_has_run_out_is_another_s() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 1).await, [1]);
+    let mut queue = queue.reopen();
+    assert!(queue.lease(ONE, Lane::First, 1).await.is_empty());
+    queue.now = queue.now.plus_s(60);
+    assert_eq!(queue.lease(ONE, Lane::First, 1).await, [1]);
+    // The first attempt comes back late: it is kept, and settles nothing.
+    queue.settle(1, 1, Next::Rejected).await;
+    assert_eq!(queue.shown(1).await, "waiting notice 2");
+    queue.settle(1, 2, Next::Delivered).await;
+    let (found, attempts) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!((found.state, found.attempts), (State::Delivered, 2));
+    let led_to: Vec<_> = attempts.iter().map(|one| (one.number, &*one.led_to)).collect();
+    assert_eq!(led_to, [(1, "rejected"), (2, "delivered")]);
+    assert_eq!(attempts[0].answer.as_ref().map(Vec::len), Some(4_096));
+}
+
+#[tokio::test]
+async fn first_attempts_and_others_are_due_apart() {
+    let mut queue = Queue::new();
+    for number in 1..=3 {
+        queue.take(&format!("{number}/1 notice approved 2"), ONE).await;
+    }
+    queue.take("4/1 notice approved 2", TWO).await;
+    queue.lease(ONE, Lane::First, 1).await;
+    queue.again_after(1, 1, 5).await;
+    let due = queue.deliveries.due().await.unwrap();
+    let again = Some(queue.now.plus_s(5));
+    let expected = [
+        Due { destination_id: ONE, first: Some(queue.now), again },
+        Due { destination_id: TWO, first: Some(queue.now), again: None },
+    ];
+    assert_eq!(due, expected);
+}
+
+#[tokio::test]
+async fn one_that_keeps_failing_is_paused_and_one_success_brings_it_back() {
+    let mut queue = Queue::new();
+    for number in 1..=4 {
+        queue.take(&format!("{number}/1 notice approved 2"), ONE).await;
+    }
+    queue.lease(ONE, Lane::First, 4).await;
+    assert!(queue.again_after(1, 1, 5).await.is_empty());
+    assert!(queue.again_after(2, 1, 5).await.is_empty());
+    assert_eq!(queue.again_after(3, 1, 5).await, [ONE]);
+    assert!(queue.again_after(4, 1, 5).await.is_empty(), "it is paused once");
+    let condition = queue.deliveries.conditions().await.unwrap().remove(0).1;
+    let pause = condition.pause.unwrap();
+    assert_eq!((pause.by, pause.probe_at), (PausedBy::Failures, Some(queue.now.plus_s(600))));
+    assert!(pause.why.contains("3 attempts") && pause.why.contains("503"), "{}", pause.why);
+    queue.now = queue.now.plus_s(600);
+    queue.lease(ONE, Lane::Again, 2).await;
+    queue.again_after(1, 2, 300).await;
+    let condition = queue.deliveries.conditions().await.unwrap().remove(0).1;
+    assert_eq!(condition.pause.unwrap().probe_at, Some(queue.now.plus_s(600)));
+    queue.settle(2, 2, Next::Delivered).await;
+    let condition = queue.deliveries.conditions().await.unwrap().remove(0).1;
+    assert_eq!((condition.failures, condition.pause), (0, None));
+}
+
+#[tokio::test]
+async fn a_person_s_pause_is_ended_by_a_person() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    let pause =
+        Pause { at: queue.now, by: PausedBy::Person, why: "a move".to_owned(), probe_at: None };
+    queue.deliveries.pause(ONE, pause.clone()).await.unwrap();
+    queue.lease(ONE, Lane::First, 1).await;
+    queue.settle(1, 1, Next::Delivered).await;
+    let condition = queue.deliveries.conditions().await.unwrap().remove(0).1;
+    assert_eq!(condition.pause, Some(pause));
+    queue.deliveries.resume(ONE).await.unwrap();
+    assert_eq!(queue.deliveries.conditions().await.unwrap()[0].1.pause, None);
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_before_a_restore_is_held() {
+    let mut queue = Queue::beside(2);
+    queue.take("1/1 notice approved 2", ONE).await;
+    queue.take("2/1 notice approved 2", ONE).await;
+    queue.take("3/1 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [3]);
+    let any = DeliveryFilter::default();
+    assert_eq!(queue.deliveries.replay(&any, queue.now).await.unwrap(), 0);
+    let held = DeliveryFilter { state: Some(State::Held), ..any };
+    assert_eq!(queue.deliveries.count_replayable(&held).await.unwrap(), 2);
+    assert_eq!(queue.deliveries.replay(&held, queue.now).await.unwrap(), 2);
+    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn what_is_sent_once_more_says_so_and_begins_its_waits_anew() {
+    let mut queue = Queue::new();
+    for number in 1..=3 {
+        queue.take(&format!("{number}/1 notice approved 2"), ONE).await;
+    }
+    queue.lease(ONE, Lane::First, 2).await;
+    queue.settle(1, 1, Next::Exhausted).await;
+    queue.settle(2, 1, Next::Delivered).await;
+    queue.now = queue.now.plus_s(100);
+    let one = DeliveryFilter { conversion_id: Some(ConversionId(1)), ..DeliveryFilter::default() };
+    assert_eq!(queue.deliveries.replay(&one, queue.now).await.unwrap(), 1);
+    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
+    let (found, _) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!((found.attempts, found.attempts_past, found.is_replay), (2, 1, true));
+    queue.settle(1, 2, Next::Delivered).await;
+    let (_, attempts) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!(attempts.iter().map(|one| one.is_replay).collect::<Vec<_>>(), [false, true]);
+    let delivered = DeliveryFilter { state: Some(State::Delivered), ..DeliveryFilter::default() };
+    assert_eq!(queue.deliveries.count_replayable(&delivered).await.unwrap(), 2);
+    let later = DeliveryFilter { from: Some(NOW.plus_s(1)), ..DeliveryFilter::default() };
+    assert_eq!(queue.deliveries.count_replayable(&later).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_waits_for_one_that_is_gone_is_cancelled() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    queue.take("2/1 notice approved 2", TWO).await;
+    assert_eq!(queue.deliveries.cancel(ONE, queue.now).await.unwrap(), 1);
+    assert_eq!(queue.shown(1).await, "cancelled notice 2");
+    let figures = queue.deliveries.figures(queue.now).await.unwrap();
+    let shown: Vec<_> = figures
+        .iter()
+        .map(|one| (one.destination_id, one.state.name(), one.count, one.oldest_due_at))
+        .collect();
+    assert_eq!(shown, [(ONE, "cancelled", 1, None), (TWO, "waiting", 1, Some(NOW))]);
+}
+
+#[tokio::test]
+async fn another_journal_s_file_and_one_that_is_newer_than_its_ledger_are_refused() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    let path = queue.dir.path().join(FILE);
+    let open = |journal: [u8; 16], last| {
+        let opened = SqliteDeliveries::open(&path, journal, DeliveryId(last));
+        opened.map(drop).map_err(|error| error.to_string())
+    };
+    assert!(open([7; 16], 1).is_ok());
+    assert!(open([7; 16], 0).unwrap_err().contains("newer than the ledger"));
+    assert!(open([8; 16], 1).unwrap_err().contains("another journal"));
+}
