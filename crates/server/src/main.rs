@@ -7,6 +7,7 @@ mod catalogue;
 mod client;
 mod clock;
 mod config;
+mod deliver;
 mod demo;
 mod engine;
 mod http;

@@ -1,0 +1,362 @@
+//! Calls a destination: one request, one answer, within limits.
+//!
+//! A name is looked up once, every address it has is checked, and the one that was checked is
+//! called. Redirects are answers like any other. Whatever the other side does, a call ends within
+//! its time and reads no more than it may.
+
+#[cfg(test)]
+mod tests;
+
+use super::guard::Guard;
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::outbound::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper_util::rt::TokioIo;
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// How much of an answer's body is read, in bytes.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long an answer's head may be, in bytes, and how many headers it may have.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+const HEADERS_MAX: usize = 100;
+/// How many connections to one host are kept open while nothing is sent.
+const IDLE_MAX: usize = 16;
+/// How many hosts they are kept for.
+const IDLE_HOSTS_MAX: usize = 1_000;
+/// For how long.
+const IDLE_FOR: Duration = Duration::from_secs(20);
+/// What we call ourselves.
+const USER_AGENT: &str = concat!("counterfoil/", env!("CARGO_PKG_VERSION"));
+/// The header that stays the same however often something is sent.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) status: u16,
+    pub(crate) retry_after_s: Option<u32>,
+    /// The beginning of it.
+    pub(crate) body: Bytes,
+}
+
+/// Why there was none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Url(&'static str),
+    Name(String),
+    Forbidden { host: String, address: IpAddr },
+    Connect(String),
+    Tls(String),
+    Answer(String),
+    ConnectTimeout(Duration),
+    Timeout(Duration),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(why) => f.write_str(why),
+            Self::Name(why) => write!(f, "the name was not found: {why}"),
+            Self::Forbidden { host, address } => write!(
+                f,
+                "{host} is {address}, which is no address of the internet; `outbound_allow` lists \
+                 those that may be called beside them"
+            ),
+            Self::Connect(why) => write!(f, "no connection: {why}"),
+            Self::Tls(why) => write!(f, "no secure connection: {why}"),
+            Self::Answer(why) => write!(f, "no answer that reads: {why}"),
+            Self::ConnectTimeout(time) => {
+                write!(f, "no connection within {} ms", time.as_millis())
+            }
+            Self::Timeout(time) => write!(f, "no answer within {} ms", time.as_millis()),
+        }
+    }
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until there is a connection.
+    pub(crate) connect: Duration,
+    /// Until the answer is read, connection and all.
+    pub(crate) total: Duration,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Origin {
+    is_secure: bool,
+    host: String,
+    port: u16,
+}
+
+struct Idle {
+    since: Instant,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// Looks names up.
+#[async_trait]
+pub(crate) trait Lookup: Send + Sync {
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// As the machine does.
+struct System;
+
+#[async_trait]
+impl Lookup for System {
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host((host, port)).await?.collect())
+    }
+}
+
+/// Calls destinations, and keeps connections for the next call.
+pub(crate) struct Caller {
+    guard: Guard,
+    patience: Patience,
+    names: Box<dyn Lookup>,
+    tls: TlsConnector,
+    idle: Mutex<HashMap<Origin, Vec<Idle>>>,
+}
+
+impl Caller {
+    pub(crate) fn new(guard: Guard, patience: Patience) -> Self {
+        Self::looking_up(guard, patience, Box::new(System))
+    }
+
+    fn looking_up(guard: Guard, patience: Patience, names: Box<dyn Lookup>) -> Self {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let tls = TlsConnector::from(Arc::new(config));
+        Self { guard, patience, names, tls, idle: Mutex::default() }
+    }
+
+    /// Sends a request; `key` stays the same however often that is done.
+    pub(crate) async fn call(&self, request: &Request, key: &str) -> Result<Heard, Failure> {
+        let total = self.patience.total;
+        let called = tokio::time::timeout(total, self.call_in_time(request, key));
+        called.await.unwrap_or(Err(Failure::Timeout(total)))
+    }
+
+    async fn call_in_time(&self, request: &Request, key: &str) -> Result<Heard, Failure> {
+        let (origin, authority, target) = parts(&request.url).map_err(Failure::Url)?;
+        let wire = || wire(request, authority, &target, key).map_err(Failure::Url);
+        if let Some(sender) = self.kept(&origin) {
+            // It may have been closed meanwhile: nothing was heard on it, so another is tried.
+            if let Ok(heard) = self.exchange(&origin, sender, wire()?).await {
+                return Ok(heard);
+            }
+        }
+        let sender = self.connect(&origin).await?;
+        self.exchange(&origin, sender, wire()?).await
+    }
+
+    async fn exchange(
+        &self,
+        origin: &Origin,
+        mut sender: SendRequest<Full<Bytes>>,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<Heard, Failure> {
+        let answered = async {
+            sender.ready().await?;
+            sender.send_request(request).await
+        };
+        let answer = answered.await.map_err(|error| Failure::Answer(causes(&error)))?;
+        let status = answer.status().as_u16();
+        let retry_after_s = retry_after(answer.headers());
+        let (body, is_whole) = read(answer.into_body()).await?;
+        if is_whole {
+            self.keep(origin, sender);
+        }
+        Ok(Heard { status, retry_after_s, body })
+    }
+
+    async fn connect(&self, origin: &Origin) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        let patience = self.patience.connect;
+        let connected = tokio::time::timeout(patience, self.open(origin));
+        connected.await.unwrap_or(Err(Failure::ConnectTimeout(patience)))
+    }
+
+    async fn open(&self, origin: &Origin) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        let addresses = self.resolve(origin).await?;
+        let mut failed = None;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return self.greet(origin, stream).await,
+                Err(error) => failed = Some(Failure::Connect(error.to_string())),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Failure::Name("it has no address".to_owned())))
+    }
+
+    /// Every address of the host. One that must not be called is reason enough to call none: a
+    /// name that has both is not an honest mistake.
+    async fn resolve(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
+        let bare = origin.host.trim_start_matches('[').trim_end_matches(']');
+        let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, origin.port)],
+            Err(_) => {
+                let found = self.names.addresses(bare, origin.port).await;
+                found.map_err(|error| Failure::Name(error.to_string()))?
+            }
+        };
+        match found.iter().find(|address| !self.guard.admits(address.ip())) {
+            Some(address) => {
+                let (host, address) = (origin.host.clone(), address.ip());
+                Err(Failure::Forbidden { host, address })
+            }
+            None => Ok(found),
+        }
+    }
+
+    async fn greet(
+        &self,
+        origin: &Origin,
+        stream: TcpStream,
+    ) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        stream.set_nodelay(true).map_err(|error| Failure::Connect(error.to_string()))?;
+        if !origin.is_secure {
+            return shake_hands(stream).await;
+        }
+        let bare = origin.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(bare).map_err(|error| Failure::Tls(error.to_string()))?;
+        let secure = self.tls.connect(name, stream).await;
+        shake_hands(secure.map_err(|error| Failure::Tls(error.to_string()))?).await
+    }
+
+    fn kept(&self, origin: &Origin) -> Option<SendRequest<Full<Bytes>>> {
+        let mut all = self.idle.lock().expect("no panic happens under this lock");
+        let own = all.get_mut(origin)?;
+        while let Some(idle) = own.pop() {
+            if idle.since.elapsed() < IDLE_FOR && !idle.sender.is_closed() {
+                return Some(idle.sender);
+            }
+        }
+        all.remove(origin);
+        None
+    }
+
+    fn keep(&self, origin: &Origin, sender: SendRequest<Full<Bytes>>) {
+        let mut all = self.idle.lock().expect("no panic happens under this lock");
+        if all.len() >= IDLE_HOSTS_MAX && !all.contains_key(origin) {
+            all.retain(|_, own| own.iter().any(|idle| idle.since.elapsed() < IDLE_FOR));
+            if all.len() >= IDLE_HOSTS_MAX {
+                return;
+            }
+        }
+        let own = all.entry(origin.clone()).or_default();
+        own.retain(|idle| idle.since.elapsed() < IDLE_FOR);
+        if own.len() < IDLE_MAX {
+            own.push(Idle { since: Instant::now(), sender });
+        }
+    }
+}
+
+async fn shake_hands(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    let mut builder = Builder::new();
+    builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    let shaken = builder.handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = shaken.map_err(|error| Failure::Connect(causes(&error)))?;
+    // It ends with its last sender.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// The beginning of a body, and whether that was all of it.
+async fn read(mut body: Incoming) -> Result<(Bytes, bool), Failure> {
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Answer(causes(&error)))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let room = BODY_BYTES_MAX - all.len();
+        all.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() >= room {
+            return Ok((all.into(), false));
+        }
+    }
+    Ok((all.into(), true))
+}
+
+/// Whole seconds, or an HTTP date, which is rare enough to be left to the schedule.
+fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Origin, authority and target of a URL.
+fn parts(url: &str) -> Result<(Origin, &str, String), &'static str> {
+    let (scheme, rest) = url.split_once("://").ok_or("it has no scheme")?;
+    let is_secure = scheme.eq_ignore_ascii_case("https");
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    let target = target.split('#').next().unwrap_or_default();
+    let port_starts = authority.rfind(':').filter(|place| !authority[*place..].contains(']'));
+    let (host, port) = match port_starts {
+        Some(place) => {
+            let port = authority[place + 1..].parse().map_err(|_| "it has no port that reads")?;
+            (&authority[..place], port)
+        }
+        None => (authority, if is_secure { 443 } else { 80 }),
+    };
+    if host.is_empty() {
+        return Err("it has no host");
+    }
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    let origin = Origin { is_secure, host: host.to_ascii_lowercase(), port };
+    Ok((origin, authority, format!("{slash}{target}")))
+}
+
+fn wire(
+    request: &Request,
+    authority: &str,
+    target: &str,
+    key: &str,
+) -> Result<hyper::Request<Full<Bytes>>, &'static str> {
+    let body = request.body.clone().map(Bytes::from).unwrap_or_default();
+    let mut made = hyper::Request::builder()
+        .method(request.method.name())
+        .uri(target)
+        .body(Full::new(body))
+        .map_err(|_| "it holds what no URL may hold")?;
+    let headers = made.headers_mut();
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| "a header holds no text");
+    headers.insert(header::HOST, value(authority)?);
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(IDEMPOTENCY_KEY, value(key)?);
+    if let Some(content_type) = &request.content_type {
+        headers.insert(header::CONTENT_TYPE, value(content_type)?);
+    }
+    for (name, text) in &request.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header has no name")?;
+        headers.insert(name, value(text)?);
+    }
+    Ok(made)
+}
+
+/// An error with what lies beneath it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}

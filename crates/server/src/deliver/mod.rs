@@ -1,0 +1,4 @@
+//! Tells destinations what they are owed.
+
+mod caller;
+mod guard;
