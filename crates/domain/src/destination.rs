@@ -9,7 +9,7 @@ mod schedule;
 mod tests;
 
 pub use owed::{Owed, OwedKind, owed};
-pub use request::{Told, Unmade};
+pub use request::{Made, Told, Unmade};
 pub use rules::{
     CONCURRENCY_DEFAULT, CONCURRENCY_MAX, Corrections, DELAY_S_MAX, GOALS_MAX, PER_SECOND_MAX,
     Pace, Rules,
@@ -158,10 +158,13 @@ impl Destination {
         }
     }
 
+    fn is_secret(&self, name: &str) -> bool {
+        self.outbound.accounts.iter().any(|one| one.name == name && one.secret)
+    }
+
     /// The account's value of that name, secret or not.
     fn account_value(&self, name: &str) -> &str {
-        let secret = self.outbound.accounts.iter().any(|one| one.name == name && one.secret);
-        match secret {
+        match self.is_secret(name) {
             true => self.secrets.get(name).map_or("", Secret::expose),
             false => self.account.get(name).map_or("", String::as_str),
         }

@@ -11,6 +11,10 @@ use crate::outbound::{Amount, Field, Moment, Request, SignaturePlace, Unfilled};
 use crate::postback::{Pairs, sign};
 use crate::time::Timestamp;
 
+/// What stands for a secret.
+const MASK: &str = "***";
+const ENCODED_MASK: &str = "%2A%2A%2A";
+
 /// All that a request may tell.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
@@ -26,6 +30,14 @@ pub struct Told<'a> {
     pub at: Timestamp,
     /// Drawn for this request.
     pub random: u64,
+}
+
+/// A request, and what may be shown of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    pub request: Request,
+    /// Its URL, with `***` for what is secret.
+    pub shown_url: String,
 }
 
 /// Why a request cannot be made.
@@ -50,7 +62,7 @@ impl std::fmt::Display for Unmade {
 
 impl Destination {
     /// The request for what it is owed.
-    pub fn request(&self, told: &Told<'_>) -> Result<Request, Unmade> {
+    pub fn request(&self, told: &Told<'_>) -> Result<Made, Unmade> {
         let corrections = &self.rules.corrections;
         let outbound = match (told.owed.kind, corrections) {
             (OwedKind::Notice, _) => &self.outbound,
@@ -69,22 +81,25 @@ impl Destination {
         &self,
         outbound: &crate::outbound::Outbound,
         told: &Told<'_>,
-    ) -> Result<Request, Unmade> {
+    ) -> Result<Made, Unmade> {
         let unsigned = |why: String| Unmade::Unsigned(why);
-        let fill = |signature: &str| {
-            let values = Values { destination: self, told, signature };
+        let fill = |signature: &str, is_shown: bool| {
+            let values = Values { destination: self, told, signature, is_shown };
             let texts = Texts::of(outbound.fields(), |field| values.text(field));
             outbound.request(|field| texts.value(field)).map_err(Unmade::Unfilled)
         };
-        let bare = fill("")?;
-        let Some(place) = outbound.signature_place().map_err(unsigned)? else { return Ok(bare) };
-        let (scheme, secret) = self
-            .scheme
-            .as_ref()
-            .zip(self.secrets.get(SIGNING))
-            .ok_or_else(|| Unmade::Unsigned("there is no scheme, or no secret".to_owned()))?;
-        let signature = signature_of(scheme, &place, &bare, secret).map_err(unsigned)?;
-        fill(&signature)
+        let made = |signature: &str| {
+            let request = fill(signature, false)?;
+            // A secret host cannot be filled in without it.
+            let shown = fill(signature, true).map(|shown| shown.url.replace(ENCODED_MASK, MASK));
+            Ok(Made { request, shown_url: shown.unwrap_or_else(|_| outbound.url.clone()) })
+        };
+        let Some(place) = outbound.signature_place().map_err(unsigned)? else { return made("") };
+        let agreed = self.scheme.as_ref().zip(self.secrets.get(SIGNING));
+        let (scheme, secret) =
+            agreed.ok_or_else(|| unsigned("there is no scheme, or no secret".to_owned()))?;
+        let bare = fill("", false)?;
+        made(&signature_of(scheme, &place, &bare, secret).map_err(unsigned)?)
     }
 }
 
@@ -153,6 +168,8 @@ struct Values<'a> {
     destination: &'a Destination,
     told: &'a Told<'a>,
     signature: &'a str,
+    /// Secrets are masked.
+    is_shown: bool,
 }
 
 impl Values<'_> {
@@ -199,6 +216,9 @@ impl Values<'_> {
             }
             Field::Random => number(random),
             Field::Signature => self.signature.to_owned(),
+            Field::Account(name) if self.is_shown && self.destination.is_secret(name) => {
+                MASK.to_owned()
+            }
             Field::Account(name) => self.destination.account_value(name).to_owned(),
         };
         text.into_bytes()

@@ -10,7 +10,7 @@ use crate::postback::{Pairs, Sender, verify};
 const NOW: Timestamp = Timestamp::from_s(1_800_000_000);
 
 /// What the first destination is told of a conversion of click `a`.
-fn requests(new: NewDestination, lines: &[&str]) -> Vec<Result<Request, Unmade>> {
+fn requests(new: NewDestination, lines: &[&str]) -> Vec<Result<Made, Unmade>> {
     let mut network = Network::of([new]);
     network.world.labelled_click("a", &[("sub1", "us&eu"), ("source", "s 1")]);
     for line in lines {
@@ -36,7 +36,7 @@ fn requests(new: NewDestination, lines: &[&str]) -> Vec<Result<Request, Unmade>>
 fn url(template: &str) -> String {
     let line = "?click_id=@a&txn_id=t%2F7&payout=2&revenue=3.5&sale_amount=70&param1=p";
     let made = requests(new(template), &[line]);
-    made.into_iter().next().unwrap().unwrap().url
+    made.into_iter().next().unwrap().unwrap().request.url
 }
 
 /// With `ID` for a click id.
@@ -77,7 +77,7 @@ fn shares_and_differences_are_what_is_told() {
         let template = "https://t.example/?p={payout}&m={minor:payout}&s={status}";
         let lines = ["?click_id=@a&payout=2", "?click_id=@a&status=reversed"];
         let made = requests(ruled(template, &rules), &lines).into_iter();
-        made.map(|one| one.map_or_else(|why| why.to_string(), |one| one.url)).collect()
+        made.map(|one| one.map_or_else(|why| why.to_string(), |one| one.request.url)).collect()
     };
     let first = "https://t.example/?p=0.875&m=88&s=approved".to_owned();
     let cases = [
@@ -161,7 +161,7 @@ fn what_is_sent_verifies_by_the_scheme_it_was_signed_with() {
             new.secrets.insert(SIGNING.to_owned(), Secret::new("s3cret".to_owned()));
             new.scheme = Some(scheme.clone());
             let line = "?click_id=@a&txn_id=a%20b%2F%26c&payout=2";
-            let made = requests(new, &[line]).remove(0).unwrap();
+            let made = requests(new, &[line]).remove(0).unwrap().request;
             let (contract, hit) = arrives(&made, &scheme, None);
             assert!(is_verified(&contract, &hit, "s3cret"), "{scheme:?} {}", made.url);
             assert!(!is_verified(&contract, &hit, "other"), "{scheme:?}");
@@ -182,7 +182,7 @@ fn a_secret_alone_signs_by_standard_webhooks() {
     outbound.body = Some(r#"{{"click_id":"{click_id}","txn_id":"{txn_id}"}}"#.to_owned());
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     new.secrets.insert(SIGNING.to_owned(), Secret::new(secret.to_owned()));
-    let made = requests(new, &["?click_id=@a&txn_id=t\"1"]).remove(0).unwrap();
+    let made = requests(new, &["?click_id=@a&txn_id=t\"1"]).remove(0).unwrap().request;
     let header = |name: &str| {
         let found = made.headers.iter().find(|(own, _)| own == name);
         found.map(|(_, value)| value.clone()).unwrap()
@@ -195,4 +195,25 @@ fn a_secret_alone_signs_by_standard_webhooks() {
     assert!(is_verified(&contract, &hit, secret));
     let changed = Hit { body: b"{}".to_vec(), ..hit };
     assert!(!is_verified(&contract, &changed, secret));
+}
+
+#[test]
+fn secrets_are_sent_and_not_shown() {
+    let mut new = new("https://{account.host}/c?k={account.key}&s={signature}&c={click_id}");
+    let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+    let account = |name: &str, secret| {
+        let (name, about) = (name.to_owned(), "x".to_owned());
+        crate::outbound::Account { name, about, secret }
+    };
+    outbound.accounts = vec![account("host", false), account("key", true)];
+    new.account.insert("host".to_owned(), "t.example".to_owned());
+    for (name, secret) in [("key", "k e/y"), (SIGNING, "s3cret")] {
+        new.secrets.insert(name.to_owned(), Secret::new(secret.to_owned()));
+    }
+    let json = r#"{"algorithm":"md5","input":{"kind":"fields","fields":["c","{secret}"]}}"#;
+    new.scheme = Some(serde_json::from_str(json).unwrap());
+    let made = requests(new, &["?click_id=@a"]).remove(0).unwrap();
+    assert!(made.request.url.starts_with("https://t.example/c?k=k%20e%2Fy&s="));
+    let masked = made.request.url.replace("k%20e%2Fy", "***");
+    assert_eq!(made.shown_url, masked);
 }
