@@ -6,7 +6,7 @@ use super::{
     RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
 };
 use crate::conversion::Status;
-use crate::reason::Verdict;
+use crate::reason::{Reason, Verdict};
 
 /// What a value means, whatever it is called.
 pub fn meaning(canonical: Canonical) -> String {
@@ -99,13 +99,41 @@ pub fn assumed(status: Option<Status>) -> String {
 /// What an answer is about; `None`: a hit that was received and has no verdict yet.
 pub fn occasion(verdict: Option<Verdict>) -> &'static str {
     match verdict {
-        None => "a postback that is not decided yet",
+        None => "a postback that is on disk and not decided yet",
         Some(Verdict::Recorded) => "a new conversion",
         Some(Verdict::Updated) => "a change of one",
         Some(Verdict::Duplicate) => "a duplicate",
-        Some(Verdict::Parked) => "a postback that cannot be decided yet",
-        Some(Verdict::Ignored) => "a ping",
+        Some(Verdict::Parked) => "a postback that waits for something, such as an exchange rate",
+        Some(Verdict::Ignored) => "a postback that asks for nothing",
         Some(Verdict::Refused) => "a refusal",
+    }
+}
+
+/// Why a postback was not simply taken.
+pub fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::UnknownIntegration => "the key in the URL is none of ours, or no longer in use",
+        Reason::MacroNotReplaced => "a value is still a placeholder, such as `{click_id}`",
+        Reason::InvalidPayload => {
+            "a value cannot be read, is too long or not allowed, or two values contradict each other"
+        }
+        Reason::ContractRetired => "a value stands under a name that only an earlier version had",
+        Reason::SourceNotAllowed => "it came from an address that was not agreed on",
+        Reason::SignatureMismatch => "the proof of the sender is missing or wrong",
+        Reason::MissingParameter => "a required parameter is missing or blank",
+        Reason::UnknownClick => "the click id is not one that we made",
+        Reason::AlreadyProcessed => "it says nothing new",
+        Reason::StaleTimestamp => "the time it was sent is too far from ours",
+        Reason::StatusIgnored => "it asks for nothing",
+        Reason::RateMissing => "there is no exchange rate for its currency yet",
+        Reason::InternalError => "our fault: it is kept, and decided later",
+        Reason::CampaignMismatch => "the click is of another campaign",
+        Reason::UnknownGoal => "the campaign has no such goal",
+        Reason::UnknownStatus => "the status is a word that was not agreed on",
+        Reason::UnknownCurrency => "the currency is no code of ISO 4217",
+        Reason::TransitionNotAllowed => "the conversion cannot go from its status to that one",
+        Reason::CampaignInactive => "the campaign was not active when the click was made",
+        Reason::LateWindow => "it came longer after its click than the campaign allows",
     }
 }
 

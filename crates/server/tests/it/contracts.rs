@@ -314,11 +314,64 @@ fn a_contract_is_a_page_that_tells_no_secret() {
         (200, Some("text/css; charset=utf-8"))
     );
     for nowhere in ["/contracts/", "/contracts/.md", "/contracts/0000000000", "/contracts/a/b"] {
-        assert_eq!(network.client.send("GET", nowhere, &[], b"").status, 404, "{nowhere}");
+        let nothing = network.client.send("GET", nowhere, &[], b"");
+        assert_eq!(nothing.status, 404, "{nowhere}");
+        assert_eq!(nothing.header("cache-control"), Some("no-store"), "{nowhere}");
+        assert!(nothing.text().contains("There is no contract at this address"), "{nowhere}");
     }
     assert_eq!(network.client.send("POST", "/contracts/style.css", &[], b"").status, 405);
     let token = network.ask(&format!("{}/2", path(&campaign)))["page_url"].clone();
     network.make(&format!("{}/2/discard", path(&campaign)), &json!({}));
     let (_, token) = text(&token).rsplit_once('/').unwrap();
     assert_eq!(network.client.send("GET", format!("/contracts/{token}"), &[], b"").status, 404);
+}
+
+/// What has to stand on the page of a partner's contract, and what must not.
+#[test]
+fn a_page_says_what_its_reader_has_to_know() {
+    let mut network = Network::start();
+    for (partner, said, never) in [
+        (
+            "clickwall",
+            &["`campaign_id=1` stays as it is", "within 30 days", "default goal, `install`"][..],
+            &["As soon as the secret"][..],
+        ),
+        (
+            "counterfoil",
+            &["`sub1` … `sub10`", "`event1` … `event30`", "once it is agreed on", "`UTC`"],
+            &["`sub2`"],
+        ),
+        (
+            "ayet",
+            &[
+                "in `transaction_id`, with `r-` before it",
+                "header `x-ayetstudios-security-hash`",
+                "No time is read",
+                "see Status words",
+            ],
+            &["in `txn_id`"],
+        ),
+        (
+            "trackier",
+            &["In `goal_value` a goal's own key", "goals are `install`."],
+            &["`campaign_id=`"],
+        ),
+        ("playtime", &["made of `", ", joined by `_`"], &["made of `param2`"]),
+        ("pushground", &["Every postback is taken for approved", "`OK`"], &["any other word"]),
+        ("kiwiwall-wall", &["`1`, as plain text", "`34.193.235.172/32` only"], &["a ping"]),
+        (
+            "standard-webhooks",
+            &["Sent by POST", "more than 300 seconds ago", "`stale_timestamp`"],
+            &["Sent by GET", "`source_not_allowed`"],
+        ),
+    ] {
+        let campaign = network.campaign(partner);
+        let shown = page(&mut network, &format!("{}/1", path(&campaign)), ".md").text();
+        for said in said {
+            assert!(shown.contains(said), "{partner}: {said} is missing: {shown}");
+        }
+        for never in never {
+            assert!(!shown.contains(never), "{partner}: {never} stands in {shown}");
+        }
+    }
 }

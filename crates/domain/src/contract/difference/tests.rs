@@ -199,10 +199,10 @@ fn answers_are_told_of_one_by_one() {
     answers.recorded: answers to a new conversion: 200 as soon as it is on disk instead of the receipt
     answers.updated: answers to a change of one: 200 as soon as it is on disk instead of the receipt
     answers.duplicate: answers to a duplicate: 200 as soon as it is on disk instead of the receipt
-    answers.parked: answers to a postback that cannot be decided yet: 200 as soon as it is on disk instead of the receipt
-    answers.ignored: answers to a ping: 200 as soon as it is on disk instead of the receipt
+    answers.parked: answers to a postback that waits for something, such as an exchange rate: 200 as soon as it is on disk instead of the receipt
+    answers.ignored: answers to a postback that asks for nothing: 200 as soon as it is on disk instead of the receipt
     answers.refused: answers to a refusal: 200 as soon as it is on disk instead of the receipt
-    answers.received: answers to a postback that is not decided yet: 200 as soon as it is on disk instead of the receipt
+    answers.received: answers to a postback that is on disk and not decided yet: 200 as soon as it is on disk instead of the receipt
     "#);
 }
 
