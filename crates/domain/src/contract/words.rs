@@ -7,6 +7,12 @@ use super::{
 };
 use crate::conversion::Status;
 use crate::reason::{Reason, Verdict};
+use crate::time::Timestamp;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+
+/// 2026-11-20T21:30:15Z, as an example of how a time is written.
+const EXAMPLE_S: i64 = 1_795_210_215;
 
 /// What a value means, whatever it is called.
 pub fn meaning(canonical: Canonical) -> String {
@@ -86,8 +92,14 @@ pub fn time_format(format: &str) -> String {
     match format {
         "unix" => "Unix seconds".to_owned(),
         "unix_ms" => "Unix milliseconds".to_owned(),
-        "rfc3339" => "RFC 3339, such as `2026-11-20T09:30:00Z`".to_owned(),
-        pattern => format!("`{pattern}`"),
+        "rfc3339" => "RFC 3339, such as `2026-11-20T21:30:15Z`".to_owned(),
+        pattern => {
+            let example = Timestamp::from_s(EXAMPLE_S).to_jiff().to_zoned(TimeZone::UTC);
+            match BrokenDownTime::from(&example).to_string(pattern) {
+                Ok(example) => format!("`{pattern}`, such as `{example}`"),
+                Err(_) => format!("`{pattern}`"),
+            }
+        }
     }
 }
 
@@ -258,6 +270,13 @@ mod tests {
         HMAC-SHA-256, keyed with the secret, over the body, byte for byte; written in base64url
         HMAC-SHA-256, keyed with the secret, over header `webhook-id`, header `webhook-time` and the body, joined by dots; written in hexadecimal; the secret itself is written in base64
         ");
+    }
+
+    #[test]
+    fn a_pattern_of_times_is_told_with_an_example() {
+        assert_eq!(time_format("%d/%m/%Y %H:%M"), "`%d/%m/%Y %H:%M`, such as `20/11/2026 21:30`");
+        assert_eq!(time_format("rfc3339"), "RFC 3339, such as `2026-11-20T21:30:15Z`");
+        assert_eq!(time_format("%!"), "`%!`", "it is no pattern");
     }
 
     #[test]

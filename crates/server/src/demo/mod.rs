@@ -116,7 +116,8 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     if ends {
         return Ok(());
     }
-    invite(&world, &app.base_url(), &key);
+    let page = contract_page(&mut world).await?;
+    invite(&world, &app.base_url(), &key, &page);
     tokio::select! {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
@@ -124,12 +125,22 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     }
 }
 
+/// The address at which KiwiWall would read what was agreed with it.
+async fn contract_page(world: &mut World) -> anyhow::Result<String> {
+    let integrations = world.get("/integrations?partner=kiwiwall").await?;
+    let id = integrations["items"][0]["id"].as_u64().context("KiwiWall has no integration")?;
+    let versions = world.get(&format!("/integrations/{id}/contracts")).await?;
+    let page = versions["items"][0]["page_url"].as_str().context("its contract has no page")?;
+    Ok(page.to_owned())
+}
+
 /// What to try next.
-fn invite(world: &World, base: &str, key: &str) {
+fn invite(world: &World, base: &str, key: &str, page: &str) {
     let token = world.open_link.as_deref().unwrap_or("TOKEN");
     println!("{}", bold("Try it"));
     println!("  API:        {base}/api/v1");
     println!("  admin key:  {key}");
+    println!("  a contract: {page} in a browser");
     println!();
     println!("  curl -si '{base}/c/{token}?sub1=me' | grep -i '^location'");
     println!("  curl -s '{base}/postback?click_id=THE_ID_ABOVE&txn_id=my-first'");

@@ -375,3 +375,32 @@ fn a_page_says_what_its_reader_has_to_know() {
         }
     }
 }
+
+#[test]
+fn a_page_follows_its_version_from_draft_to_retirement() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let contract = renamed(active(&mut network, &campaign), "click_id", &json!(["visit"]));
+    network.make(&path(&campaign), &json!({ "contract": contract, "note": "Soon.\nReally." }));
+    let all = path(&campaign);
+    let says = |network: &mut Network, number: u32, said: &str| {
+        let shown = page(network, &format!("{all}/{number}"), ".md").text();
+        assert!(shown.contains(said), "{said} is missing: {shown}");
+    };
+    says(&mut network, 1, "It has been in force since");
+    for said in
+        ["This is a draft", "\nNote: Soon.\n\nReally.\n", "By our words, `click_id` is `visit`."]
+    {
+        says(&mut network, 2, said);
+    }
+    sign(&mut network, &format!("{all}/2"), &["operations", "engineering", "finance"]);
+    says(&mut network, 2, "This is a draft");
+    network.make(&format!("{all}/2/activate"), &json!({}));
+    says(&mut network, 1, "Version 2 has taken its place. Postbacks that speak as this one says");
+    says(&mut network, 2, "It has been in force since");
+    network.make(&format!("{all}/1/retire"), &json!({}));
+    says(&mut network, 1, "This one has not been read since");
+    network.make(&format!("{all}/1/activate"), &json!({}));
+    says(&mut network, 1, "It has been in force since");
+    says(&mut network, 2, "Version 1 has taken its place.");
+}

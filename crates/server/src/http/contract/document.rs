@@ -6,11 +6,13 @@ use domain::builder;
 use domain::campaign::Campaign;
 use domain::contract::version::Status;
 use domain::contract::{
-    Canonical, Contract, Identity, Input, Parameter, Statuses, Version, difference, words,
+    Canonical, Contract, Difference, Identity, Input, Parameter, Statuses, Version, difference,
+    words,
 };
 use domain::integration::{Integration, Scope};
 use domain::setup::{History, Setup};
 use domain::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// What stands where the key does in a real URL.
 const KEY: &str = "KEY";
@@ -124,7 +126,8 @@ fn lead(
             instant(until)
         ),
         Status::Sunset { until } => format!(
-            "Version {} has taken its place. This one has not been in force since {}.",
+            "Version {} has taken its place. This one has not been read since {}: what only it \
+             knew is refused.",
             integration.version,
             instant(until)
         ),
@@ -133,7 +136,9 @@ fn lead(
     let cutover = version.cutover_on.as_ref();
     lead.extend(cutover.map(|date| format!("Date of the cutover: {date}.")));
     let note = version.note.iter().flat_map(|note| note.lines());
-    lead.extend(note.filter(|line| !line.trim().is_empty()).map(str::to_owned));
+    let mut note = note.filter(|line| !line.trim().is_empty());
+    lead.extend(note.next().map(|first| format!("Note: {first}")));
+    lead.extend(note.map(str::to_owned));
     lead
 }
 
@@ -426,8 +431,23 @@ fn changes(setup: &Setup, version: &Version) -> Option<Section> {
     if all.is_empty() {
         return Some(section(heading, vec![text(format!("{since} nothing."))]));
     }
-    let told = all.into_iter().map(|one| one.sentence).collect();
-    Some(section(heading, vec![text(since), Block::List(told)]))
+    let mut blocks = vec![text(since)];
+    blocks.extend(called(&version.contract, &all));
+    blocks.push(Block::List(all.into_iter().map(|one| one.sentence).collect()));
+    Some(section(heading, blocks))
+}
+
+/// What the reader calls the parameters that differences name by our words.
+fn called(contract: &Contract, all: &[Difference]) -> Option<Block> {
+    let ours = all.iter().filter_map(|one| one.path.strip_prefix("parameters.")?.split('.').next());
+    let ours: BTreeSet<Canonical> = ours.filter_map(Canonical::from_name).collect();
+    let told: Vec<String> = ours
+        .into_iter()
+        .filter_map(|canonical| contract.parameter(canonical))
+        .filter(|parameter| parameter.canonical.to_string() != parameter.name())
+        .map(|parameter| format!("`{}` is `{}`", parameter.canonical, parameter.name()))
+        .collect();
+    (!told.is_empty()).then(|| text(format!("By our words, {}.", told.join(", "))))
 }
 
 #[cfg(test)]
