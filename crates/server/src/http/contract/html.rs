@@ -13,7 +13,7 @@ body { margin: 0 auto; max-width: 50rem; padding: 1rem; background: var(--paper)
 h1 { font-size: 1.5rem; line-height: 1.2 }
 h2 { font-size: 1.15rem; margin-top: 2rem }
 code, pre { background: var(--code); border-radius: 3px; font: 0.9em ui-monospace, monospace }
-code { padding: 0.1em 0.25em; overflow-wrap: anywhere }
+code { padding: 0.1em 0.25em; overflow-wrap: anywhere; unicode-bidi: isolate }
 pre { padding: 0.75rem; white-space: pre-wrap; overflow-wrap: anywhere }
 h1, p, li, td { overflow-wrap: anywhere }
 ul { padding-left: 1.25rem }
