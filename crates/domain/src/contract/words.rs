@@ -217,14 +217,17 @@ fn signed(input: &Input) -> String {
         told.extend([format!(", joined by `{separator}`")]);
     }
     if !optional.is_empty() {
-        told.extend([format!("; {} left out where there is none", listed(optional, "and"))]);
+        let beside = if separator.is_empty() { "" } else { " with the separator" };
+        let optional = listed(optional, "and");
+        told.extend([format!("; {optional} left out{beside} where there is none")]);
     }
     if !integers.is_empty() {
         told.extend([format!("; of {} what stands before the point", listed(integers, "and"))]);
     }
-    if *values == Values::Received {
-        told.push_str("; percent-encoded as they are sent");
-    }
+    told.push_str(match values {
+        Values::Received => "; percent-encoded as they are sent",
+        Values::Decoded => "; as they are before they are percent-encoded",
+    });
     told
 }
 
@@ -251,6 +254,10 @@ mod tests {
                     "optional":["a"],"integers":["b"],"values":"received"}}"#,
             ),
             told(
+                r#"{"algorithm":"md5","input":{"kind":"fields","fields":["a","b","{secret}"],
+                    "separator":":","optional":["a"]}}"#,
+            ),
+            told(
                 r#"{"algorithm":"hmac_sha1","encoding":"base64","prefix":"v1=","separator":" ",
                      "input":{"kind":"sorted_query"}}"#,
             ),
@@ -264,6 +271,7 @@ mod tests {
         ];
         insta::assert_snapshot!(all.join("\n"), @"
         MD5 over the values of `a`, `b` and `{secret}`, one behind the other; `a` left out where there is none; of `b` what stands before the point; percent-encoded as they are sent; written in hexadecimal
+        MD5 over the values of `a`, `b` and `{secret}`, joined by `:`; `a` left out with the separator where there is none; as they are before they are percent-encoded; written in hexadecimal
         HMAC-SHA-1, keyed with the secret, over all parameters but the signature, sorted by name, as `name=value` joined by `&`; written in base64; `v1=` stands before it; several are joined by ` `
         SHA-1 over the query as it is sent, without the signature, with the secret before it; written in hexadecimal
         SHA-256 over the whole URL as it is called, without the signature, with the secret behind it; written in hexadecimal

@@ -135,7 +135,7 @@ fn rules_are_told_of_in_words() {
     $ repeats.transitions: the changes of status that postbacks may ask for are pending > approved; they were all that there are
     verification.token: the shared token is carried by `token`; it was not asked for
     verification.token_required: whatever comes without the agreed proof is now refused
-    verification.signature: the signature is SHA-256 over the values of `click_id` and `{secret}`, joined by `.`; written in hexadecimal. It was not asked for
+    verification.signature: the signature is SHA-256 over the values of `click_id` and `{secret}`, joined by `.`; as they are before they are percent-encoded; written in hexadecimal. It was not asked for
     verification.networks: postbacks may come from `192.0.2.0/24`; it was anywhere
     verification.timestamp_tolerance_s: the sender's time is at most 300 seconds from ours; it was not looked at
     verification.shadow: what lacks the agreed proof is only counted now

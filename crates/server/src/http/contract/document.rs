@@ -209,11 +209,19 @@ fn statuses(contract: &Contract) -> Section {
         let all = words::listed(values, "or");
         blocks.push(text(format!("A postback whose `{name}` is {all} asks for nothing.")));
     }
+    if !says_status(contract) {
+        return section("Status words", blocks);
+    }
     blocks.push(text(
         "What is approved is paid. What is pending waits for a later postback; what is rejected is \
          not paid. What is reversed takes back what was approved.",
     ));
     section("Status words", blocks)
+}
+
+/// Whether postbacks may have one status or another.
+fn says_status(contract: &Contract) -> bool {
+    contract.parameter(Canonical::Status).is_some() || contract.statuses.negative.is_some()
 }
 
 fn status_words(statuses: &Statuses, is_required: bool) -> Vec<Block> {
@@ -287,19 +295,18 @@ fn identity(contract: &Contract) -> Section {
     rules.extend(transaction_ids(contract));
     rules.push("The same postback again changes nothing, however often it comes.".to_owned());
     let repeats = &contract.repeats;
-    rules.push(if repeats.status {
-        "A later postback of one conversion may change its status.".to_owned()
-    } else {
-        "A later postback of one conversion does not change its status.".to_owned()
-    });
+    if says_status(contract) {
+        let may = if repeats.status { "may change" } else { "does not change" };
+        rules.push(format!("A later postback of one conversion {may} its status."));
+    }
     if !repeats.transitions.is_empty() {
         let all: Vec<String> = repeats.transitions.iter().map(|one| String::from(*one)).collect();
         rules.push(format!("It may ask for {}.", words::listed(&all, "and")));
     }
-    rules.push(format!(
-        "Of two amounts for one conversion {} counts.",
-        words::repeated_amount(repeats.amount)
-    ));
+    if contract.parameters.iter().any(|parameter| parameter.canonical.is_money()) {
+        let amount = words::repeated_amount(repeats.amount);
+        rules.push(format!("Of two amounts for one conversion {amount} counts."));
+    }
     let is_event = |parameter: &Parameter| matches!(parameter.canonical, Canonical::Event(_));
     if contract.parameters.iter().any(is_event) {
         rules.push(format!(
