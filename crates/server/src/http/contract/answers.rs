@@ -1,15 +1,17 @@
 //! The answers on the page of a contract: what its sender is told, and when to send again.
 
 use super::document::{Block, Section, section as titled, text};
-use domain::contract::{Answers, ContentType, Contract, Profile, Reply, words};
+use domain::contract::{Answers, Canonical, ContentType, Contract, Profile, Reply, words};
 use domain::reason::{Reason, Verdict};
 use std::collections::BTreeSet;
 
 /// A receipt, as an example.
-const RECEIPT: &str = r#"{"receipt":"0000…","verdict":"refused","reason":"missing_parameter","parameter":"txn_id",
- "conversion":null,"status":null,"flags":[],"original":null,"retriable":false,"retry_after_s":null,
- "max_retries":null,"received_at":"2026-11-20T09:31:00Z","decided_at":"2026-11-20T09:31:00.002Z",
- "contract":"12.3","http_status":400,"detail":"`txn_id` is required and was not sent, or was blank"}"#;
+const RECEIPT: &str = r#"{"receipt":"0000…","verdict":"refused","reason":"missing_parameter",
+ "parameter":"txn_id","conversion":null,"status":null,"flags":[],"original":null,
+ "retriable":false,"retry_after_s":null,"max_retries":null,
+ "received_at":"2026-11-20T09:31:00Z","decided_at":"2026-11-20T09:31:00.002Z",
+ "contract":"12.3","http_status":400,
+ "detail":"`txn_id` is required and was not sent, or was blank"}"#;
 /// What an answer that is spelt out may hold.
 const FILLED_IN: [&str; 4] = ["{receipt}", "{verdict}", "{reason}", "{detail}"];
 
@@ -27,7 +29,8 @@ pub(super) fn section(contract: &Contract, base: &str) -> Section {
         blocks.push(text(format!("The value of `{name}` is the body of all but refusals.")));
     }
     if has_reasons {
-        let head = vec!["Reason of a refusal", "HTTP", "Means"];
+        blocks.push(text("A refusal has the first of these reasons that applies:"));
+        let head = vec!["Reason", "HTTP", "Means"];
         blocks.push(Block::Table(head, reasons(contract)));
     }
     blocks.push(text(format!(
@@ -94,6 +97,8 @@ fn reasons(contract: &Contract) -> Vec<Vec<String>> {
     let may_be = |reason: &Reason| match reason {
         Reason::SourceNotAllowed => !rules.networks.is_empty(),
         Reason::StaleTimestamp => rules.timestamp_tolerance_s.is_some(),
+        Reason::UnknownStatus => contract.parameter(Canonical::Status).is_some(),
+        Reason::UnknownCurrency => contract.parameter(Canonical::Currency).is_some(),
         _ => reason.verdict() == Verdict::Refused,
     };
     let row = |one: Reason| {

@@ -18,12 +18,12 @@ pre { padding: 0.75rem; white-space: pre-wrap; overflow-wrap: anywhere }
 h1, p, li, td { overflow-wrap: anywhere }
 ul { padding-left: 1.25rem }
 a { color: inherit }
-div { overflow-x: auto }
+div { overflow-x: auto; margin: 1rem 0 }
 table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: 0.35rem 0.75rem 0.35rem 0; text-align: left;
   vertical-align: top }
 th { white-space: nowrap }
-td:first-child { min-width: 8rem }
+td:first-child code { overflow-wrap: break-word }
 @media (max-width: 40rem) {
   thead { display: none }
   tr { display: block; border-bottom: 1px solid var(--line); padding: 0.5rem 0 }
@@ -32,6 +32,7 @@ td:first-child { min-width: 8rem }
     width: 7rem }
   td:first-child { padding-left: 0 }
   td:first-child::before { content: none }
+  td:first-child code { overflow-wrap: anywhere }
 }
 ";
 
