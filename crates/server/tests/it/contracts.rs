@@ -356,6 +356,7 @@ fn a_page_says_what_its_reader_has_to_know() {
             &["In `goal_value` a goal's own key", "goals are `install`."],
             &["`campaign_id=`"],
         ),
+        ("kiwiwall", &["| what you pay us for it; beside a revenue, what our"], &["| what our"]),
         ("playtime", &["made of `", ", joined by `_`"], &["made of `param2`"]),
         ("pushground", &["Every postback is taken for approved", "`OK`"], &["any other word"]),
         ("kiwiwall-wall", &["`1`, as plain text", "`34.193.235.172/32` only"], &["a ping"]),

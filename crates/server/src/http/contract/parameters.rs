@@ -33,9 +33,6 @@ fn rules(contract: &Contract) -> Vec<String> {
     if let Some(currency) = contract.currency {
         rules.push(format!("Amounts are in {currency}, where a postback does not say otherwise."));
     }
-    if contract.payout_may_be_revenue {
-        rules.push("A payout without a revenue is what you pay us.".to_owned());
-    }
     if !contract.unreplaced.is_empty() {
         let all = words::listed(&contract.unreplaced, "or");
         rules.push(format!("{all} stands for no value."));
@@ -86,7 +83,13 @@ fn is_numbered(one: &str, next: &str) -> bool {
 fn row(contract: &Contract, run: &[Parameter]) -> Vec<String> {
     let [first, .., last] = run else {
         let one = &run[0];
-        return told(contract, one, names(one), words::meaning(one.canonical));
+        let meaning = match one.canonical {
+            Canonical::Payout if contract.payout_may_be_revenue => {
+                "what you pay us for it; beside a revenue, what our publisher gets".to_owned()
+            }
+            canonical => words::meaning(canonical),
+        };
+        return told(contract, one, names(one), meaning);
     };
     let meaning = match (first.canonical, last.canonical) {
         (Canonical::Sub(a), Canonical::Sub(b)) => {
