@@ -7,6 +7,7 @@
 mod amounts;
 mod conversion;
 mod decide;
+mod decision;
 mod entry;
 mod events;
 mod payload;
@@ -21,7 +22,8 @@ pub(crate) mod tests;
 
 pub use amounts::Missing;
 pub use conversion::{CHANGES_MAX, Conversion, IDLE_MAX};
-pub use decide::{Decision, Effect, Facts, Occasion, decide};
+pub use decide::decide;
+pub use decision::{Decision, Effect, Facts, Occasion};
 pub use entry::{Cause, ENCODED_BYTES, Entry, GENESIS};
 pub use events::{ClickEvents, Event, MESSAGES_MAX};
 pub use person::{change_by_person, merge, repair, repaired_key};

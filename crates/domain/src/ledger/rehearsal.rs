@@ -47,7 +47,7 @@ impl<'s> Rehearsal<'s> {
     ) -> Decision {
         let conversion = read.key.as_ref().and_then(|key| self.conversion(key));
         let next_id = ConversionId(self.conversions.len() as u64 + 1);
-        let told = read.click_id.zip(read.goal).map(|(id, goal)| (id, goal.key.clone()));
+        let told = read.marks().map(|(id, goal)| (id, goal.to_owned()));
         let has_earlier = told.is_some_and(|told| self.told.contains(&told));
         let events = read.tells_of().and_then(|id| self.events.get(&id));
         let facts = Facts { click, conversion, has_earlier, events, next_id };

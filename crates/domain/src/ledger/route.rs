@@ -86,6 +86,9 @@ pub struct Read<'a> {
     pub contract_ref: Option<ContractRef>,
     pub contract: Option<&'a Contract>,
     pub reading: Reading,
+    /// What was agreed with the campaign's own integration when the click was made; where it has
+    /// none, with the reader.
+    pub(super) agreed: Option<&'a Contract>,
     /// The click it is about, where that is one of ours.
     pub click_id: Option<ClickId>,
     pub link: Option<&'a Link>,
@@ -109,6 +112,7 @@ impl Read<'_> {
             contract_ref: None,
             contract: None,
             reading,
+            agreed: None,
             click_id: None,
             link: None,
             campaign: None,
@@ -128,6 +132,14 @@ impl Read<'_> {
     pub fn tells_of(&self) -> Option<ClickId> {
         let postback = self.postback().ok()?;
         self.click_id.filter(|_| events::has_any(postback))
+    }
+
+    /// The click and the goal's key, where a conversion that has another one of both before it is
+    /// marked.
+    pub fn marks(&self) -> Option<(ClickId, &str)> {
+        let agreed = self.agreed.filter(|agreed| agreed.repeats.mark);
+        let (_, click_id, goal) = (agreed?, self.click_id?, self.goal?);
+        Some((click_id, &goal.key))
     }
 }
 
@@ -214,6 +226,7 @@ fn name_conversion<'a>(
     read.goal = goal_of(then, campaign, postback);
     let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
     let agreed = agreed_with(setup, campaign, click_id).unwrap_or(contract);
+    read.agreed = Some(agreed);
     let is_by_payload = makes_one && is_by_payload(agreed, postback);
     let is_needed = is_by_payload || events::has_any(postback);
     read.payload = is_needed.then(|| payload::digest([contract, agreed], sent));
@@ -273,9 +286,10 @@ fn unread(problem: Problem) -> Read<'static> {
     Read::of(Reading { result: Err(problem), values, unread, shadow: None })
 }
 
-/// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
-/// reads and whenever: or one act, told in two ways, would count twice. So it is what was agreed
-/// when the click was made, like its terms.
+/// What makes a campaign's conversions one, and what a second postback may do to it, is agreed with
+/// its advertiser, and the same whoever reads and whenever: or one act, told in two ways, would
+/// count twice, and whoever knows another URL would choose which amount counts. So it is what was
+/// agreed when the click was made, like its terms.
 pub(super) fn agreed_with<'a>(
     setup: &'a Setup,
     campaign: &Campaign,

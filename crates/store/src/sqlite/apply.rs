@@ -247,13 +247,11 @@ impl Writer {
         Ok((decision, verdict))
     }
 
-    /// Whether the click has a conversion of the goal, where the contract asks.
+    /// Whether the click has a conversion of the goal, where what was agreed asks.
     fn has_earlier(&self, read: Option<&Read<'_>>) -> Result<bool, Error> {
-        let Some(read) = read else { return Ok(false) };
-        let marks = read.contract.is_some_and(|contract| contract.repeats.mark);
-        match (read.click_id, read.goal) {
-            (Some(id), Some(goal)) if marks => conversion::has(&self.connection, id, &goal.key),
-            _ => Ok(false),
+        match read.and_then(Read::marks) {
+            Some((id, goal)) => conversion::has(&self.connection, id, goal),
+            None => Ok(false),
         }
     }
 

@@ -11,6 +11,7 @@ mod money;
 mod proofs;
 mod properties;
 mod reasons;
+mod repeats;
 mod reversals;
 mod scope;
 mod statuses;

@@ -376,13 +376,10 @@ impl World {
         decision
     }
 
-    /// Whether the click has one of the goal.
+    /// Whether the click has one of the goal, where that is to be looked up.
     fn has_conversion(&self, read: &Read<'_>) -> bool {
-        let is_it = |one: &Conversion| {
-            Some(one.click_id) == read.click_id
-                && read.goal.is_some_and(|goal| goal.key == one.goal)
-        };
-        self.conversions.values().any(is_it)
+        let all = || self.conversions.values();
+        read.marks().is_some_and(|told| all().any(|one| (one.click_id, &*one.goal) == told))
     }
 
     /// A person changes the only conversion there is.

@@ -151,10 +151,10 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
     Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, click.as_ref(), &decision)))
 }
 
-/// Whether the click has a conversion of the goal already.
+/// Whether the click has a conversion of the goal already, where that marks another one.
 async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
-    let (Some(click_id), Some(goal)) = (read.click_id, read.goal) else { return Ok(false) };
-    let (click_id, goal) = (Some(click_id), Some(goal.key.clone()));
+    let Some((click_id, goal)) = read.marks() else { return Ok(false) };
+    let (click_id, goal) = (Some(click_id), Some(goal.to_owned()));
     let filter = ConversionFilter { click_id, goal, limit: 1, ..ConversionFilter::default() };
     Ok(!app.store.conversions(&filter).await?.items.is_empty())
 }
