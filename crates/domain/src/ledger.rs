@@ -5,6 +5,7 @@
 //! the window and whether the campaign was live are as of the click.
 
 mod amounts;
+mod choose;
 mod conversion;
 mod decide;
 mod decision;

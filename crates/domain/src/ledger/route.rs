@@ -1,6 +1,7 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::spoken::{self, Spoken, spoken};
+use super::choose::{Chosen, choose};
+use super::spoken::spoken;
 use super::{Key, events, payload, triage};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
@@ -8,7 +9,7 @@ use crate::contract::{Canonical, Contract, Identity, Parameter, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
-use crate::partner::Partner;
+use crate::partner::KEYED_PATH;
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::settings::Unverified;
@@ -34,12 +35,12 @@ pub fn route<'a>(setup: &'a Setup, path: &'a [u8]) -> Route<'a> {
     route_as_of(setup.latest(), path)
 }
 
-fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
+pub(super) fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     let Ok(path) = std::str::from_utf8(path) else { return Route::Elsewhere };
     if path == "/postback" {
         return Route::Plain;
     }
-    if setup.partners_by_path(path).next().is_some() {
+    if path != KEYED_PATH && setup.partners_by_path(path).next().is_some() {
         return Route::Path(path);
     }
     let key = path
@@ -85,6 +86,9 @@ impl std::fmt::Display for ContractRef {
 pub struct Read<'a> {
     pub contract_ref: Option<ContractRef>,
     pub contract: Option<&'a Contract>,
+    /// The key in its path is none of ours: a partner's own keys stand there, and our click id came
+    /// under one of its names.
+    pub has_foreign_key: bool,
     pub reading: Reading,
     /// What was agreed with the campaign's own integration when the click was made; where it has
     /// none, with the reader.
@@ -111,6 +115,7 @@ impl Read<'_> {
         Self {
             contract_ref: None,
             contract: None,
+            has_foreign_key: false,
             reading,
             agreed: None,
             click_id: None,
@@ -163,7 +168,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let Chosen { by, contract, integration, is_in_sunset, fault } = chosen;
+    let Chosen { by, contract, integration, is_in_sunset, has_foreign_key, fault } = chosen;
     let sender = Sender::of(integration, hit.peer, at);
     let mut reading = postback::read(contract, &sent, &sender);
     if triage::is_due(contract, &reading, at) {
@@ -175,7 +180,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     {
         postback.flags.add(Flag::ContractInSunset);
     }
-    let mut read = Read { contract: Some(contract), ..Read::of(reading) };
+    let mut read = Read { contract: Some(contract), has_foreign_key, ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
@@ -344,122 +349,6 @@ fn key_of(
 /// A transaction id as conversions are told apart by it.
 pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
     if agreed.txn_id_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
-}
-
-/// Who reads a hit.
-struct Chosen<'a> {
-    by: ContractRef,
-    contract: &'a Contract,
-    /// `None`: a partner's own contract.
-    integration: Option<&'a Integration>,
-    /// Another contract has taken the place of the one that reads.
-    is_in_sunset: bool,
-    /// Names that carry click ids and do not agree, or whose sunset is over.
-    fault: Result<(), Problem>,
-}
-
-impl<'a> Chosen<'a> {
-    fn integration(integration: &'a Integration, sent: &Pairs, at: Timestamp) -> Self {
-        let Spoken { version, contract, is_in_sunset } = spoken(integration, sent, at);
-        Self {
-            by: ContractRef::Integration { id: integration.id, version },
-            contract,
-            integration: Some(integration),
-            is_in_sunset,
-            fault: spoken::retired(integration, sent, at),
-        }
-    }
-
-    fn partner(partner: &'a Partner, contract: &'a Contract) -> Self {
-        let by = ContractRef::Partner(partner.name.clone());
-        Self { by, contract, integration: None, is_in_sunset: false, fault: Ok(()) }
-    }
-
-    /// The same, where the click ids may disagree.
-    fn with(self, conflict: Result<(), Problem>) -> Self {
-        Self { fault: earlier(self.fault, conflict), ..self }
-    }
-}
-
-fn choose<'a>(
-    setup: AsOf<'a>,
-    keyring: &Keyring,
-    hit: &Hit,
-    sent: &Pairs,
-) -> Result<Chosen<'a>, Problem> {
-    let by_integration = |one| Chosen::integration(one, sent, setup.at());
-    match route_as_of(setup, hit.path()) {
-        Route::Key(key) => setup
-            .integration_by_key(key)
-            .filter(|integration| !integration.archived)
-            .map(by_integration)
-            .ok_or_else(|| {
-                let detail = "the postback URL's key is not one of ours";
-                Problem::new(Reason::UnknownIntegration, None, detail)
-            }),
-        Route::Path(path) => Ok(choose_by_path(setup, keyring, path, sent)),
-        Route::Plain | Route::Elsewhere => {
-            let is_click_id = |name: &str| setup.is_click_id_name(name);
-            let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
-            campaign
-                .and_then(|campaign| setup.integrations_for(campaign).next())
-                .or_else(|| setup.integrations_of(Scope::Global).next())
-                .map(|integration| by_integration(integration).with(conflict))
-                .ok_or_else(|| {
-                    let detail = "there is no global integration to read it";
-                    Problem::new(Reason::UnknownIntegration, None, detail)
-                })
-        }
-    }
-}
-
-/// On a path that partners share, an integration around the click's campaign reads for its partner;
-/// else it is the partner under whose names our click id came.
-fn choose_by_path<'a>(setup: AsOf<'a>, keyring: &Keyring, path: &str, sent: &Pairs) -> Chosen<'a> {
-    let partners: Vec<(&Partner, &Contract)> = setup.partners_by_path(path).collect();
-    let is_click_id = |name: &str| {
-        partners.iter().any(|(partner, contract)| {
-            contract.click_id_names().iter().any(|own| own == name)
-                || setup.is_click_id_name_of(&partner.name, name)
-        })
-    };
-    let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
-    let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
-    let mut all = around.chain(setup.integrations_of(Scope::Global));
-    let own = all.find(|one| partners.iter().any(|(partner, _)| partner.name == one.partner));
-    let names_ours = |(_, contract): &&(&Partner, &Contract)| {
-        let names = contract.click_id_names();
-        let mut sent = sent.all.iter().filter(|pair| names.contains(&pair.name));
-        sent.any(|pair| keyring.parse(pair.text.trim()).is_some())
-    };
-    let chosen = own.map_or_else(
-        || {
-            let named = partners.iter().find(names_ours).or(partners.first());
-            let (partner, contract) = named.expect("the path is somebody's");
-            Chosen::partner(partner, contract)
-        },
-        |own| Chosen::integration(own, sent, setup.at()),
-    );
-    chosen.with(conflict)
-}
-
-/// The campaign of the first click that such names carry, and whether they all carry that click.
-fn clicked_campaign<'a>(
-    setup: AsOf<'a>,
-    keyring: &Keyring,
-    sent: &Pairs,
-    is_click_id: impl Fn(&str) -> bool,
-) -> (Option<&'a Campaign>, Result<(), Problem>) {
-    let ids = sent.all.iter().filter(|pair| is_click_id(&pair.name));
-    let mut ids = ids.filter_map(|pair| Some((keyring.parse(pair.text.trim())?, &pair.name)));
-    let Some((id, name)) = ids.next() else { return (None, Ok(())) };
-    let link = setup.link(id.link());
-    let campaign = link.and_then(|link| setup.campaign(link.campaign_id));
-    let conflict = ids.find(|(other, _)| *other != id).map_or(Ok(()), |(_, other)| {
-        let detail = format!("`{name}` and `{other}` are different clicks");
-        Err(Problem::new(Reason::InvalidPayload, Some(other), detail))
-    });
-    (campaign, conflict)
 }
 
 /// How near to a campaign what reads its postbacks is.

@@ -8,6 +8,7 @@ mod manual;
 mod mistakes;
 mod modes;
 mod money;
+mod paths;
 mod proofs;
 mod properties;
 mod reasons;

@@ -53,7 +53,9 @@ pub(super) fn routes() -> Vec<Route> {
 /// What would become of a request.
 #[derive(JsonSchema, Serialize)]
 struct Debugged {
-    /// How its path was understood: `key`, `catalogue`, `plain`, or `none`: no postback endpoint.
+    /// How its path was understood: `key`, `catalogue`, `plain`, `none`: no postback endpoint; or
+    /// `foreign_key`: the key before `/postback` is none of ours, and a partner of the catalogue
+    /// with keys there reads it by its click.
     route: &'static str,
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
@@ -191,6 +193,7 @@ impl Debugged {
         decision: &Decision,
     ) -> Self {
         let route = match ledger::route(setup, hit.path()) {
+            Way::Key(_) if read.has_foreign_key => "foreign_key",
             Way::Key(_) => "key",
             Way::Path(_) => "catalogue",
             Way::Plain => "plain",
