@@ -63,7 +63,9 @@ impl Home {
     }
 }
 
-/// The rule of what a transaction id alone makes one, in an identity.
+/// The rule of what click, goal and transaction id make one, in an identity.
+const OF_CLICK_GOAL_TXN: u8 = 1;
+/// That of what a transaction id alone makes one.
 const OF_TXN: u8 = 4;
 /// That of what click, goal and all that is said make one.
 const OF_PAYLOAD: u8 = 5;
@@ -88,7 +90,7 @@ impl Key {
         let goal = goal.to_ascii_lowercase();
         let (code, parts): (u8, &[Option<&str>]) = match rule {
             Identity::Txn => return Self::of_txn(advertiser_id, txn_id),
-            Identity::ClickGoalTxn => (1, &[Some(&goal), txn_id]),
+            Identity::ClickGoalTxn => (OF_CLICK_GOAL_TXN, &[Some(&goal), txn_id]),
             Identity::ClickGoal => (2, &[Some(&goal)]),
             Identity::Click => (3, &[]),
         };
@@ -114,6 +116,11 @@ impl Key {
     /// they live apart from their clicks.
     pub fn is_of_click(&self) -> bool {
         self.identity.first() != Some(&OF_TXN)
+    }
+
+    /// Whether its transaction id tells it from others; none is an id too.
+    fn is_of_transaction(&self) -> bool {
+        matches!(self.identity.first(), Some(&(OF_CLICK_GOAL_TXN | OF_TXN)))
     }
 
     /// Whether all that is said makes it one, in place of a transaction id.

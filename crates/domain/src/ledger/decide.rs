@@ -178,9 +178,11 @@ impl Case<'_> {
         if self.tells_again() {
             return Err(events_known());
         }
-        let said = said(self.postback, self.may_not_approve);
+        let said = said(self.postback, self.postback.txn_id.as_deref(), self.may_not_approve);
         let money = self.money();
-        let is_known = |one: &&Conversion| one.has_seen(said) || self.is_in_triage(one);
+        let is_known = |one: &&Conversion| {
+            one.has_seen(said) || self.is_in_triage(one) || self.was_said_in_triage(one)
+        };
         if let Some(conversion) = self.facts.conversion.filter(is_known) {
             let flags = money.map_or(Flags::default(), |(_, flags)| flags);
             return Ok(Decision::nothing_new(conversion, flags));
@@ -216,6 +218,13 @@ impl Case<'_> {
     fn is_in_triage(&self, conversion: &Conversion) -> bool {
         let lacks = self.postback.flags.has(Flag::TxnIdMissing);
         lacks || conversion.triaged.is_some() || conversion.merged_into.is_some()
+    }
+
+    /// Whether it says, with the transaction id, what was said without before the conversion had it.
+    /// Where the id tells conversions apart, nothing else was ever said of this one without.
+    fn was_said_in_triage(&self, conversion: &Conversion) -> bool {
+        let has_id = conversion.key.is_of_transaction() && self.postback.txn_id.is_some();
+        has_id && conversion.has_seen(said(self.postback, None, self.may_not_approve))
     }
 
     /// What the conversion is worth after this postback, with the flags of the postback.

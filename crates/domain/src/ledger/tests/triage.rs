@@ -3,7 +3,7 @@
 
 use super::world::{World, contract};
 use crate::command::Failure;
-use crate::contract::{Canonical, Contract};
+use crate::contract::{Canonical, Contract, RepeatedAmount};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::ledger::{Rehearsal, change_by_person, likely_ids, merge, read, repair, repaired_key};
@@ -159,6 +159,44 @@ fn a_repair_makes_it_what_it_would_have_been() {
     );
     assert_eq!(code(repaired(&mut world, 1, "T-9")), "not_in_triage");
     assert_eq!(world.conversions.len(), 2);
+}
+
+#[test]
+fn what_was_said_without_the_id_counts_no_second_time_with_it() {
+    for (amount, other) in [
+        (RepeatedAmount::Add, "updated approved 7/0"),
+        (RepeatedAmount::Replace, "updated approved 2/0"),
+        (RepeatedAmount::Keep, "duplicate already_processed !sent_amount_differs"),
+    ] {
+        let mut adding = triaging();
+        adding.repeats.amount = amount;
+        let mut world = World::new(adding, GOALS);
+        world.check(
+            "
+            ?cid=@a&revenue=5              -> recorded pending 0/0 !txn_id_missing
+            ?cid=@b&revenue=5              -> recorded pending 0/0 !txn_id_missing
+            ?cid=@b&revenue=4&txn_id=T-2   -> recorded approved 4/1.75
+            ",
+        );
+        repaired(&mut world, 1, "T-1").unwrap();
+        merged(&mut world, 2, 3).unwrap();
+        let known = if amount == RepeatedAmount::Keep { " !sent_amount_differs" } else { "" };
+        world.check(&format!(
+            "
+            ?cid=@a&revenue=5&txn_id=T-1   -> duplicate already_processed
+            ?cid=@b&revenue=5&txn_id=T-2   -> duplicate already_processed{known}
+            ?cid=@a&revenue=7&txn_id=T-1   -> {other}
+            ?cid=@a&revenue=7&txn_id=T-1   -> duplicate already_processed{known}
+            ?cid=@a&revenue=5&txn_id=T-9   -> recorded approved 5/1.75
+            "
+        ));
+    }
+    let mut world = world();
+    world.check("?cid=@a&revenue=5 -> recorded pending 0/0 !txn_id_missing");
+    world.change_by_person(Status::Rejected).unwrap();
+    repaired(&mut world, 1, "T-1").unwrap();
+    world.check("?cid=@a&revenue=5&txn_id=T-1 -> duplicate already_processed");
+    assert_eq!(world.conversion().status, Status::Rejected, "a person's word stays");
 }
 
 #[test]
