@@ -30,7 +30,7 @@ pub use events::{ClickEvents, Event, MESSAGES_MAX};
 pub use person::{change_by_person, merge, repair, repaired_key};
 pub use rehearsal::Rehearsal;
 pub use route::{ContractRef, Read, Route, is_ours, read, route};
-pub use triage::likely_ids;
+pub use triage::{WAITING_MAX, likely_ids};
 
 use crate::click_id::ClickId;
 use crate::contract::Identity;

@@ -4,7 +4,9 @@ use super::amounts::Amounts;
 use super::conversion::{CHANGES_MAX, said};
 use super::entry::settle;
 use super::route::{agreed_with, barred, campaign_then, clicked_at};
-use super::{ClickEvents, Conversion, Decision, Effect, Facts, Occasion, Read, events};
+use super::{
+    ClickEvents, Conversion, Decision, Effect, Facts, Occasion, Read, WAITING_MAX, events,
+};
 use crate::campaign::{Campaign, Link};
 use crate::click::Label;
 use crate::click_id::ClickId;
@@ -192,6 +194,7 @@ impl Case<'_> {
         {
             return Err(problem.clone());
         }
+        self.check_waiting()?;
         self.check_time()?;
         if let Said::Ignore(canonical) = self.postback.status {
             let name = self.name(canonical);
@@ -211,6 +214,20 @@ impl Case<'_> {
             None => self.create(goal, status, amounts, flags, said),
             Some(conversion) => self.change(conversion, status, amounts, flags, said),
         }
+    }
+
+    /// Whether one more can wait for its transaction id.
+    fn check_waiting(&self) -> Result<(), Problem> {
+        let is_new = self.read.waits().is_some() && self.facts.conversion.is_none();
+        if !is_new || self.facts.waiting < WAITING_MAX {
+            return Ok(());
+        }
+        let name = self.name(Canonical::TxnId);
+        let detail = format!(
+            "`{name}` is required, and {WAITING_MAX} conversions of this click wait for theirs \
+             already: no more can"
+        );
+        Err(Problem::new(Reason::MissingParameter, Some(&name), detail))
     }
 
     /// What stands under all that was said without a transaction id says no more when it is said

@@ -18,6 +18,11 @@ pub struct Facts<'a> {
     /// The click has a conversion of the goal; looked up only where the read
     /// [marks](crate::ledger::Read::marks) those that come after it.
     pub has_earlier: bool,
+    /// How many conversions of the click are in triage, at most [`WAITING_MAX`]; looked up only
+    /// where the read [waits](crate::ledger::Read::waits) for its transaction id.
+    ///
+    /// [`WAITING_MAX`]: crate::ledger::WAITING_MAX
+    pub waiting: u32,
     /// The click's events; looked up only where the read [tells of them](Read::tells_of).
     pub events: Option<&'a ClickEvents>,
     /// The id a new conversion gets.

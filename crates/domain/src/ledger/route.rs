@@ -139,6 +139,12 @@ impl Read<'_> {
         self.click_id.filter(|_| events::has_any(postback))
     }
 
+    /// The click, where it would make a conversion in triage.
+    pub fn waits(&self) -> Option<ClickId> {
+        let lacks = self.postback().ok()?.flags.has(Flag::TxnIdMissing);
+        self.click_id.filter(|_| lacks && self.key.is_some())
+    }
+
     /// The click and the goal's key, where a conversion that has another one of both before it is
     /// marked.
     pub fn marks(&self) -> Option<(ClickId, &str)> {

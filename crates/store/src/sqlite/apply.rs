@@ -193,6 +193,10 @@ impl Writer {
             None => None,
         };
         let has_earlier = conversion.is_none() && self.has_earlier(read)?;
+        let waiting = match read.and_then(Read::waits) {
+            Some(id) if conversion.is_none() => conversion::waiting(&self.connection, id)?,
+            _ => 0,
+        };
         let events = match read.and_then(Read::tells_of) {
             Some(id) => event::of_click(&self.connection, id)?,
             None => None,
@@ -205,6 +209,7 @@ impl Writer {
                     click,
                     conversion: conversion.as_ref(),
                     has_earlier,
+                    waiting,
                     events: events.as_ref(),
                     next_id: self.state.next_conversion,
                 };

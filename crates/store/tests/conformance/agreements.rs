@@ -1,11 +1,12 @@
 //! What contracts can agree on beside one conversion for each click, goal and transaction id.
 
-use super::world::{BEGIN, World, open, shown};
+use super::world::{BEGIN, World, decided, open, shown};
 use domain::click::Label;
 use domain::click_id::ClickId;
 use domain::command::{Act, Answer, Outcome};
 use domain::conversion::Status;
 use domain::id::ConversionId;
+use domain::ledger::WAITING_MAX;
 use domain::report::{Dimension, Query, Test};
 use serde_json::{Value, json};
 use store::list::{ConversionFilter, VerdictFilter};
@@ -195,6 +196,36 @@ async fn triaged(world: &World) -> Vec<u64> {
     let filter = ConversionFilter { is_triaged: Some(true), limit: 100, ..Default::default() };
     let found = world.store.conversions(&filter).await.unwrap().items;
     found.iter().map(|one| one.id.0).collect()
+}
+
+#[tokio::test]
+async fn only_so_many_conversions_of_a_click_wait_for_their_ids() {
+    let mut world = triaging().await;
+    let (click, other) = (world.click("us").await, world.click("ca").await);
+    let mut records = Vec::new();
+    for number in 0..WAITING_MAX + 2 {
+        records.push(world.hit_record(click, &format!("click_id={{click}}&n={number}")));
+    }
+    let applied = world.apply(&records).await.unwrap();
+    let verdicts = applied.into_iter().map(|one| shown(&decided(one)));
+    let verdicts: Vec<String> = verdicts.collect();
+    let (first, last) = verdicts.split_at(verdicts.len() - 2);
+    assert!(first.iter().all(|one| one == "recorded"), "{first:?}");
+    assert_eq!(last, ["refused missing_parameter"; 2]);
+    for (id, n, expected) in [
+        (click, "x", "refused missing_parameter"),
+        (click, "0", "duplicate already_processed"),
+        (other, "x", "recorded"),
+    ] {
+        let sent = world.hit(id, &format!("click_id={{click}}&n={n}")).await;
+        assert_eq!(shown(&sent), expected, "{n}");
+    }
+    world.done(repair(1, "T-1")).await;
+    for (n, expected) in [("x", "recorded"), ("y", "refused missing_parameter")] {
+        let sent = world.hit(click, &format!("click_id={{click}}&n={n}")).await;
+        assert_eq!(shown(&sent), expected, "one of them has its id: {n}");
+    }
+    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
 }
 
 #[tokio::test]

@@ -351,6 +351,7 @@ impl World {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),
             conversion,
             has_earlier: self.has_conversion(&read),
+            waiting: self.waiting(&read),
             events: read.tells_of().and_then(|id| self.events.get(&id)),
             next_id: ConversionId(next as u64),
         };
@@ -380,6 +381,13 @@ impl World {
     fn has_conversion(&self, read: &Read<'_>) -> bool {
         let all = || self.conversions.values();
         read.marks().is_some_and(|told| all().any(|one| (one.click_id, &*one.goal) == told))
+    }
+
+    /// How many of the click wait for their ids, where that is to be looked up.
+    fn waiting(&self, read: &Read<'_>) -> u32 {
+        let Some(id) = read.waits() else { return 0 };
+        let is_it = |one: &&Conversion| one.click_id == id && one.triaged.is_some();
+        u32::try_from(self.conversions.values().filter(is_it).count()).unwrap()
     }
 
     /// A person changes the only conversion there is.

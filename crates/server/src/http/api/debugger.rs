@@ -135,6 +135,7 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         click: click.as_ref(),
         conversion: conversion.as_ref(),
         has_earlier: has_earlier(&app, &read).await?,
+        waiting: waiting(&app, &read).await?,
         events: events.as_ref(),
         next_id: ConversionId(u64::MAX),
     };
@@ -159,6 +160,15 @@ async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
     let (click_id, goal) = (Some(click_id), Some(goal.to_owned()));
     let filter = ConversionFilter { click_id, goal, limit: 1, ..ConversionFilter::default() };
     Ok(!app.store.conversions(&filter).await?.items.is_empty())
+}
+
+/// How many conversions of the click are in triage, where it would be one more.
+async fn waiting(app: &App, read: &Read<'_>) -> Result<u32, Error> {
+    let Some(click_id) = read.waits() else { return Ok(0) };
+    let (click_id, is_triaged, limit) = (Some(click_id), Some(true), ledger::WAITING_MAX);
+    let filter = ConversionFilter { click_id, is_triaged, limit, ..ConversionFilter::default() };
+    let found = app.store.conversions(&filter).await?.items.len();
+    Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
 
 impl Debugged {
