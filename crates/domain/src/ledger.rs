@@ -16,6 +16,7 @@ mod person;
 mod rehearsal;
 mod route;
 mod spoken;
+mod transaction;
 mod triage;
 
 #[cfg(test)]

@@ -493,7 +493,7 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
 }
 
 /// The nearest name is one that is near to any that is accepted, or to our own word for it.
-fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
+pub(crate) fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
     let name = parameter.name();
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();

@@ -22,6 +22,8 @@ pub(super) struct Chosen<'a> {
     pub(super) integration: Option<&'a Integration>,
     /// Another contract has taken the place of the one that reads.
     pub(super) is_in_sunset: bool,
+    /// By the key in its path.
+    pub(super) is_by_key: bool,
     /// The key in its path is none of ours.
     pub(super) has_foreign_key: bool,
     /// Names that carry click ids and do not agree, or whose sunset is over.
@@ -36,6 +38,7 @@ impl<'a> Chosen<'a> {
             contract,
             integration: Some(integration),
             is_in_sunset,
+            is_by_key: false,
             has_foreign_key: false,
             fault: spoken::retired(integration, sent, at),
         }
@@ -48,6 +51,7 @@ impl<'a> Chosen<'a> {
             contract,
             integration: None,
             is_in_sunset: false,
+            is_by_key: false,
             has_foreign_key: false,
             fault: Ok(()),
         }
@@ -72,7 +76,7 @@ pub(super) fn choose<'a>(
             let is_foreign = own.is_none() && may_be_foreign(key, hit.path());
             let by_click = || choose_by_foreign_key(setup, keyring, sent);
             own.filter(|integration| !integration.archived)
-                .map(by_integration)
+                .map(|own| Chosen { is_by_key: true, ..by_integration(own) })
                 .or_else(|| is_foreign.then(by_click).flatten())
                 .ok_or_else(|| {
                     let detail = "the postback URL's key is not one of ours";

@@ -41,6 +41,13 @@ impl<'s> Rehearsal<'s> {
         }
     }
 
+    /// Finds the click of what names a transaction in its place.
+    pub fn find<'a>(&self, setup: &'a Setup, read: &mut Read<'a>) {
+        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
+            read.found(setup, conversion);
+        }
+    }
+
     /// What would come of what was read.
     pub fn decision(
         &self,

@@ -2,6 +2,7 @@
 
 use super::choose::{Chosen, choose};
 use super::spoken::spoken;
+use super::transaction::{self, Asked};
 use super::{Key, events, payload, triage};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
@@ -106,8 +107,10 @@ pub struct Read<'a> {
     pub key: Option<Key>,
     /// The digest of all that it says, where that counts.
     pub payload: Option<[u8; 32]>,
+    /// It names a transaction in place of a click.
+    pub(super) asked: Option<Box<Asked<'a>>>,
     /// Who reads, and what was sent: what it takes to speak of another campaign.
-    spoken: Option<(Option<&'a Integration>, Pairs<'a>)>,
+    pub(super) spoken: Option<(Option<&'a Integration>, Pairs<'a>)>,
 }
 
 impl Read<'_> {
@@ -125,6 +128,7 @@ impl Read<'_> {
             out_of_scope: None,
             key: None,
             payload: None,
+            asked: None,
             spoken: None,
         }
     }
@@ -174,7 +178,8 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let Chosen { by, contract, integration, is_in_sunset, has_foreign_key, fault } = chosen;
+    let Chosen { by, contract, integration, is_in_sunset, is_by_key, has_foreign_key, fault } =
+        chosen;
     let sender = Sender::of(integration, hit.peer, at);
     let mut reading = postback::read(contract, &sent, &sender);
     if triage::is_due(contract, &reading, at) {
@@ -192,24 +197,19 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
     read.campaign = read.link.and_then(|link| as_of.campaign(link.campaign_id));
     if let (Some(click_id), Some(campaign)) = (read.click_id, read.campaign) {
-        let level = integration.map(|one| Level::of(campaign, one));
-        let mut proof = verify_beside(as_of, campaign, (level, contract), &sent, at);
-        let is_verified = proof.as_ref().is_ok_and(|proof| proof.is_verified);
-        let shadow = proof.as_mut().ok().and_then(|proof| proof.shadow.take());
-        read.reading.shadow = read.reading.shadow.or(shadow);
-        read.reading.result = earlier(proof, read.reading.result);
-        if level == Some(Level::Other) {
-            let detail = "the click is of a campaign that this postback URL does not serve";
-            read.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
-        }
-        if is_verified && let Ok(postback) = &mut read.reading.result {
-            postback.flags.remove(Flag::Unverified);
-        }
-        name_conversion(&mut read, contract, (campaign, click_id), &sent, (setup, at));
+        let reader = Reader { integration, contract };
+        read.place(reader, (campaign, click_id), &sent, (setup, at));
+    } else if let Some(asked) = integration
+        .filter(|_| is_by_key)
+        .and_then(|reader| Asked::of(as_of, reader, contract, &read.reading, &sent))
+    {
+        read.reading.result = Err(transaction::unknown(contract, &read.reading));
+        read.asked = Some(Box::new(asked));
     } else if let Ok(postback) = &read.reading.result {
-        let name = said.map_or("click_id", |value| value.name.as_str());
+        let own = contract.click_id_names().first().map_or("click_id", String::as_str);
+        let name = said.map_or(own, |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
-            format!("`{name}` is blank")
+            format!("`{name}` was not sent, or was blank")
         } else if read.click_id.is_some() {
             format!("`{name}` is a click id of a link that is not here")
         } else {
@@ -224,6 +224,51 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     read
 }
 
+/// Who reads, and what its contract says; `None`: a partner's own.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) integration: Option<&'a Integration>,
+    pub(super) contract: &'a Contract,
+}
+
+impl<'a> Read<'a> {
+    /// It is about a click of that campaign: who else has to be satisfied, whether the key it came
+    /// with serves it, and which conversion it names.
+    pub(super) fn place(
+        &mut self,
+        Reader { integration, contract }: Reader<'a>,
+        (campaign, click_id): (&'a Campaign, ClickId),
+        sent: &Pairs<'_>,
+        (setup, at): (&'a Setup, Timestamp),
+    ) {
+        let level = integration.map(|one| Level::of(campaign, one));
+        let proof = verify_beside(setup.as_of(at), campaign, (level, contract), sent, at);
+        let proof = proof.map(|proof| {
+            self.reading.shadow = self.reading.shadow.take().or(proof.shadow);
+            proof.is_verified
+        });
+        let result = &mut self.reading.result;
+        match proof {
+            Ok(is_verified) => {
+                if is_verified && let Ok(postback) = result {
+                    postback.flags.remove(Flag::Unverified);
+                }
+            }
+            Err(other) => {
+                let is_later = |first: &Problem| first.reason <= other.reason;
+                if !result.as_ref().is_err_and(is_later) {
+                    *result = Err(other);
+                }
+            }
+        }
+        if level == Some(Level::Other) {
+            let detail = "the click is of a campaign that this postback URL does not serve";
+            self.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
+        }
+        name_conversion(self, contract, (campaign, click_id), sent, (setup, at));
+    }
+}
+
 /// Says which conversion a postback is about, as far as it can be about one.
 fn name_conversion<'a>(
     read: &mut Read<'a>,
@@ -234,7 +279,7 @@ fn name_conversion<'a>(
 ) {
     let Ok(postback) = &read.reading.result else { return };
     let then = campaign_then(setup, campaign, click_id);
-    read.goal = goal_of(then, campaign, postback);
+    read.goal = read.goal.or_else(|| goal_of(then, campaign, postback));
     let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
     let agreed = agreed_with(setup, campaign, click_id).unwrap_or(contract);
     read.agreed = Some(agreed);
@@ -359,7 +404,7 @@ pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
 
 /// How near to a campaign what reads its postbacks is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
+pub(super) enum Level {
     /// It serves other campaigns.
     Other,
     Global,
@@ -368,7 +413,7 @@ enum Level {
 }
 
 impl Level {
-    fn of(campaign: &Campaign, integration: &Integration) -> Self {
+    pub(super) fn of(campaign: &Campaign, integration: &Integration) -> Self {
         if campaign.integration_id == Some(integration.id) {
             return Self::Campaign;
         }

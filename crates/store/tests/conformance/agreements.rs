@@ -61,6 +61,46 @@ async fn a_transaction_id_makes_one_conversion_of_many_clicks_and_is_found_by_it
 }
 
 #[tokio::test]
+async fn a_transaction_alone_finds_its_conversion_and_its_click() {
+    let mut world = World::agreeing(json!({
+        "identity": "txn",
+        "parameters": parameters("click_id txn_id! status revenue token"),
+    }))
+    .await;
+    let click = world.click("us").await;
+    let (second, third) = (world.click_record("ca"), world.click_record("de"));
+    let reversal = "txn_id=1&status=reversed";
+    let early = world.hit(click, reversal).await;
+    assert_eq!(shown(&early), "refused unknown_click");
+    assert_eq!((early.click_id, early.conversion_id), (None, None));
+    // In one batch with what it finds, and between hits that name their clicks.
+    let batch = [
+        second.1,
+        world.hit_record(second.0, "click_id={click}&txn_id=2"),
+        world.hit_record(click, "click_id={click}&txn_id=1"),
+        world.hit_record(click, reversal),
+        third.1,
+        world.hit_record(third.0, "click_id={click}&txn_id=3"),
+        world.hit_record(click, "txn_id=9"),
+    ];
+    let applied = world.apply(&batch).await.unwrap();
+    let verdicts: Vec<_> = applied.into_iter().map(decided).collect();
+    let said: Vec<String> = verdicts.iter().map(shown).collect();
+    assert_eq!(said, ["recorded", "recorded", "updated", "recorded", "refused unknown_click"]);
+    let reversed = &verdicts[2];
+    assert_eq!(reversed.click_id, Some(click));
+    assert_eq!(reversed.labels.get(Label::Sub(1)), Some("us"), "its click's");
+    assert_eq!(verdicts[3].labels.get(Label::Sub(1)), Some("de"));
+    assert_eq!((hits_of(&world, 2).await, hits_of(&world, 1).await), (2, 1));
+    let (conversion, entries) = world.store.conversion(ConversionId(2)).await.unwrap().unwrap();
+    assert_eq!((conversion.status, entries.len()), (Status::Reversed, 2));
+    let key = conversion.key;
+    assert_eq!(world.store.conversion_by_key(&key).await.unwrap().unwrap().id, conversion.id);
+    assert_eq!(world.store.verify().await.unwrap(), []);
+    assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
+}
+
+#[tokio::test]
 async fn what_comes_after_the_first_of_a_click_is_marked() {
     let keys = json!({"txn_id_absent": "payload", "repeats": {"mark": true}});
     let mut world = World::agreeing(keys).await;

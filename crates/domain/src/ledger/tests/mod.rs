@@ -17,5 +17,6 @@ mod reversals;
 mod scope;
 mod statuses;
 mod sunset;
+mod transactions;
 mod triage;
 pub(crate) mod world;

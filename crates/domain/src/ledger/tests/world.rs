@@ -344,7 +344,10 @@ impl World {
     /// Decides a hit that arrived earlier and was parked.
     pub(crate) fn receive_again(&mut self, hit: &Hit, arrived_at: Timestamp) -> Decision {
         let setup = &self.setup;
-        let read = read(setup, &keyring(), hit, arrived_at);
+        let mut read = read(setup, &keyring(), hit, arrived_at);
+        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
+            read.found(setup, conversion);
+        }
         let conversion = read.key.as_ref().and_then(|key| self.conversion_by_key(key));
         let next = self.conversions.len() + 1;
         let facts = Facts {

@@ -118,7 +118,12 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
     caught_up(&app).await?;
     let setup = app.live.setup().clone();
     let now = app.clock.now();
-    let read = ledger::read(&setup, &app.keys.click, &hit, now);
+    let mut read = ledger::read(&setup, &app.keys.click, &hit, now);
+    if let Some(key) = read.asks_for()
+        && let Some(conversion) = app.store.conversion_by_key(key).await?
+    {
+        read.found(&setup, &conversion);
+    }
     let click = match read.click_id {
         Some(id) => app.store.click(id).await?.map(|(_, click)| click),
         None => None,

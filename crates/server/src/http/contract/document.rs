@@ -4,7 +4,8 @@
 use domain::builder;
 use domain::contract::version::Status;
 use domain::contract::{
-    Answers, Canonical, Contract, Parameter, Profile, TxnIdAbsent, Unit, Version, difference, words,
+    Answers, Canonical, Contract, Identity, Parameter, Profile, TxnIdAbsent, Unit, Version,
+    difference, words,
 };
 use domain::integration::{Integration, Scope};
 use domain::reason::{Reason, Verdict};
@@ -258,6 +259,14 @@ fn identity(contract: &Contract) -> Section {
         "Two postbacks are one conversion by {}.",
         words::identity(contract.identity)
     )];
+    let click = contract.parameter(Canonical::ClickId);
+    if contract.identity == Identity::Txn && click.is_some_and(|click| !click.required) {
+        rules.push(
+            "A postback without a click id is about the conversion that has its transaction id, \
+             and makes none."
+                .to_owned(),
+        );
+    }
     if !contract.txn_id_parts.is_empty() {
         let parts: Vec<String> = contract.txn_id_parts.iter().map(ToString::to_string).collect();
         rules.push(format!("A transaction id is made of {}.", words::listed(&parts, "and")));
