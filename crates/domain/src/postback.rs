@@ -153,6 +153,8 @@ struct Reader<'a> {
     /// Something was sent, and dropped because it only describes.
     has_dropped: bool,
     is_status_blank: bool,
+    /// An event was sent whose value does not read: neither blank nor a macro.
+    bad_event: Option<Problem>,
     /// What speaks against the sender where that refuses nothing yet.
     shadow: Option<Problem>,
 }
@@ -167,6 +169,7 @@ impl<'a> Reader<'a> {
             found: Vec::new(),
             has_dropped: false,
             is_status_blank: false,
+            bad_event: None,
             shadow: None,
         }
     }
@@ -188,6 +191,9 @@ impl<'a> Reader<'a> {
                 Err(_) => {}
             }
         }
+        // An event ping makes no conversion because its number was misspelt.
+        let is_ping = !self.found.iter().any(|value| is_event(value) || makes_conversion(value));
+        let problem = problem.or_else(|| self.bad_event.take().filter(|_| is_ping));
         problem.map_or(Ok(()), Err)
     }
 
@@ -255,8 +261,13 @@ impl<'a> Reader<'a> {
                 text: first.text.trim().to_owned(),
             })),
             Some(detail) if matters => invalid(first, detail),
-            Some(_) => {
+            Some(detail) => {
                 self.has_dropped = true;
+                if matches!(parameter.canonical, Canonical::Event(_)) {
+                    let name = Some(first.name.as_str());
+                    let problem = Problem::new(Reason::InvalidPayload, name, detail);
+                    self.bad_event.get_or_insert(problem);
+                }
                 Ok(None)
             }
         }
@@ -434,17 +445,24 @@ impl<'a> Reader<'a> {
     }
 
     fn is_event_only(&self) -> bool {
-        let says = |value: &Value| match value.canonical {
-            Canonical::TxnId
-            | Canonical::Status
-            | Canonical::Goal
-            | Canonical::EventType
-            | Canonical::ConversionRef => true,
-            canonical => canonical.is_money(),
-        };
         // A macro that nobody filled in is no event: most senders leave them in one URL for all.
-        let is_event = |value: &Value| matches!(value.canonical, Canonical::Event(_));
-        self.found.iter().any(is_event) && !self.found.iter().any(says)
+        self.found.iter().any(is_event) && !self.found.iter().any(makes_conversion)
+    }
+}
+
+fn is_event(value: &Value) -> bool {
+    matches!(value.canonical, Canonical::Event(_))
+}
+
+/// Whether it says that there is a conversion, beside an event.
+fn makes_conversion(value: &Value) -> bool {
+    match value.canonical {
+        Canonical::TxnId
+        | Canonical::Status
+        | Canonical::Goal
+        | Canonical::EventType
+        | Canonical::ConversionRef => true,
+        canonical => canonical.is_money(),
     }
 }
 
@@ -475,7 +493,7 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
 }
 
 /// The nearest name is one that is near to any that is accepted, or to our own word for it.
-fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
+pub(crate) fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
     let name = parameter.name();
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();

@@ -53,7 +53,9 @@ pub(super) fn routes() -> Vec<Route> {
 /// What would become of a request.
 #[derive(JsonSchema, Serialize)]
 struct Debugged {
-    /// How its path was understood: `key`, `catalogue`, `plain`, or `none`: no postback endpoint.
+    /// How its path was understood: `key`, `catalogue`, `plain`, `none`: no postback endpoint; or
+    /// `foreign_key`: the key before `/postback` is none of ours, and a partner of the catalogue
+    /// with keys there reads it by its click.
     route: &'static str,
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
@@ -116,7 +118,12 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
     caught_up(&app).await?;
     let setup = app.live.setup().clone();
     let now = app.clock.now();
-    let read = ledger::read(&setup, &app.keys.click, &hit, now);
+    let mut read = ledger::read(&setup, &app.keys.click, &hit, now);
+    if let Some(key) = read.asks_for()
+        && let Some(conversion) = app.store.conversion_by_key(key).await?
+    {
+        read.found(&setup, &conversion);
+    }
     let click = match read.click_id {
         Some(id) => app.store.click(id).await?.map(|(_, click)| click),
         None => None,
@@ -133,6 +140,7 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         click: click.as_ref(),
         conversion: conversion.as_ref(),
         has_earlier: has_earlier(&app, &read).await?,
+        waiting: waiting(&app, &read).await?,
         events: events.as_ref(),
         next_id: ConversionId(u64::MAX),
     };
@@ -151,12 +159,21 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
     Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, click.as_ref(), &decision)))
 }
 
-/// Whether the click has a conversion of the goal already.
+/// Whether the click has a conversion of the goal already, where that marks another one.
 async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
-    let (Some(click_id), Some(goal)) = (read.click_id, read.goal) else { return Ok(false) };
-    let (click_id, goal) = (Some(click_id), Some(goal.key.clone()));
+    let Some((click_id, goal)) = read.marks() else { return Ok(false) };
+    let (click_id, goal) = (Some(click_id), Some(goal.to_owned()));
     let filter = ConversionFilter { click_id, goal, limit: 1, ..ConversionFilter::default() };
     Ok(!app.store.conversions(&filter).await?.items.is_empty())
+}
+
+/// How many conversions of the click are in triage, where it would be one more.
+async fn waiting(app: &App, read: &Read<'_>) -> Result<u32, Error> {
+    let Some(click_id) = read.waits() else { return Ok(0) };
+    let (click_id, is_triaged, limit) = (Some(click_id), Some(true), ledger::WAITING_MAX);
+    let filter = ConversionFilter { click_id, is_triaged, limit, ..ConversionFilter::default() };
+    let found = app.store.conversions(&filter).await?.items.len();
+    Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
 
 impl Debugged {
@@ -191,6 +208,7 @@ impl Debugged {
         decision: &Decision,
     ) -> Self {
         let route = match ledger::route(setup, hit.path()) {
+            Way::Key(_) if read.has_foreign_key => "foreign_key",
             Way::Key(_) => "key",
             Way::Path(_) => "catalogue",
             Way::Plain => "plain",

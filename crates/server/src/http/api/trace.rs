@@ -24,6 +24,8 @@ use store::list::StoredVerdict;
 pub(super) struct Trace {
     /// The contract that read it, such as `12.1`.
     contract: Option<String>,
+    /// The key in its path is none of ours: it was read as on a path of the partner's, by its click.
+    foreign_key: bool,
     /// In the contract's order.
     parameters: Vec<Taken>,
     /// The names that were sent and that nobody asked for.
@@ -84,6 +86,7 @@ impl Trace {
         Self {
             parameters: taken.collect(),
             contract: reference,
+            foreign_key: read.has_foreign_key,
             unread: read.reading.unread.clone(),
             verdict: None,
             reason: None,

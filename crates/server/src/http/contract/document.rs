@@ -292,6 +292,14 @@ fn goals(contract: &Contract, campaign: Option<&Campaign>) -> Section {
 fn identity(contract: &Contract) -> Section {
     let same = words::identity(contract.identity);
     let mut rules = vec![format!("Postbacks with {same} are one conversion.")];
+    let click = contract.parameter(Canonical::ClickId);
+    if contract.identity == Identity::Txn && click.is_some_and(|click| !click.required) {
+        rules.push(
+            "A postback without a click id is about the conversion that has its transaction id, \
+             and makes none."
+                .to_owned(),
+        );
+    }
     rules.extend(transaction_ids(contract));
     rules.push("The same postback again changes nothing, however often it comes.".to_owned());
     let repeats = &contract.repeats;
