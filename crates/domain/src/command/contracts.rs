@@ -9,7 +9,7 @@ use crate::contract::version::{
     CONTRACT_BYTES_MAX, DRAFTS_MAX, EARLIER_MAX, NOTE_BYTES_MAX, SIGNER_BYTES_MAX,
     SUNSET_DAYS_DEFAULT, SUNSET_DAYS_MAX, Status, VERSIONS_MAX,
 };
-use crate::contract::{Contract, Role, SignOff, Version};
+use crate::contract::{Contract, Fault, Role, SignOff, Version};
 use crate::id::IntegrationId;
 use crate::integration::{EarlierContract, Integration};
 use crate::setup::{Change, History, Setup};
@@ -250,11 +250,8 @@ fn described(
 }
 
 fn checked_contract(contract: &Contract) -> Result<Contract, Failure> {
-    if let Some((place, fault)) = contract.parameter_fault() {
-        return Err(Failure::invalid(&format!("contract.parameters[{place}]"), fault));
-    }
-    if let Some(fault) = contract.fault() {
-        return Err(Failure::invalid("contract", fault));
+    if let Some(Fault { path, detail }) = contract.fault() {
+        return Err(Failure::invalid(&format!("contract.{path}"), detail));
     }
     let bytes = serde_json::to_string(contract).expect("a contract is plain data").len();
     if bytes > CONTRACT_BYTES_MAX {

@@ -1,5 +1,6 @@
 //! What the sender of a postback is told.
 
+use super::Fault;
 use crate::reason::{Reason, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -171,41 +172,44 @@ impl Answers {
     }
 
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<Fault> {
         let refused = self.refused.as_ref();
         for verdict in std::iter::once(None).chain(Verdict::ALL.map(Some)) {
             let Some(reply) = self.reply(verdict) else { continue };
             let name = verdict.map_or("received", Verdict::name);
             let is_refusal = verdict == Some(Verdict::Refused);
+            let fault = |key: &str, detail: String| {
+                Some(Fault::at(format!("answers.{name}.{key}"), detail))
+            };
             if reply.body.len() > REPLY_BYTES_MAX {
-                return Some(format!("answers.{name}: a body of at most {REPLY_BYTES_MAX} bytes"));
+                return fault("body", format!("at most {REPLY_BYTES_MAX} bytes"));
             }
             let is_heard = |status| matches!(status, 200..=203 | 206..=208 | 226 | 400..=499);
             if is_refusal && !is_heard(reply.http_status) {
                 let why = "with another one the sender would try for ever, or not hear it";
-                let fault = "http_status is 200 to 499, and one that has a body";
-                return Some(format!("answers.{name}: {fault}; {why}"));
+                let right = "200 to 203, 206 to 208, 226 or 400 to 499, which have a body";
+                return fault("http_status", format!("{right}; {why}"));
             }
             if !is_refusal && (!is_heard(reply.http_status) || reply.http_status >= 300) {
                 let why = "it is no error, and would be sent again as one";
-                let fault = "http_status is 200 to 299, and one that has a body";
-                return Some(format!("answers.{name}: {fault}; {why}"));
+                let right = "200 to 203, 206 to 208 or 226, which have a body";
+                return fault("http_status", format!("{right}; {why}"));
             }
             if !is_refusal && reply.body.trim() == "0" {
                 let why = "most senders take it for a refusal, and send it again";
-                return Some(format!("answers.{name}: its body is not `0`; {why}"));
+                return fault("body", format!("anything but `0`; {why}"));
             }
             let is_same = refused.is_some_and(|refused| {
                 let is_said = !reply.body.trim().is_empty();
                 is_said && refused.body.trim() == reply.body.trim()
             });
             if is_same && !is_refusal {
-                return Some(format!("answers.{name}: its body is that of a refusal"));
+                return fault("body", "another one than that of `refused`".to_owned());
             }
         }
         match &self.return_name {
             Some(name) if !super::is_name(name) => {
-                Some("answers.return_name: it is empty or too long".to_owned())
+                Some(Fault::at("answers.return_name", "it is empty or too long"))
             }
             _ => None,
         }
@@ -281,8 +285,8 @@ mod tests {
             (r#"{"return_name":""}"#, "answers.return_name"),
         ];
         for (json, place) in wrong {
-            let fault = read(json).fault().unwrap_or_default();
-            assert!(fault.starts_with(place), "{json}: {fault}");
+            let fault = read(json).fault().unwrap();
+            assert!(fault.path.starts_with(place), "{json}: {fault}");
         }
         let long = Reply {
             http_status: 200,

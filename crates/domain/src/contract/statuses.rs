@@ -1,5 +1,6 @@
 //! What raw values of the status parameter mean.
 
+use super::Fault;
 use crate::conversion::Status;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,19 +41,32 @@ pub enum Meaning {
 }
 
 impl Statuses {
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<Fault> {
         let mut raws = BTreeSet::new();
-        for raw in self.values.values().flatten().chain(&self.ignore).chain(&self.undone) {
-            if raw.trim() != raw || raw.is_empty() {
-                return Some(format!("statuses: `{raw}` is blank, or has blanks around it"));
-            }
-            if !raws.insert(raw.to_ascii_lowercase()) {
-                return Some(format!("statuses: `{raw}` has two meanings"));
+        let values = self.values.iter();
+        let lists =
+            values.map(|(status, raws)| (format!("statuses.values.{}", status.name()), raws));
+        let lists = lists.chain([
+            ("statuses.ignore".to_owned(), &self.ignore),
+            ("statuses.undone".to_owned(), &self.undone),
+        ]);
+        for (path, all) in lists {
+            for (place, raw) in all.iter().enumerate() {
+                let fault = |detail| Some(Fault::at(format!("{path}[{place}]"), detail));
+                if raw.trim() != raw || raw.is_empty() {
+                    return fault(format!("`{raw}` is blank, or has blanks around it"));
+                }
+                if !raws.insert(raw.to_ascii_lowercase()) {
+                    return fault(format!(
+                        "`{raw}` has two meanings, and case makes no difference"
+                    ));
+                }
             }
         }
         let is_no_end = |status| !matches!(status, Status::Reversed | Status::Rejected);
         let negative = self.negative.filter(|status| is_no_end(*status))?;
-        Some(format!("statuses.negative is `reversed` or `rejected`, not `{}`", negative.name()))
+        let detail = format!("`reversed` or `rejected`, not `{}`", negative.name());
+        Some(Fault::at("statuses.negative", detail))
     }
 
     pub fn meaning(&self, raw: &str) -> Meaning {

@@ -193,8 +193,8 @@ fn a_draft_is_checked_and_discarded() {
         parameter.allowed = vec!["y".repeat(1_000); 50];
     }
     for (source, parameter) in [
-        (DraftSource::Contract(Box::new(faulty)), "contract"),
-        (DraftSource::Contract(Box::new(unnamed)), "contract.parameters[1]"),
+        (DraftSource::Contract(Box::new(faulty)), "contract.parameters"),
+        (DraftSource::Contract(Box::new(unnamed)), "contract.parameters[1].names"),
         (DraftSource::Contract(Box::new(large)), "contract"),
         (DraftSource::Partner("nobody".to_owned()), "partner"),
         (DraftSource::Version(7), "from"),
