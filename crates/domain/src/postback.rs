@@ -428,9 +428,11 @@ impl<'a> Reader<'a> {
         let all = self.contract.parameters.iter().filter(is_missing);
         let (shadowed, refused): (Vec<_>, Vec<_>) = all.partition(|one| self.is_shadowed(one));
         if let Some(parameter) = shadowed.first() {
-            self.shadow.get_or_insert_with(|| missing(parameter, unread));
+            let name = self.sent.name_of(parameter);
+            self.shadow.get_or_insert_with(|| missing(parameter, name, unread));
         }
-        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter, unread)))
+        let missing = |one: &&Parameter| missing(one, self.sent.name_of(one), unread);
+        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter)))
     }
 
     fn is_event_only(&self) -> bool {
@@ -474,9 +476,9 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     None
 }
 
-/// The nearest name is one that is near to any that is accepted, or to our own word for it.
-fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
-    let name = parameter.name();
+/// `name` is what it was sent as, and blank, else what it is asked for as. The nearest name is one
+/// that is near to any that is accepted, or to our own word for it.
+fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> Problem {
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
     let sent: Vec<&str> = unread.iter().map(String::as_str).collect();

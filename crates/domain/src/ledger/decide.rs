@@ -425,7 +425,11 @@ impl Case<'_> {
             }),
             Said::Ignore(_) | Said::Unknown => {
                 let name = self.name(Canonical::Status);
-                let detail = format!("the contract does not know this value of `{name}`");
+                let known = match self.contract.statuses.known() {
+                    Some(known) => format!("; it knows {known}"),
+                    None => "; it knows none".to_owned(),
+                };
+                let detail = format!("the contract does not know this value of `{name}`{known}");
                 Err(Problem::new(Reason::UnknownStatus, Some(&name), detail))
             }
         }

@@ -4,7 +4,7 @@ use super::spoken::{self, Spoken, spoken};
 use super::{Key, events, payload, triage};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Identity, Parameter, TxnIdAbsent};
+use crate::contract::{Canonical, Contract, Identity, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
@@ -184,7 +184,8 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         }
         name_conversion(&mut read, contract, (campaign, click_id), &sent, (setup, at));
     } else if let Ok(postback) = &read.reading.result {
-        let name = said.map_or("click_id", |value| value.name.as_str());
+        let asked = contract.parameter(Canonical::ClickId).map(|one| sent.name_of(one));
+        let name = said.map_or(asked.unwrap_or("click_id"), |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
             format!("`{name}` is blank")
         } else if read.click_id.is_some() {
@@ -226,7 +227,7 @@ fn name_conversion<'a>(
         let detail = "nothing vouches for the sender, and this network takes no such hits";
         read.reading.result = Err(Problem::new(Reason::SignatureMismatch, None, detail));
     } else if makes_one && !may_stand(agreed, postback) {
-        read.reading.result = Err(without_txn_id(contract));
+        read.reading.result = Err(without_txn_id(contract, sent));
     }
 }
 
@@ -304,8 +305,9 @@ fn may_stand(agreed: &Contract, postback: &Postback) -> bool {
         }
 }
 
-fn without_txn_id(contract: &Contract) -> Problem {
-    let name = contract.parameter(Canonical::TxnId).map_or("txn_id", Parameter::name);
+fn without_txn_id(contract: &Contract, sent: &Pairs<'_>) -> Problem {
+    let asked = contract.parameter(Canonical::TxnId);
+    let name = asked.map_or("txn_id", |parameter| sent.name_of(parameter));
     let detail = format!("`{name}` is needed for a conversion of this campaign, and is missing");
     Problem::new(Reason::MissingParameter, Some(name), detail)
 }

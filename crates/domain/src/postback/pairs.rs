@@ -83,6 +83,16 @@ impl<'a> Pairs<'a> {
         Self { hit, all, headers, fault: too_many.or(read.err()) }
     }
 
+    /// The name that the parameter was sent under, else the one it is asked for by.
+    pub fn name_of<'b>(&'b self, parameter: &'b Parameter) -> &'b str {
+        let sent = self.of_parameter(parameter).next();
+        let as_agreed = |pair: &'b Pair| match pair.is_header {
+            true => parameter.names.iter().find(|name| name.eq_ignore_ascii_case(&pair.name)),
+            false => Some(&pair.name),
+        };
+        sent.and_then(as_agreed).map_or(parameter.name(), String::as_str)
+    }
+
     /// Those that stand where the parameter does and are called as it is.
     pub fn of_parameter(&self, parameter: &Parameter) -> impl Iterator<Item = &Pair> {
         let all = if parameter.in_header { &self.headers } else { &self.all };

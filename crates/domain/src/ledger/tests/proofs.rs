@@ -87,7 +87,7 @@ fn all_that_is_asked_for_must_hold() {
         from 203.0.113.7
         ?click_id=@a&{SIGNED}&token=t0ke    -> refused signature_mismatch token
         ?click_id=@a&{SIGNED}&token=        -> refused signature_mismatch token
-        ?click_id=@a&token=t0ken&sig=00     -> refused signature_mismatch sig
+        ?click_id=@a&token=t0ken&sig=00     -> refused signature_mismatch geo
         ?click_id=@a&{SIGNED}&token=t0ken   -> recorded approved 2.35/1.75
         "
     ));
@@ -135,7 +135,7 @@ fn a_header_is_none_of_the_parameters_and_a_parameter_no_header() {
     let fields = "revenue=2.35&geo=user-1";
     let signature = "f43125e8ce2ceb5f608cf7d84f64d74f";
     world.check(&format!(
-        "?click_id=@a&{fields}&X-Sig={signature} -> refused signature_mismatch X-Sig"
+        "?click_id=@a&{fields}&X-Sig={signature} -> refused signature_mismatch X-Sig ~X-Sig"
     ));
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let bare = world.hit(&format!("?click_id=@a&{fields}&ref=1"));
