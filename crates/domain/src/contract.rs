@@ -21,7 +21,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{Answers, ContentType, Profile, REPLY_BYTES_MAX, Reply};
+pub use answers::{Answers, ContentType, FILLERS, Profile, REPLY_BYTES_MAX, Reply};
 pub use canonical::Canonical;
 pub use difference::{Difference, difference};
 pub use fault::Fault;

@@ -1,12 +1,15 @@
 //! What the sender of a postback is told.
 
 use super::Fault;
+use crate::macros;
 use crate::reason::{Reason, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest body of an answer, in bytes.
 pub const REPLY_BYTES_MAX: usize = 1_000;
+/// What a body may have in braces, to be filled in.
+pub const FILLERS: [&str; 4] = ["receipt", "verdict", "reason", "detail"];
 /// What a hit that is on disk and not decided yet is answered with.
 const RECEIVED: u16 = 202;
 /// What a hit is answered with that counts, or has counted before.
@@ -141,6 +144,19 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// A word in braces that nothing fills in. Other braces are the body's own, as those of JSON.
+    fn unknown_filler(&self) -> Option<&str> {
+        let is_word = |text: &&str| {
+            text.starts_with(|first: char| first.is_ascii_alphabetic())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        };
+        let behind = self.body.split('{').skip(1);
+        let mut words = behind.filter_map(|rest| Some(rest.split_once('}')?.0)).filter(is_word);
+        words.find(|word| !FILLERS.contains(word))
+    }
+}
+
 impl Answers {
     /// The reply that is agreed for a verdict, or for none yet.
     pub fn reply(&self, verdict: Option<Verdict>) -> Option<&Reply> {
@@ -183,6 +199,16 @@ impl Answers {
             };
             if reply.body.len() > REPLY_BYTES_MAX {
                 return fault("body", format!("at most {REPLY_BYTES_MAX} bytes"));
+            }
+            if let Some(word) = reply.unknown_filler() {
+                let near = macros::nearest(word, FILLERS);
+                let near = near.map(|near| format!("; the nearest is `{{{near}}}`"));
+                let all = FILLERS.map(|filler| format!("{{{filler}}}")).join(", ");
+                let near = near.unwrap_or_default();
+                return fault(
+                    "body",
+                    format!("nothing fills in `{{{word}}}`{near}; there are: {all}"),
+                );
             }
             let is_heard = |status| matches!(status, 200..=203 | 206..=208 | 226 | 400..=499);
             if is_refusal && !is_heard(reply.http_status) {
@@ -264,6 +290,31 @@ mod tests {
         assert_eq!(read["why"], "`a` is \"<b>\"\n&");
         let xml = filled("application/xml", "<why>{detail}</why>");
         assert_eq!(xml, "<why>`a` is &quot;&lt;b&gt;&quot; &amp;</why>");
+    }
+
+    #[test]
+    fn a_filler_that_does_not_exist_is_a_mistake_and_other_braces_are_not() {
+        let fault = |body: &str| {
+            let reply = serde_json::json!({ "http_status": 200, "body": body });
+            let answers = serde_json::json!({ "recorded": reply });
+            read(&answers.to_string()).fault().map(|fault| fault.to_string())
+        };
+        let good = [
+            "{receipt} {verdict} {reason} {detail}",
+            r#"{"id":"{receipt}","more":{"a":{}}}"#,
+            "{{receipt}} { receipt } {} } { {1} {a b}",
+            "{",
+        ];
+        for body in good {
+            assert_eq!(fault(body), None, "{body}");
+        }
+        let told = ["{recipt}", r#"{"id":"{conversion}"}"#, "{receipt}{{Detail}}"].map(fault);
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        answers.recorded.body: nothing fills in `{recipt}`; the nearest is `{receipt}`; there are: {receipt}, {verdict}, {reason}, {detail}
+        answers.recorded.body: nothing fills in `{conversion}`; there are: {receipt}, {verdict}, {reason}, {detail}
+        answers.recorded.body: nothing fills in `{Detail}`; the nearest is `{detail}`; there are: {receipt}, {verdict}, {reason}, {detail}
+        ");
     }
 
     #[test]

@@ -56,6 +56,7 @@ impl Contract {
             .or_else(|| self.ignore_where_fault())
             .or_else(|| self.times.fault())
             .or_else(|| self.answers.fault())
+            .or_else(|| self.return_name_fault())
             .or_else(|| self.signature_fault())
             .or_else(|| self.missing_part())
     }
@@ -139,6 +140,16 @@ impl Contract {
             }
             words_fault(&path, values)
         })
+    }
+
+    /// What gives the body of answers is the sender's own word for that, and nothing else.
+    fn return_name_fault(&self) -> Option<Fault> {
+        let name = self.answers.return_name.as_ref()?;
+        let is_read = |one: &&Parameter| !one.in_header && one.names.contains(name);
+        let parameter = self.parameters.iter().find(is_read)?;
+        let detail =
+            format!("another name than `{name}`, which `{}` is read from", parameter.canonical);
+        Some(Fault::at("answers.return_name", detail))
     }
 
     fn signature_fault(&self) -> Option<Fault> {

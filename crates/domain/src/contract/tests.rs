@@ -297,3 +297,11 @@ fn all_that_a_contract_can_say_comes_back() {
     assert_eq!(contract.fault(), None);
     assert_eq!(serde_json::to_value(contract).unwrap(), whole);
 }
+
+#[test]
+fn the_body_of_answers_is_given_under_a_name_of_its_own() {
+    let named = |name: &str| fault(|one| one.answers.return_name = Some(name.to_owned()));
+    assert_eq!(named("ret"), "none");
+    let wanted = "another name than `click_id`, which `click_id` is read from";
+    assert_eq!(named("click_id"), format!("answers.return_name: {wanted}"));
+}
