@@ -33,7 +33,7 @@ pub(crate) use secret::no_such_secret;
 pub use secret::{SIGNATURE, Secret, TOKEN};
 pub use statuses::{Meaning, Statuses};
 pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
-pub use verification::Verification;
+pub use verification::{ProofKind, Verification};
 pub use version::{Role, SignOff, Version};
 
 use crate::money::Currency;

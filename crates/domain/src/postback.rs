@@ -17,7 +17,7 @@ pub use pairs::{PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 
 use crate::click_id;
-use crate::contract::{Canonical, Contract, Meaning, Parameter, TXN_ID_BYTES};
+use crate::contract::{Canonical, Contract, Meaning, Parameter, ProofKind, TXN_ID_BYTES};
 use crate::conversion::Status;
 use crate::macros;
 use crate::money::{Currency, Micros};
@@ -109,7 +109,7 @@ pub struct Reading {
     pub values: Vec<Value>,
     /// The names that were sent and that nobody asked for.
     pub unread: Vec<String>,
-    /// What a verification in shadow mode would have refused it for.
+    /// What a proof that is only tried would have refused it for.
     pub shadow: Option<Problem>,
 }
 
@@ -404,18 +404,24 @@ impl<'a> Reader<'a> {
         Some(mapped.map_or(raw, |(_, key)| key).to_owned())
     }
 
-    fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {
+    fn timestamp(&mut self) -> Result<Option<Timestamp>, Problem> {
         let value = self.found.iter().find(|value| value.canonical == Canonical::Timestamp);
         let (Some(value), Some(_)) = (value, self.contract.verification.timestamp_tolerance_s)
         else {
             return Ok(None);
         };
         let times = &self.contract.times;
-        times.read(&value.text).map(Some).ok_or_else(|| {
+        let Some(at) = times.read(&value.text) else {
             let formats = times.formats.join(", ");
             let detail = format!("`{}` is no time as it was agreed: {formats}", value.name);
-            Problem::new(Reason::InvalidPayload, Some(&value.name), detail)
-        })
+            let problem = Problem::new(Reason::InvalidPayload, Some(&value.name), detail);
+            if self.contract.verification.enforces(ProofKind::Timestamp) {
+                return Err(problem);
+            }
+            self.shadow.get_or_insert(problem);
+            return Ok(None);
+        };
+        Ok(Some(at))
     }
 
     fn missing(&mut self, unread: &[String]) -> Result<(), Problem> {

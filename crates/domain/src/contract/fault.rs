@@ -58,6 +58,7 @@ impl Contract {
             .or_else(|| self.answers.fault())
             .or_else(|| self.return_name_fault())
             .or_else(|| self.signature_fault())
+            .or_else(|| self.verification.shadow_fault())
             .or_else(|| self.missing_part())
     }
 

@@ -305,3 +305,27 @@ fn the_body_of_answers_is_given_under_a_name_of_its_own() {
     let wanted = "another name than `click_id`, which `click_id` is read from";
     assert_eq!(named("click_id"), format!("answers.return_name: {wanted}"));
 }
+
+#[test]
+fn what_is_only_tried_is_asked_for() {
+    let tried = |token: bool, shadow: &[ProofKind]| {
+        fault(|one| {
+            one.parameters.retain(|one| one.canonical != Canonical::Token);
+            one.parameters.extend(contract("click_id! token").parameters.split_off(1));
+            one.verification.token = token.then_some(Canonical::Token);
+            one.verification.shadow = shadow.iter().copied().collect();
+        })
+    };
+    let told = [
+        tried(true, &[ProofKind::Token]),
+        tried(true, &[ProofKind::Token, ProofKind::Signature]),
+        tried(false, &[ProofKind::Networks]),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r"
+    none
+    verification.shadow: `signature` is not asked for; what is: token
+    verification.shadow: `networks` is not asked for, and nor is any other proof
+    ");
+    let all = serde_json::to_value(ProofKind::ALL).unwrap();
+    assert_eq!(all, serde_json::json!(ProofKind::ALL.map(ProofKind::name)));
+}

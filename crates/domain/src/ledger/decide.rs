@@ -8,7 +8,7 @@ use super::{Cause, ClickEvents, Conversion, Entry, Read, events};
 use crate::campaign::{Campaign, Link};
 use crate::click::{Click, Label};
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, RepeatedAmount};
+use crate::contract::{Canonical, Contract, ProofKind, RepeatedAmount};
 use crate::conversion::{Status, may_change};
 use crate::id::{ConversionId, Position};
 use crate::money::Micros;
@@ -205,15 +205,21 @@ struct Case<'a> {
 impl Case<'_> {
     /// What would be refused, were the contract's verification more than a shadow.
     fn shadow(&self) -> Option<Problem> {
-        let is_shadow = self.contract.verification.shadow;
-        let stale = || is_shadow.then(|| self.check_timestamp().err()).flatten();
-        self.read.reading.shadow.clone().or_else(stale)
+        self.read.reading.shadow.clone().or_else(|| self.stale_in_shadow())
+    }
+
+    fn stale_in_shadow(&self) -> Option<Problem> {
+        let is_tried = self.contract.verification.shadow.contains(&ProofKind::Timestamp);
+        is_tried.then(|| self.check_timestamp().err()).flatten()
     }
 
     fn flags(&self) -> Flags {
         let mut flags = self.postback.flags;
         if self.shadow().is_some() {
             flags.add(Flag::ShadowRefused);
+        }
+        // What is enforced vouches, whatever becomes of what is only tried.
+        if self.stale_in_shadow().is_some() && !self.contract.verification.is_enforced() {
             flags.add(Flag::Unverified);
         }
         if self.facts.conversion.is_some_and(|one| one.click_id != self.click_id) {
@@ -365,7 +371,8 @@ impl Case<'_> {
     }
 
     fn check_time(&self) -> Result<(), Problem> {
-        if self.contract.verification.shadow { Ok(()) } else { self.check_timestamp() }
+        let is_enforced = self.contract.verification.enforces(ProofKind::Timestamp);
+        if is_enforced { self.check_timestamp() } else { Ok(()) }
     }
 
     fn check_timestamp(&self) -> Result<(), Problem> {

@@ -476,8 +476,8 @@ impl Level {
 }
 
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
-/// of those at the nearest level, one must be satisfied. Whoever is in shadow mode refuses nothing,
-/// and lets nobody pass who would be refused without it.
+/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs refuses
+/// nothing, and lets nobody pass who would be refused without it.
 ///
 /// The reader's level is `None` for a partner's own contract: it serves every campaign and speaks
 /// for none.
@@ -496,7 +496,7 @@ fn verify_beside(
                 let contract = spoken(one, sent, at).contract;
                 let sender = Sender::of(Some(one), sent.hit.peer, at);
                 let verifies = Some(level) > reader
-                    && contract.verification.shadow == in_shadow
+                    && contract.verification.is_enforced() != in_shadow
                     && sender.must_prove(contract);
                 verifies.then_some((level, contract, sender))
             })
@@ -505,17 +505,18 @@ fn verify_beside(
         let mut problem = None;
         for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
             match postback::verify(contract, reading, sent, &sender) {
-                Ok(Proof { is_verified, shadow: None }) => return Ok(is_verified),
-                Ok(Proof { shadow: Some(other), .. }) | Err(other) => {
+                Ok(Proof { shadow: Some(other), .. }) if in_shadow => {
                     problem = problem.or(Some(other));
                 }
+                Ok(proof) => return Ok(proof),
+                Err(other) => problem = problem.or(Some(other)),
             }
         }
-        problem.map_or(Ok(false), Err)
+        problem.map_or(Ok(Proof { is_verified: false, shadow: None }), Err)
     };
-    let is_verified = satisfied(false)?;
+    let Proof { is_verified, shadow } = satisfied(false)?;
     Ok(match satisfied(true) {
-        Ok(in_shadow) => Proof { is_verified: is_verified || in_shadow, shadow: None },
-        Err(problem) => Proof { is_verified, shadow: Some(problem) },
+        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow },
+        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)) },
     })
 }

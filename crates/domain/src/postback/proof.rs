@@ -1,10 +1,10 @@
 //! What vouches for a sender: its network, a token it knows, a signature it made.
 //!
-//! Whatever a contract asks for must hold, and anything that holds vouches. In shadow mode what
-//! does not hold is noted, and refuses nothing.
+//! Whatever a contract asks for must hold, and anything that holds vouches. What does not hold and
+//! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
 use super::{Pair, Pairs, Problem, Reader, signature};
-use crate::contract::{Canonical, Contract, Parameter, SIGNATURE, Secret, TOKEN};
+use crate::contract::{Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN};
 use crate::integration::Integration;
 use crate::macros;
 use crate::reason::Reason;
@@ -79,7 +79,7 @@ pub fn verify(
     if let Some(token) = contract.verification.token.and_then(|token| contract.parameter(token)) {
         match reader.value(token) {
             Ok(value) => reader.found.extend(value),
-            Err(problem) if contract.verification.shadow => reader.shadow = Some(problem),
+            Err(problem) if reader.is_shadowed(token) => reader.shadow = Some(problem),
             Err(problem) => return Err(problem),
         }
     }
@@ -95,24 +95,35 @@ impl Reader<'_> {
 
     /// Whether what is wrong with it refuses nothing yet.
     pub(super) fn is_shadowed(&self, parameter: &Parameter) -> bool {
-        self.contract.verification.shadow && parameter.canonical.is_secret()
+        let rules = &self.contract.verification;
+        let kind = match parameter.canonical {
+            canonical if rules.token == Some(canonical) => ProofKind::Token,
+            Canonical::Signature => ProofKind::Signature,
+            Canonical::Timestamp => ProofKind::Timestamp,
+            _ => return false,
+        };
+        rules.shadow.contains(&kind)
     }
 
     /// Whether anything vouches for the sender; a problem where something speaks against it.
     pub(super) fn verify(&mut self) -> Result<bool, Problem> {
-        match self.proven() {
-            Ok(is_verified) => Ok(is_verified && self.shadow.is_none()),
-            Err(problem) if self.contract.verification.shadow => {
-                self.shadow.get_or_insert(problem);
-                Ok(false)
+        let rules = &self.contract.verification;
+        let proofs = [
+            (ProofKind::Networks, self.network()),
+            (ProofKind::Token, self.token()),
+            (ProofKind::Signature, self.signature()),
+        ];
+        // What is only tried vouches for nobody where anything that is tried fails.
+        let (mut by_enforced, mut by_tried) = (false, false);
+        for (kind, proof) in proofs {
+            match proof {
+                Ok(is_proven) if rules.enforces(kind) => by_enforced |= is_proven,
+                Ok(is_proven) => by_tried |= is_proven,
+                Err(problem) if rules.enforces(kind) => return Err(problem),
+                Err(problem) => _ = self.shadow.get_or_insert(problem),
             }
-            Err(problem) => Err(problem),
         }
-    }
-
-    fn proven(&self) -> Result<bool, Problem> {
-        let proofs = [self.network()?, self.token()?, self.signature()?];
-        Ok(proofs.into_iter().any(|is_proven| is_proven))
+        Ok(by_enforced || by_tried && self.shadow.is_none())
     }
 
     fn network(&self) -> Result<bool, Problem> {
