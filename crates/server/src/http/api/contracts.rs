@@ -71,7 +71,7 @@ const WITH: &[Field] = &[Field::optional(
 pub(super) fn routes() -> Vec<Route> {
     use refusal::{
         ALREADY_ACTIVE, ARCHIVED, IN_USE, NOT_A_DRAFT, NOT_IN_SUNSET, NOT_SIGNED_OFF,
-        TOO_MANY_DRAFTS, TOO_MANY_IN_SUNSET, TOO_MANY_VERSIONS,
+        SECRET_MISSING, TOO_MANY_DRAFTS, TOO_MANY_IN_SUNSET, TOO_MANY_VERSIONS,
     };
     vec![
         Route::get(
@@ -109,6 +109,7 @@ pub(super) fn routes() -> Vec<Route> {
             ALREADY_ACTIVE,
             NOT_A_DRAFT,
             NOT_SIGNED_OFF,
+            SECRET_MISSING,
             TOO_MANY_IN_SUNSET,
         ]),
         Route::post(
