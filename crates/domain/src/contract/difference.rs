@@ -184,8 +184,9 @@ impl Found {
         });
         let own = || format!("{{{canonical}}}");
         let shown = |one: &Option<String>| one.clone().unwrap_or_else(own);
-        let both = (&old.placeholder, &new.placeholder);
-        self.changed(path("macro"), both, false, shown, |before, after| {
+        // Where it is not said, it is our own name in braces.
+        let both = (&shown(&old.placeholder), &shown(&new.placeholder));
+        self.changed(path("macro"), both, false, String::clone, |before, after| {
             format!("`{canonical}` is asked for by `{after}` instead of `{before}`")
         });
         let both = (&old.length_max(), &new.length_max());

@@ -262,3 +262,14 @@ fn what_begins_and_ceases_to_be_refused_is_told() {
     verification.token: the shared token is carried by `token`; it was not asked for
     ");
 }
+
+#[test]
+fn a_macro_that_is_spelt_out_is_no_other_one() {
+    let silent = contract("click_id! status");
+    let mut spelt_out = silent.clone();
+    spelt_out.parameters[1].placeholder = Some("{status}".to_owned());
+    assert_eq!(told(&silent, &spelt_out), "");
+    spelt_out.parameters[1].placeholder = Some("{state}".to_owned());
+    let sentence = "`status` is asked for by `{state}` instead of `{status}`";
+    assert_eq!(told(&silent, &spelt_out), format!("parameters.status.macro: {sentence}"));
+}
