@@ -5,6 +5,7 @@
 //! cannot be read is a [`Problem`] with a reason.
 
 mod amounts;
+mod json;
 mod pairs;
 mod proof;
 mod signature;
@@ -13,7 +14,7 @@ mod signature;
 mod tests;
 
 pub use amounts::Amount;
-pub use pairs::{PAIRS_MAX, Pair, Pairs};
+pub use pairs::{Inside, PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 
 use crate::click_id;
@@ -118,12 +119,14 @@ pub struct Reading {
 pub fn read(contract: &Contract, sent: &Pairs<'_>, sender: &Sender<'_>) -> Reading {
     let mut reader = Reader::new(contract, sent, sender);
     let collected = reader.collect();
-    let is_read = |pair: &&Pair| contract.parameters.iter().any(|parameter| pair.is_of(parameter));
+    let is_read = |pair: &&Pair| {
+        let mut all = contract.parameters.iter();
+        all.any(|parameter| pair.is_of(parameter) || pair.holds_any_of(parameter))
+    };
     let unread: Vec<String> =
         sent.all.iter().filter(|pair| !is_read(pair)).map(|pair| pair.name.clone()).collect();
     let whole = sent
-        .fault
-        .as_ref()
+        .fault_for(contract)
         .map_or(Ok(()), |fault| Err(Problem::new(Reason::InvalidPayload, None, fault)));
     let result = earlier(collected, whole).and_then(|()| reader.postback(&unread));
     let values = reader.found.into_iter().filter(|found| !found.canonical.is_secret()).collect();

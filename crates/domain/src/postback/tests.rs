@@ -499,3 +499,39 @@ fn what_was_sent_blank_is_blamed_under_the_name_it_was_sent_as() {
     assert_eq!(blamed("txid=1&subid="), "subid");
     assert_eq!(blamed("subid=a&order=%20"), "order");
 }
+
+#[test]
+fn what_stands_inside_of_a_body_is_read_under_a_name_with_dots() {
+    let nested = contract("click_id!=data.click.id status=data.status revenue=data.sale.amount");
+    let read_by = |contract: &Contract, body: &str| {
+        let hit = Hit {
+            method: "POST".to_owned(),
+            target: b"/postback/k".to_vec(),
+            content_type: Some("application/json".to_owned()),
+            body: body.as_bytes().to_vec(),
+            ..Hit::default()
+        };
+        read(contract, &hit, &Sender::default())
+    };
+    let body =
+        r#"{"type":"sale.created","data":{"click":{"id":"c1"},"sale":{"amount":2.5},"x":1}}"#;
+    let reading = read_by(&nested, body);
+    assert_eq!(reading.unread, ["type", "data.x"]);
+    let postback = reading.result.unwrap();
+    assert_eq!(postback.click_id, "c1");
+    assert_eq!(postback.revenue.unwrap().micros, Micros::parse("2.5").unwrap().amount);
+    let conflict = r#"{"data":{"click":{"id":"c1"}},"data.click.id":"c2"}"#;
+    let problem = read_by(&nested, conflict).result.unwrap_err();
+    assert_eq!(problem.reason, Reason::InvalidPayload);
+    assert_eq!(problem.parameter.as_deref(), Some("data.click.id"));
+    let missing = read_by(&nested, r#"{"data":{"clck":{"id":"c1"}}}"#).result.unwrap_err();
+    assert_eq!(missing.nearest.as_deref(), Some("data.clck.id"));
+    // What is beyond the limit might be what decides: it matters to whoever reads such names.
+    let flood = format!(
+        r#"{{"click_id":"c1","data":{{"click":{{"id":"c1"}},"x":[{}]}}}}"#,
+        vec!["1"; 2_000].join(",")
+    );
+    let problem = read_by(&nested, &flood).result.unwrap_err();
+    assert!(problem.detail.contains("more values than"), "{}", problem.detail);
+    assert_eq!(read_by(&contract("click_id!"), &flood).result.unwrap().click_id, "c1");
+}
