@@ -8,7 +8,7 @@ mod contracts;
 mod execute;
 mod publishers;
 
-pub use execute::{Effect, OWN_PARTNER};
+pub use execute::{ALL_PARTNERS, Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;

@@ -131,7 +131,7 @@ impl Partner {
             .or_else(|| self.landing_fault())
             .or_else(|| Some(format!("outbound.{}", self.outbound.as_ref()?.fault()?)))
             .or_else(|| self.paths_fault())
-            .or_else(|| self.contract.as_ref()?.fault())
+            .or_else(|| Some(format!("contract.{}", self.contract.as_ref()?.fault()?)))
     }
 
     fn paths_fault(&self) -> Option<String> {

@@ -5,6 +5,7 @@
 //! cannot be read is a [`Problem`] with a reason.
 
 mod amounts;
+mod json;
 mod pairs;
 mod proof;
 mod signature;
@@ -13,11 +14,11 @@ mod signature;
 mod tests;
 
 pub use amounts::Amount;
-pub use pairs::{PAIRS_MAX, Pair, Pairs};
+pub use pairs::{Inside, PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 
 use crate::click_id;
-use crate::contract::{Canonical, Contract, Meaning, Parameter, TXN_ID_BYTES};
+use crate::contract::{Canonical, Contract, Meaning, Parameter, ProofKind, TXN_ID_BYTES};
 use crate::conversion::Status;
 use crate::macros;
 use crate::money::{Currency, Micros};
@@ -109,7 +110,7 @@ pub struct Reading {
     pub values: Vec<Value>,
     /// The names that were sent and that nobody asked for.
     pub unread: Vec<String>,
-    /// What a verification in shadow mode would have refused it for.
+    /// What a proof that is only tried would have refused it for.
     pub shadow: Option<Problem>,
 }
 
@@ -118,12 +119,14 @@ pub struct Reading {
 pub fn read(contract: &Contract, sent: &Pairs<'_>, sender: &Sender<'_>) -> Reading {
     let mut reader = Reader::new(contract, sent, sender);
     let collected = reader.collect();
-    let is_read = |pair: &&Pair| contract.parameters.iter().any(|parameter| pair.is_of(parameter));
+    let is_read = |pair: &&Pair| {
+        let mut all = contract.parameters.iter();
+        all.any(|parameter| pair.is_of(parameter) || pair.holds_any_of(parameter))
+    };
     let unread: Vec<String> =
         sent.all.iter().filter(|pair| !is_read(pair)).map(|pair| pair.name.clone()).collect();
     let whole = sent
-        .fault
-        .as_ref()
+        .fault_for(contract)
         .map_or(Ok(()), |fault| Err(Problem::new(Reason::InvalidPayload, None, fault)));
     let result = earlier(collected, whole).and_then(|()| reader.postback(&unread));
     let values = reader.found.into_iter().filter(|found| !found.canonical.is_secret()).collect();
@@ -415,18 +418,24 @@ impl<'a> Reader<'a> {
         Some(mapped.map_or(raw, |(_, key)| key).to_owned())
     }
 
-    fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {
+    fn timestamp(&mut self) -> Result<Option<Timestamp>, Problem> {
         let value = self.found.iter().find(|value| value.canonical == Canonical::Timestamp);
         let (Some(value), Some(_)) = (value, self.contract.verification.timestamp_tolerance_s)
         else {
             return Ok(None);
         };
         let times = &self.contract.times;
-        times.read(&value.text).map(Some).ok_or_else(|| {
+        let Some(at) = times.read(&value.text) else {
             let formats = times.formats.join(", ");
             let detail = format!("`{}` is no time as it was agreed: {formats}", value.name);
-            Problem::new(Reason::InvalidPayload, Some(&value.name), detail)
-        })
+            let problem = Problem::new(Reason::InvalidPayload, Some(&value.name), detail);
+            if self.contract.verification.enforces(ProofKind::Timestamp) {
+                return Err(problem);
+            }
+            self.shadow.get_or_insert(problem);
+            return Ok(None);
+        };
+        Ok(Some(at))
     }
 
     fn missing(&mut self, unread: &[String]) -> Result<(), Problem> {
@@ -439,9 +448,11 @@ impl<'a> Reader<'a> {
         let all = self.contract.parameters.iter().filter(is_missing);
         let (shadowed, refused): (Vec<_>, Vec<_>) = all.partition(|one| self.is_shadowed(one));
         if let Some(parameter) = shadowed.first() {
-            self.shadow.get_or_insert_with(|| missing(parameter, unread));
+            let name = self.sent.name_of(parameter);
+            self.shadow.get_or_insert_with(|| missing(parameter, name, unread));
         }
-        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter, unread)))
+        let missing = |one: &&Parameter| missing(one, self.sent.name_of(one), unread);
+        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter)))
     }
 
     fn is_event_only(&self) -> bool {
@@ -492,9 +503,9 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     None
 }
 
-/// The nearest name is one that is near to any that is accepted, or to our own word for it.
-pub(crate) fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
-    let name = parameter.name();
+/// `name` is what it was sent as, and blank, else what it is asked for as. The nearest name is one
+/// that is near to any that is accepted, or to our own word for it.
+pub(crate) fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> Problem {
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
     let sent: Vec<&str> = unread.iter().map(String::as_str).collect();

@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 const OLD_SECRETS_DAYS_MAX: i64 = 90;
 /// How many of them may count at once.
 const OLD_SECRETS_MAX: usize = 5;
+/// Where whoever names a partner finds them all.
+pub const ALL_PARTNERS: &str = "`GET /api/v1/partners` lists them all";
 
 /// The changes a command leads to, and what its caller is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,14 +249,14 @@ impl Setup {
     pub(super) fn calling_partner(&self, name: &str) -> Result<(&Partner, &Contract), Failure> {
         let Some(partner) = self.partner(name) else {
             let near = nearest(name, self.partners.keys().map(String::as_str));
-            let detail = match near {
-                Some(near) => format!("no partner is called `{name}`; the nearest is `{near}`"),
-                None => format!("no partner is called `{name}`; the catalogue has those there are"),
-            };
+            let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+            let detail = format!("no partner is called `{name}`{near}; {ALL_PARTNERS}");
             return Err(Failure::invalid("partner", detail));
         };
         let Some(contract) = &partner.contract else {
-            let detail = format!("`{name}` never calls us, so nothing can be read as it sends it");
+            let detail = format!(
+                "`{name}` never calls us, so nothing can be read as it sends it; {ALL_PARTNERS}"
+            );
             return Err(Failure::invalid("partner", detail));
         };
         Ok((partner, contract))

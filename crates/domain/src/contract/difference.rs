@@ -3,7 +3,10 @@
 //! Nothing that differs is left out: what has no sentence of its own is told by its place and its
 //! value, and counts as touching money until somebody has thought about it.
 
-use super::{Canonical, Contract, Meaning, Network, Parameter, Scheme, Statuses, Unit, words};
+use super::{
+    Canonical, Contract, Meaning, Network, Parameter, ProofKind, Scheme, Statuses, Unit,
+    Verification, words,
+};
 use crate::conversion::Status;
 use crate::reason::Verdict;
 use schemars::JsonSchema;
@@ -181,8 +184,9 @@ impl Found {
         });
         let own = || format!("{{{canonical}}}");
         let shown = |one: &Option<String>| one.clone().unwrap_or_else(own);
-        let both = (&old.placeholder, &new.placeholder);
-        self.changed(path("macro"), both, false, shown, |before, after| {
+        // Where it is not said, it is our own name in braces.
+        let both = (&shown(&old.placeholder), &shown(&new.placeholder));
+        self.changed(path("macro"), both, false, String::clone, |before, after| {
             format!("`{canonical}` is asked for by `{after}` instead of `{before}`")
         });
         let both = (&old.length_max(), &new.length_max());
@@ -379,11 +383,33 @@ impl Found {
         self.changed("verification.timestamp_tolerance_s", both, false, shown, |old, new| {
             format!("the sender's time is {new}; it was {old}")
         });
-        let both = (&old.shadow, &new.shadow);
-        self.changed("verification.shadow", both, false, bool::to_string, |_, _| {
-            let is = if new.shadow { "only counted" } else { "refused" };
-            format!("what lacks the agreed proof is {is} now")
-        });
+        self.enforcement(old, new);
+    }
+
+    /// What begins to be refused, and what is not any more.
+    fn enforcement(&mut self, old: &Verification, new: &Verification) {
+        let word = |one: &Verification, kind| match (one.asks_for(kind), one.enforces(kind)) {
+            (false, _) => "not asked for",
+            (true, true) => "enforced",
+            (true, false) => "only tried",
+        };
+        for kind in ProofKind::ALL {
+            let (was, is) = (word(old, kind), word(new, kind));
+            // What is asked for anew, and enforced, is told where it is told what it is.
+            let is_tried = [was, is].contains(&"only tried");
+            if was == is || !is_tried || is == "not asked for" {
+                continue;
+            }
+            let proof = words::proof(kind);
+            let becomes = match (was, is) {
+                ("enforced", _) => "refused no longer, and counted",
+                (_, "enforced") => "refused from now on; it was only counted",
+                _ => "not refused yet, and counted",
+            };
+            let both = (Some(was.to_owned()), Some(is.to_owned()));
+            let path = format!("verification.shadow.{}", kind.name());
+            self.add(path, both, false, format!("what fails by {proof} is {becomes}"));
+        }
     }
 
     fn times(&mut self, before: &Contract, after: &Contract) {

@@ -2,8 +2,8 @@
 //! backticks is to be taken as it stands.
 
 use super::{
-    Algorithm, Answers, Canonical, Encoding, Identity, Input, Key, Profile, RepeatedAmount,
-    RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
+    Algorithm, Answers, Canonical, Encoding, Identity, Input, Key, Profile, ProofKind,
+    RepeatedAmount, RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
 };
 use crate::conversion::Status;
 use crate::reason::{Reason, Verdict};
@@ -229,6 +229,16 @@ fn signed(input: &Input) -> String {
         Values::Decoded => "; as they are before they are percent-encoded",
     });
     told
+}
+
+/// A proof of the sender.
+pub fn proof(kind: ProofKind) -> &'static str {
+    match kind {
+        ProofKind::Token => "the shared token",
+        ProofKind::Signature => "the signature",
+        ProofKind::Networks => "the sender's network",
+        ProofKind::Timestamp => "the sender's time",
+    }
 }
 
 /// Some values in a row: `a`, `b` and `c`.

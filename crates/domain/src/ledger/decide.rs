@@ -10,7 +10,7 @@ use super::{
 use crate::campaign::{Campaign, Link};
 use crate::click::Label;
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, RepeatedAmount, Repeats};
+use crate::contract::{Canonical, Contract, ProofKind, RepeatedAmount, Repeats};
 use crate::conversion::{Status, may_change};
 use crate::money::Micros;
 use crate::postback::{Postback, Problem, Said, Value};
@@ -113,15 +113,21 @@ struct Case<'a> {
 impl Case<'_> {
     /// What would be refused, were the contract's verification more than a shadow.
     fn shadow(&self) -> Option<Problem> {
-        let is_shadow = self.contract.verification.shadow;
-        let stale = || is_shadow.then(|| self.check_timestamp().err()).flatten();
-        self.read.reading.shadow.clone().or_else(stale)
+        self.read.reading.shadow.clone().or_else(|| self.stale_in_shadow())
+    }
+
+    fn stale_in_shadow(&self) -> Option<Problem> {
+        let is_tried = self.contract.verification.shadow.contains(&ProofKind::Timestamp);
+        is_tried.then(|| self.check_timestamp().err()).flatten()
     }
 
     fn flags(&self) -> Flags {
         let mut flags = self.postback.flags;
         if self.shadow().is_some() {
             flags.add(Flag::ShadowRefused);
+        }
+        // What is enforced vouches, whatever becomes of what is only tried.
+        if self.stale_in_shadow().is_some() && !self.contract.verification.is_enforced() {
             flags.add(Flag::Unverified);
         }
         if self.facts.conversion.is_some_and(|one| one.click_id != self.click_id) {
@@ -297,7 +303,8 @@ impl Case<'_> {
     }
 
     fn check_time(&self) -> Result<(), Problem> {
-        if self.contract.verification.shadow { Ok(()) } else { self.check_timestamp() }
+        let is_enforced = self.contract.verification.enforces(ProofKind::Timestamp);
+        if is_enforced { self.check_timestamp() } else { Ok(()) }
     }
 
     fn check_timestamp(&self) -> Result<(), Problem> {
@@ -357,7 +364,11 @@ impl Case<'_> {
             }),
             Said::Ignore(_) | Said::Unknown => {
                 let name = self.name(Canonical::Status);
-                let detail = format!("the contract does not know this value of `{name}`");
+                let known = match self.contract.statuses.known() {
+                    Some(known) => format!("; it knows {known}"),
+                    None => "; it knows none".to_owned(),
+                };
+                let detail = format!("the contract does not know this value of `{name}`{known}");
                 Err(Problem::new(Reason::UnknownStatus, Some(&name), detail))
             }
         }

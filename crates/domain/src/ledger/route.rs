@@ -6,7 +6,7 @@ use super::transaction::{self, Asked};
 use super::{Key, events, payload, triage};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Identity, Parameter, TxnIdAbsent};
+use crate::contract::{Canonical, Contract, Identity, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
@@ -206,8 +206,8 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         read.reading.result = Err(transaction::unknown(contract, &read.reading));
         read.asked = Some(Box::new(asked));
     } else if let Ok(postback) = &read.reading.result {
-        let own = contract.click_id_names().first().map_or("click_id", String::as_str);
-        let name = said.map_or(own, |value| value.name.as_str());
+        let asked = contract.parameter(Canonical::ClickId).map(|one| sent.name_of(one));
+        let name = said.map_or(asked.unwrap_or("click_id"), |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
             format!("`{name}` was not sent, or was blank")
         } else if read.click_id.is_some() {
@@ -295,7 +295,7 @@ fn name_conversion<'a>(
         let detail = "nothing vouches for the sender, and this network takes no such hits";
         read.reading.result = Err(Problem::new(Reason::SignatureMismatch, None, detail));
     } else if makes_one && !may_stand(agreed, postback) {
-        read.reading.result = Err(without_txn_id(contract));
+        read.reading.result = Err(without_txn_id(contract, sent));
     }
 }
 
@@ -374,8 +374,9 @@ fn may_stand(agreed: &Contract, postback: &Postback) -> bool {
         }
 }
 
-fn without_txn_id(contract: &Contract) -> Problem {
-    let name = contract.parameter(Canonical::TxnId).map_or("txn_id", Parameter::name);
+fn without_txn_id(contract: &Contract, sent: &Pairs<'_>) -> Problem {
+    let asked = contract.parameter(Canonical::TxnId);
+    let name = asked.map_or("txn_id", |parameter| sent.name_of(parameter));
     let detail = format!("`{name}` is needed for a conversion of this campaign, and is missing");
     Problem::new(Reason::MissingParameter, Some(name), detail)
 }
@@ -428,8 +429,8 @@ impl Level {
 }
 
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
-/// of those at the nearest level, one must be satisfied. Whoever is in shadow mode refuses nothing,
-/// and lets nobody pass who would be refused without it.
+/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs refuses
+/// nothing, and lets nobody pass who would be refused without it.
 ///
 /// The reader's level is `None` for a partner's own contract: it serves every campaign and speaks
 /// for none.
@@ -448,7 +449,7 @@ fn verify_beside(
                 let contract = spoken(one, sent, at).contract;
                 let sender = Sender::of(Some(one), sent.hit.peer, at);
                 let verifies = Some(level) > reader
-                    && contract.verification.shadow == in_shadow
+                    && contract.verification.is_enforced() != in_shadow
                     && sender.must_prove(contract);
                 verifies.then_some((level, contract, sender))
             })
@@ -457,17 +458,18 @@ fn verify_beside(
         let mut problem = None;
         for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
             match postback::verify(contract, reading, sent, &sender) {
-                Ok(Proof { is_verified, shadow: None }) => return Ok(is_verified),
-                Ok(Proof { shadow: Some(other), .. }) | Err(other) => {
+                Ok(Proof { shadow: Some(other), .. }) if in_shadow => {
                     problem = problem.or(Some(other));
                 }
+                Ok(proof) => return Ok(proof),
+                Err(other) => problem = problem.or(Some(other)),
             }
         }
-        problem.map_or(Ok(false), Err)
+        problem.map_or(Ok(Proof { is_verified: false, shadow: None }), Err)
     };
-    let is_verified = satisfied(false)?;
+    let Proof { is_verified, shadow } = satisfied(false)?;
     Ok(match satisfied(true) {
-        Ok(in_shadow) => Proof { is_verified: is_verified || in_shadow, shadow: None },
-        Err(problem) => Proof { is_verified, shadow: Some(problem) },
+        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow },
+        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)) },
     })
 }

@@ -61,7 +61,7 @@ fn advertiser_of(setup: AsOf<'_>, integration: &Integration) -> Option<Advertise
 /// click id tells most.
 pub(super) fn unknown(contract: &Contract, reading: &Reading) -> Problem {
     let click = contract.parameter(Canonical::ClickId);
-    let missed = click.map(|click| postback::missing(click, &reading.unread));
+    let missed = click.map(|click| postback::missing(click, click.name(), &reading.unread));
     if let Some(missed) = missed.filter(|missed| missed.nearest.is_some()) {
         return missed;
     }

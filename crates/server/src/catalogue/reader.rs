@@ -133,10 +133,6 @@ fn take_tried<'a>(whole: &mut Spanned<DeTable<'a>>) -> Option<DeTable<'a>> {
 impl Entry<'_> {
     /// What is wrong with the partner, and where.
     fn fault(&self) -> Option<(Range<usize>, String)> {
-        let contract = self.partner.contract.as_ref();
-        if let Some((place, detail)) = contract.and_then(Contract::parameter_fault) {
-            return Some((self.parameter(place), detail));
-        }
         let detail = self.partner.fault()?;
         let path = detail.split(':').next().unwrap_or_default();
         Some((self.place_of(path), detail))
@@ -170,8 +166,18 @@ fn walk(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     let mut found = None;
     let mut table = Some(table);
     for part in path.split('.') {
-        let Some((key, value)) = table.and_then(|table| table.get_key_value(part)) else { break };
+        let (name, places) = part.split_once('[').unwrap_or((part, ""));
+        let Some((key, value)) = table.and_then(|table| table.get_key_value(name)) else { break };
         found = Some(key.span());
+        let mut value = value;
+        // Of `parameters[3]` what stands behind the name is `3]`.
+        for place in places.split(['[', ']']).filter_map(|place| place.parse::<usize>().ok()) {
+            let Some(item) = value.get_ref().as_array().and_then(|all| all.get(place)) else {
+                return found;
+            };
+            found = Some(item.span());
+            value = item;
+        }
         table = value.get_ref().as_table();
     }
     found

@@ -206,6 +206,7 @@ fn a_mistake_in_a_contract_is_named_by_its_place() {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");
     let contract = active(&mut network, &campaign);
+    let trial = path(&campaign).replace("/contracts", "/try");
     let with = |field: &str, value: Value| {
         let mut contract = contract.clone();
         contract[field] = value;
@@ -216,13 +217,21 @@ fn a_mistake_in_a_contract_is_named_by_its_place() {
         (with("identity", json!("clicks")), "contract.identity"),
         (
             with("parameters", json!([{ "canonical": "clickid", "names": [] }])),
-            "contract.parameters[0]",
+            "contract.parameters[0].canonical",
         ),
         (
             with("parameters", json!([{ "canonical": "click_id", "names": [] }])),
-            "contract.parameters[0]",
+            "contract.parameters[0].names",
         ),
-        (with("parameters", json!([])), "contract"),
+        (with("parameters", json!([])), "contract.parameters"),
+        (
+            with(
+                "verification",
+                json!({ "signature": { "algorithm": "md5", "input": { "kind": "x" } } }),
+            ),
+            "contract.verification.signature.input.kind",
+        ),
+        (with("times", json!({ "zone": "Mars" })), "contract.times.zone"),
         (json!({ "partner": "nobody" }), "partner"),
         (json!({ "from": 9 }), "from"),
         (json!({ "from": 1, "partner": "kiwiwall" }), "from"),
@@ -236,6 +245,10 @@ fn a_mistake_in_a_contract_is_named_by_its_place() {
             (400, Some(parameter)),
             "{answer}"
         );
+        if parameter.starts_with("contract") {
+            let tried = network.client.api("POST", &trial, Some(&body)).json();
+            assert_eq!(tried["parameter"], parameter, "{tried}");
+        }
     }
     assert_eq!(statuses(&mut network, &campaign), ["active"]);
     let nowhere = network.client.api("GET", &format!("{}/2", path(&campaign)), None);

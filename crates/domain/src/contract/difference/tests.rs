@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::contract::{
-    Identity, Network, Profile, RepeatedAmount, RepeatedEvents, Reply, Reversal, Transition,
-    TxnIdAbsent,
+    Identity, Network, Profile, ProofKind, RepeatedAmount, RepeatedEvents, Reply, Reversal,
+    Transition, TxnIdAbsent,
 };
 use crate::ledger::tests::world::{contract, plain};
 
@@ -113,11 +113,11 @@ fn rules_are_told_of_in_words() {
     after.verification.token = Some(Canonical::Token);
     after.verification.token_required = true;
     after.verification.timestamp_tolerance_s = Some(300);
-    after.verification.shadow = true;
+    after.verification.shadow = [ProofKind::Signature, ProofKind::Timestamp].into();
     let signed = r#"{"algorithm":"sha256","input":{"kind":"fields","fields":["click_id","{secret}"],"separator":"."}}"#;
     after.verification.signature = serde_json::from_str(signed).unwrap();
     after.verification.networks = vec![Network::parse("192.0.2.0/24").unwrap()];
-    insta::assert_snapshot!(told(&before, &after), @r#"
+    insta::assert_snapshot!(told(&before, &after), @r"
     $ statuses.values.hold: `hold` is unknown now; it meant pending
     $ statuses.values.ping: `ping` now means rejected; it meant nothing, as a ping
     $ statuses.values.test: `test` now means nothing, as a ping; it was unknown
@@ -138,11 +138,12 @@ fn rules_are_told_of_in_words() {
     verification.signature: the signature is SHA-256 over the values of `click_id` and `{secret}`, joined by `.`; as they are before they are percent-encoded; written in hexadecimal. It was not asked for
     verification.networks: postbacks may come from `192.0.2.0/24`; it was anywhere
     verification.timestamp_tolerance_s: the sender's time is at most 300 seconds from ours; it was not looked at
-    verification.shadow: what lacks the agreed proof is only counted now
+    verification.shadow.signature: what fails by the signature is not refused yet, and counted
+    verification.shadow.timestamp: what fails by the sender's time is not refused yet, and counted
     times.zone: a time that names no zone is of `Europe/Berlin`; it was `UTC`
     $ txn_id_folded: `txn_id_folded` is now `true`; it was `false`
     unreplaced: `unreplaced` is now `xx`
-    "#);
+    ");
 }
 
 #[test]
@@ -232,4 +233,43 @@ fn every_field_has_been_thought_of() {
     duplicate ignored max_retries parked profile received recorded refused retry_after_s return_name updated
     body content_type http_status
     ");
+}
+
+#[test]
+fn what_begins_and_ceases_to_be_refused_is_told() {
+    let mut guarded = contract("click_id! token");
+    guarded.verification.token = Some(Canonical::Token);
+    let mut tried = guarded.clone();
+    tried.verification.shadow = [ProofKind::Token].into();
+    let open = contract("click_id! token");
+    let told = [
+        told(&guarded, &tried),
+        told(&tried, &guarded),
+        told(&open, &tried),
+        told(&tried, &open),
+        told(&open, &guarded),
+    ];
+    insta::assert_snapshot!(told.join("\n--\n"), @r"
+    verification.shadow.token: what fails by the shared token is refused no longer, and counted
+    --
+    verification.shadow.token: what fails by the shared token is refused from now on; it was only counted
+    --
+    verification.token: the shared token is carried by `token`; it was not asked for
+    verification.shadow.token: what fails by the shared token is not refused yet, and counted
+    --
+    verification.token: the shared token is not asked for; it was carried by `token`
+    --
+    verification.token: the shared token is carried by `token`; it was not asked for
+    ");
+}
+
+#[test]
+fn a_macro_that_is_spelt_out_is_no_other_one() {
+    let silent = contract("click_id! status");
+    let mut spelt_out = silent.clone();
+    spelt_out.parameters[1].placeholder = Some("{status}".to_owned());
+    assert_eq!(told(&silent, &spelt_out), "");
+    spelt_out.parameters[1].placeholder = Some("{state}".to_owned());
+    let sentence = "`status` is asked for by `{state}` instead of `{status}`";
+    assert_eq!(told(&silent, &spelt_out), format!("parameters.status.macro: {sentence}"));
 }

@@ -15,7 +15,7 @@ use crate::http::Error;
 use axum::extract::State;
 use domain::builder::{self, CHECKED_BYTES_MAX, Use};
 use domain::campaign::{Campaign, Goal};
-use domain::command::{Act, Answer};
+use domain::command::{ALL_PARTNERS, Act, Answer};
 use domain::contract::Canonical;
 use domain::id::{IntegrationId, LinkId};
 use domain::integration::{Integration, Scope};
@@ -87,7 +87,7 @@ fn partner<'a>(setup: &'a Setup, name: &str) -> Result<&'a Partner, Error> {
         let names = setup.partners.keys().map(String::as_str);
         let near = domain::macros::nearest(name, names);
         let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
-        Error::parameter("partner", format!("no partner is called `{name}`{near}"))
+        Error::parameter("partner", format!("no partner is called `{name}`{near}; {ALL_PARTNERS}"))
     })
 }
 

@@ -38,6 +38,7 @@ mod sub_labels;
 mod test_clicks;
 mod trace;
 mod triage;
+mod typed;
 
 use crate::app::App;
 use crate::http::{Error, client};

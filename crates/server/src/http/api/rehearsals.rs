@@ -18,7 +18,7 @@ use crate::rehearsal::{
 };
 use axum::extract::State;
 use domain::command::{Act, Answer, REPLAY_HITS_MAX};
-use domain::contract::Contract;
+use domain::contract::{Contract, Fault};
 use domain::conversion::Status;
 use domain::id::{IntegrationId, Position};
 use domain::integration::{EarlierContract, Integration};
@@ -346,8 +346,8 @@ async fn try_any(
     let integration = the_integration(&app, id.of("integration")?)?;
     let mut fields = sent.fields();
     let contract = fields.required("contract", contract)?;
-    if let Some(fault) = contract.fault() {
-        return Err(Error::parameter("contract", fault));
+    if let Some(Fault { path, detail }) = contract.fault() {
+        return Err(Error::parameter(&format!("contract.{path}"), detail));
     }
     let version = integration.version + 1;
     tried(&app, fields, integration, version, *contract).await

@@ -429,8 +429,10 @@ fn proof(contract: &Contract) -> Section {
         let all: Vec<String> = rules.networks.iter().map(|one| String::from(*one)).collect();
         told.push(format!("Postbacks are accepted from {} only.", words::listed(&all, "or")));
     }
-    if rules.shadow && !told.is_empty() {
-        told.push("For now nothing is refused for want of that proof; it is counted.".to_owned());
+    let tried: Vec<&str> = rules.shadow.iter().map(|kind| words::proof(*kind)).collect();
+    if !tried.is_empty() {
+        let proofs = tried.join(" and ");
+        told.push(format!("For now nothing is refused for want of {proofs}; it is counted."));
     }
     if told.is_empty() {
         return section("Proof of the sender", vec![text("None is asked for.")]);
