@@ -61,6 +61,10 @@ const SECRET_HEADERS: [&str; 2] = ["authorization", "cookie"];
 /// One thing a sender may or must say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own in files and in the API"
+)]
 pub struct Parameter {
     pub canonical: Canonical,
     /// The names it is accepted under, case-sensitive; the first is the one we ask for.
@@ -73,6 +77,9 @@ pub struct Parameter {
     /// It is part of the postback URL we hand out.
     #[serde(default)]
     pub in_url: bool,
+    /// Its sender adds it by itself: it never stands in the postback URL we hand out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub appended: bool,
     /// What stands for the sender's value in the URL we hand out, such as `{click_id}`.
     #[serde(default, rename = "macro", skip_serializing_if = "Option::is_none")]
     pub placeholder: Option<String>,
@@ -89,6 +96,11 @@ pub struct Parameter {
 impl Parameter {
     pub fn name(&self) -> &str {
         &self.names[0]
+    }
+
+    /// Whether one of its names is one of the other's.
+    pub(crate) fn is_named_as(&self, other: &Self) -> bool {
+        self.names.iter().any(|name| other.names.contains(name))
     }
 
     /// The longest its value may be, in bytes.
@@ -201,6 +213,11 @@ impl Contract {
         self.verification.signature.as_ref().is_some_and(Scheme::needs_base)
     }
 
+    /// Its senders sign a body, and what stands beside it in the URL is not read.
+    pub fn signs_bodies(&self) -> bool {
+        self.verification.signature.as_ref().is_some_and(|scheme| scheme.input.is_body())
+    }
+
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
     pub fn fault(&self) -> Option<String> {
         if self.parameters.len() > PARAMETERS_MAX {
@@ -239,6 +256,10 @@ impl Contract {
             }
             if parameter.unit != Unit::Decimal && !canonical.is_money() {
                 return fault(format!("`{canonical}` is no money, so it has no unit"));
+            }
+            if parameter.appended && (parameter.in_url || parameter.placeholder.is_some()) {
+                let why = "is added by its sender, so it has no place and no macro in the URL";
+                return fault(format!("`{canonical}` {why}"));
             }
             for name in &parameter.names {
                 if !is_name(name) {

@@ -4,6 +4,7 @@
 //! value, and counts as touching money until somebody has thought about it.
 
 use super::{Canonical, Contract, Meaning, Network, Parameter, Scheme, Statuses, Unit, words};
+use crate::builder::Gap;
 use crate::conversion::Status;
 use crate::reason::Verdict;
 use schemars::JsonSchema;
@@ -179,7 +180,12 @@ impl Found {
             let is = if new.in_url { "now stands" } else { "does not stand any more" };
             format!("`{canonical}` {is} in the postback URL that we hand out")
         });
-        let own = || format!("{{{canonical}}}");
+        let both = (&old.appended, &new.appended);
+        self.changed(path("appended"), both, false, bool::to_string, |_, _| {
+            let how = if new.appended { "is now added" } else { "is not added any more" };
+            format!("`{canonical}` {how} by its sender of its own accord")
+        });
+        let own = || Gap::Macro(canonical).to_string();
         let shown = |one: &Option<String>| one.clone().unwrap_or_else(own);
         let both = (&old.placeholder, &new.placeholder);
         self.changed(path("macro"), both, false, shown, |before, after| {

@@ -3,7 +3,7 @@
 use super::fixture;
 use super::place::{Fault, Texts};
 use super::reader::Entry;
-use domain::contract::{Canonical, Contract};
+use domain::contract::{Canonical, Contract, Parameter};
 use domain::macros;
 use domain::outbound::{Field, Outbound, Syntax, Template};
 use domain::partner::Confidence;
@@ -132,10 +132,10 @@ fn macros_come_back(
                 );
                 found.push((span, detail));
             }
-            None if parameter.in_url && !is_ours_to_fill(canonical) && !is_noted => {
+            None if is_left_open(contract, parameter) && !is_noted => {
                 let detail = format!(
-                    "`{canonical}` is in the URL and has no macro: where nobody knows it, `notes` \
-                     say so"
+                    "`{canonical}` must be sent, is not `appended` and has no macro: where nobody \
+                     knows it, `notes` say so"
                 );
                 found.push((span, detail));
             }
@@ -144,9 +144,14 @@ fn macros_come_back(
     }
 }
 
-/// Filled in by us, or handed over by a way of its own.
-fn is_ours_to_fill(canonical: Canonical) -> bool {
-    canonical == Canonical::CampaignId || canonical.is_secret()
+/// Whether a URL of the contract needs it, and nothing says what is to stand there. Some are
+/// filled in by us, or handed over by a way of their own.
+fn is_left_open(contract: &Contract, parameter: &Parameter) -> bool {
+    let canonical = parameter.canonical;
+    let is_ours_to_fill = canonical == Canonical::CampaignId || canonical.is_secret();
+    let is_needed = parameter.required || parameter.in_url;
+    let is_elsewhere = parameter.in_header || parameter.appended || contract.signs_bodies();
+    is_needed && !is_elsewhere && !is_ours_to_fill
 }
 
 fn signature(entry: &Entry<'_>, contract: &Contract, found: &mut Vec<(Range<usize>, String)>) {

@@ -141,8 +141,16 @@ fn url(setup: &Setup, integration: &Integration, contract: &Contract, base: &str
     };
     let url = builder::postback_url(base, &shown, partner, campaign_id, None);
     let how = "Sent by GET, or by POST as a form or as JSON. `KEY` stands for the key in the \
-        postback URL that you were given. What stands in braces is yours to fill in.";
-    section("The postback URL", vec![Block::Code(url), text(how)])
+        postback URL that you were given. What stands in braces, or says `REPLACE_WITH_…`, is \
+        yours to fill in.";
+    let added = contract.parameters.iter().filter(|one| one.appended);
+    let added: Vec<&str> = added.map(Parameter::name).collect();
+    let mut blocks = vec![Block::Code(url), text(how)];
+    if !added.is_empty() {
+        let added = words::listed(&added, "and");
+        blocks.push(text(format!("You add {added} to it yourself.")));
+    }
+    section("The postback URL", blocks)
 }
 
 fn parameters(contract: &Contract) -> Section {
