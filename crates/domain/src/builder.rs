@@ -7,12 +7,14 @@
 
 mod check;
 mod gap;
+mod table;
 
 #[cfg(test)]
 mod tests;
 
 pub use check::{CHECKED_BYTES_MAX, Checked, Judged, Use, check};
 pub use gap::Gap;
+pub use table::row_fault;
 
 use crate::campaign::Goal;
 use crate::contract::{Canonical, Contract, Parameter};
