@@ -1,6 +1,7 @@
 //! `counterfoil partners`: looks at the catalogue of this build, or at files of one's own.
 
 use crate::catalogue::{Catalogue, Entry, FILE_BYTES_MAX, Fault};
+use crate::terminal;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use domain::contract::{Contract, Parameter};
@@ -58,9 +59,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         },
     };
-    print!("{text}");
+    terminal::print(format_args!("{text}"));
     for fault in &faults {
-        eprintln!("{fault}");
+        remark!("{fault}");
     }
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,7 +6,7 @@ use crate::server::{ADMIN_KEY, PROGRAM};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn run(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
@@ -68,7 +68,19 @@ fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let settings = [("COUNTERFOIL_LISTEN", listen.as_str()), ("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)];
     let folder = tempfile::tempdir().unwrap();
     let asked = run(folder.path(), &["url", "postback", "1", "--partner", "affise"], &settings);
-    assert_eq!(printed(&asked).trim(), url);
+    assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), url);
+    assert!(printed(&asked).contains("macro not known, and left out: "), "{asked:?}");
+    let gap = run(folder.path(), &["url", "postback", "1", "--partner", "superrewards"], &settings);
+    assert!(printed(&gap).contains("`uid`"), "{gap:?}");
+    let gap = run(folder.path(), &["url", "postback", "1", "--partner", "theoremreach"], &settings);
+    for text in [
+        "click_id=REPLACE_WITH_THEIR_CLICK_ID_MACRO",
+        "macro not known, and to be filled in: click_id\n",
+        "confidence: C: ",
+        "note: All of this is from receivers' working code",
+    ] {
+        assert!(printed(&gap).contains(text), "{text}: {gap:?}");
+    }
     let number = campaign.link.to_string();
     let asked =
         run(folder.path(), &["url", "click", &number, "--partner", "propellerads"], &settings);
@@ -110,8 +122,89 @@ fn a_senders_own_macros_are_saved_and_every_postback_url_follows() {
         let wrong = network.refused("PUT", &path, Some(&table), (400, "invalid_parameter"));
         assert_eq!(wrong["parameter"], parameter);
     }
+    for wrong in ["http://evil", "#", "a=b", "{x}#top", "fixed", "REPLACE_WITH_CLICK_ID"] {
+        let table = json!({ "click_id": wrong });
+        let wrong = network.refused("PUT", &path, Some(&table), (400, "invalid_parameter"));
+        assert_eq!(wrong["parameter"], "macros.click_id");
+    }
     let none = network.change("PUT", &path, &json!({}));
     assert_eq!(text(&none["postback_url"]), before);
+}
+
+#[test]
+fn a_senders_macros_are_shown_and_changed_from_the_command_line() {
+    let mut network = Network::start();
+    let made = network.make("/integrations", &json!({ "level": "global", "partner": "peerclick" }));
+    let id = made["id"].as_u64().unwrap().to_string();
+    let listen = network.server.address().to_string();
+    let settings = [("COUNTERFOIL_LISTEN", listen.as_str()), ("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)];
+    let folder = tempfile::tempdir().unwrap();
+    let macros = |rows: &[&str]| {
+        let output = run(folder.path(), &[&["url", "macros", &id], rows].concat(), &settings);
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), output)
+    };
+    assert!(printed(&macros(&[]).2).contains("no macros are saved"));
+    let (is_done, table, output) = macros(&["click_id={aff_sub}", "conversion_ref={order}"]);
+    assert!(is_done, "{output:?}");
+    assert_eq!(table, "click_id={aff_sub}\nconversion_ref={order}\n");
+    assert!(printed(&output).contains("its postback URL: http://"), "{output:?}");
+    assert_eq!(macros(&["click_id={sub}", "conversion_ref="]).1, "click_id={sub}\n");
+    assert_eq!(macros(&["status=1"]).1, "click_id={sub}\nstatus=1\n");
+    for (row, said) in [
+        ("click_id=http://evil", "macros.click_id: `http://evil` is no macro"),
+        ("click_id", "`click_id` is no row"),
+        ("nothing={x}", "nothing"),
+    ] {
+        let (is_done, _, output) = macros(&[row]);
+        assert!(!is_done && printed(&output).contains(said), "{output:?}");
+    }
+    assert_eq!(macros(&["--replace", "geo={c}"]).0, false, "the contract has no geo");
+    assert_eq!(macros(&["--replace"]).1, "");
+    assert_eq!(network.ask(&format!("/integrations/{id}"))["macros"], json!({}));
+}
+
+/// Whoever reads no further, such as `head`, is no mistake; what cannot be written is one.
+#[test]
+fn a_closed_pipe_is_no_panic_and_a_full_disk_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "https://t.example/c/a";
+    for arguments in [
+        &["partners", "list"][..],
+        &["partners", "lint"],
+        &["partners", "test"],
+        &["partners", "show", "affise"],
+        &["url", "click", url, "--partner", "affise"],
+        &["openapi"],
+        &["check-config"],
+    ] {
+        let run = |stdout: Stdio, stderr: Stdio| {
+            let mut command = Command::new(PROGRAM);
+            command.args(arguments).current_dir(folder.path());
+            command.stdout(stdout).stderr(stderr).spawn().unwrap().wait_with_output().unwrap()
+        };
+        let closed = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            Stdio::from(writer)
+        };
+        let quiet = run(closed(), Stdio::piped());
+        assert_eq!(quiet.status.code(), Some(0), "{arguments:?}: {quiet:?}");
+        let said = printed(&quiet);
+        assert!(!said.contains("panic") && !said.contains("error"), "{arguments:?}: {said}");
+        assert_eq!(run(closed(), closed()).status.code(), Some(0), "{arguments:?}");
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let failed = run(Stdio::from(full), Stdio::piped());
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}: {failed:?}");
+        let said = printed(&failed);
+        assert!(said.contains("error: cannot write to the standard output: "), "{said}");
+        assert!(!said.contains("panic"), "{said}");
+    }
+    let nothing = ["url", "check", "--partner", "tiktok", "https://t.example/c/a?x=_CLICKID_"];
+    let mut command = Command::new(PROGRAM);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let failed = command.args(nothing).current_dir(folder.path()).stdout(writer).status().unwrap();
+    assert_eq!(failed.code(), Some(1), "a verdict is told all the same");
 }
 
 #[test]

@@ -302,4 +302,19 @@ mod tests {
             assert_eq!(has_gap, is_told, "{}: {url}", partner.name);
         }
     }
+
+    #[test]
+    fn every_macro_of_the_catalogue_may_be_saved_for_a_sender() {
+        for partner in catalogue::partners() {
+            let contract = partner.contract.iter();
+            for (contract, parameter) in
+                contract.flat_map(|it| it.parameters.iter().map(move |one| (it, one)))
+            {
+                if let Some(text) = &parameter.placeholder {
+                    let fault = builder::row_fault(contract, parameter.canonical, text);
+                    assert_eq!(fault, None, "{}", partner.name);
+                }
+            }
+        }
+    }
 }
