@@ -263,13 +263,16 @@ impl Contract {
             }
             for name in &parameter.names {
                 if !is_name(name) {
-                    let why = "is empty, too long, or has control characters or backticks";
+                    let why = "is blank, too long, or has control characters or backticks";
                     return fault(format!("`{canonical}` has a name that {why}"));
                 }
                 if parameter.in_header && !is_header_name(name) {
                     return fault(format!("`{canonical}`: `{name}` is no header that is kept"));
                 }
                 if let Some(other) = names.insert(name, canonical) {
+                    if other == canonical {
+                        return fault(format!("`{canonical}` has the name `{name}` twice"));
+                    }
                     return fault(format!("`{name}` names both `{other}` and `{canonical}`"));
                 }
             }
@@ -404,5 +407,7 @@ fn is_header_name(name: &str) -> bool {
 /// Names are shown as code, on pages that others read.
 fn is_name(name: &str) -> bool {
     let is_plain = |letter: char| !letter.is_control() && letter != '`';
-    (1..=crate::campaign::NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain)
+    let is_blank = name.trim().is_empty();
+    let is_short = name.len() <= crate::campaign::NAME_BYTES_MAX;
+    !is_blank && is_short && name.chars().all(is_plain)
 }

@@ -65,8 +65,9 @@ struct Postback {
 struct Macros {
     /// The integration's number
     integration: u32,
-    /// What the sender writes for a value, by our name for it, such as 'click_id={aff_sub}'; nothing
-    /// behind the = takes the row away. What is not named stays
+    /// What the sender writes for a value, by our name for it; nothing behind the = takes the row
+    /// away. What is not named stays
+    #[arg(value_name = "NAME=MACRO")]
     rows: Vec<String>,
     /// Take all rows away that are not given
     #[arg(long)]

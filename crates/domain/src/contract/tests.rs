@@ -69,9 +69,9 @@ fn a_contract_that_makes_no_sense_is_told_so() {
     no parameter carries the click id
     `click_id` stands twice among the parameters
     `campaign_id` needs 1 to 20 names
-    `campaign_id` has a name that is empty, too long, or has control characters or backticks
+    `campaign_id` has a name that is blank, too long, or has control characters or backticks
     `click_id` names both `click_id` and `campaign_id`
-    `a` names both `campaign_id` and `campaign_id`
+    `campaign_id` has the name `a` twice
     `campaign_id` needs 1 to 20 names
     `campaign_id`: max_length is 1 to 4096
     `campaign_id`: max_length is 1 to 4096

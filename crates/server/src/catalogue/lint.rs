@@ -37,7 +37,9 @@ pub(super) fn lint(texts: &Texts<'_>, entry: &Entry<'_>) -> Vec<Fault> {
         outbound_rules(entry, outbound, &mut found);
     }
     instructions(entry, &mut found);
-    found.into_iter().map(|(span, detail)| texts.fault(&span, detail)).collect()
+    let found = found.into_iter().map(|(span, detail)| texts.fault(&span, detail));
+    let odd = entry.odd_items().into_iter();
+    found.chain(odd.map(|(key, span, detail)| texts.fault(&span, detail).about(&key))).collect()
 }
 
 /// Two entries that people could not tell apart.
@@ -84,13 +86,8 @@ fn sources(entry: &Entry<'_>, found: &mut Vec<(Range<usize>, String)>) {
 }
 
 fn paths(entry: &Entry<'_>, found: &mut Vec<(Range<usize>, String)>) {
-    let mut seen: Vec<&str> = Vec::new();
     for path in &entry.partner.paths {
         let mut add = |detail: String| found.push((entry.place_of("paths"), detail));
-        if seen.contains(&path.as_str()) {
-            add(format!("`{path}` stands twice"));
-        }
-        seen.push(path);
         if ALWAYS_SERVED.contains(&path.as_str()) {
             continue;
         }

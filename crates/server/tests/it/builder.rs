@@ -284,6 +284,21 @@ fn the_catalogue_is_shown_and_checked() {
     }
     fs::write(&file, vec![b'#'; 70_000]).unwrap();
     assert!(printed(&partners(&["lint", "--dir", dir])).contains("at most 65536 bytes"));
-    fs::write(&file, [0xFF, 0xFE]).unwrap();
-    assert!(!partners(&["lint", "--dir", dir]).status.success());
+    fs::write(&file, b"name = \"mine\"\ntitle = \"\xFF\"\n").unwrap();
+    let other = own.join("other.toml");
+    let doubled = "name = \"other\"\ntitle = \"Other\"\nextends = \"affise\"\n\
+        sources = [\n    \"A: a\",\n    \"A: a\",\n]\n";
+    fs::write(&other, doubled).unwrap();
+    for verb in ["lint", "test", "list"] {
+        let wrong = partners(&[verb, "--dir", dir]);
+        assert_eq!(wrong.status.code(), Some(1));
+        assert!(printed(&wrong).contains("mine.toml:2: it is no UTF-8 from here on"), "{wrong:?}");
+    }
+    let lint = printed(&partners(&["lint", "--dir", dir]));
+    assert!(lint.contains("1 partners read, 2 complaints"), "{lint}");
+    assert!(lint.contains("other.toml:6: sources: `A: a` stands twice"), "{lint}");
+    fs::remove_file(&file).unwrap();
+    fs::write(&other, doubled.replace("    \"A: a\",\n]", "    \" \",\n]")).unwrap();
+    let lint = printed(&partners(&["lint", "--dir", dir]));
+    assert!(lint.contains("sources: blank"), "{lint}");
 }
