@@ -107,7 +107,7 @@ impl Setup {
             Act::Quarantine { position } | Act::Redecide { position } => {
                 Ok(Effect::nothing(Answer::Hit(*position)))
             }
-            Act::Replay { id, hits } => self.replay(*id, hits),
+            Act::Replay { id, hits, .. } => self.replay(*id, hits),
         }
     }
 
