@@ -5,6 +5,7 @@ use crate::terminal;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use domain::contract::{Contract, Parameter};
+use domain::macros::nearest_in_words;
 use domain::partner::Partner;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -55,7 +56,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 let own = |fault: &&Fault| fault.file.strip_suffix(".toml") == Some(name);
                 let faults: Vec<Fault> = catalogue.faults.iter().filter(own).cloned().collect();
                 if faults.is_empty() {
-                    bail!("no partner is called `{name}`{}", nearest(&catalogue, name));
+                    let names = catalogue.entries.iter().map(|entry| entry.partner.name.as_str());
+                    bail!("no partner is called `{name}`{}", nearest_in_words(name, names));
                 }
                 (String::new(), faults)
             }
@@ -66,12 +68,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         remark!("{fault}");
     }
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn nearest(catalogue: &Catalogue<'_>, name: &str) -> String {
-    let names = catalogue.entries.iter().map(|entry| entry.partner.name.as_str());
-    let near = domain::macros::nearest(name, names);
-    near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default()
 }
 
 /// What a folder has.
@@ -124,7 +120,7 @@ fn read_text(file: &Path) -> Result<String, (usize, String)> {
     }
     String::from_utf8(fs::read(file).map_err(cannot)?).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         (line, "it is no UTF-8 from here on".to_owned())
     })
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use domain::builder::{self, Checked, Judged, Use};
+use domain::macros::nearest_in_words;
 use domain::partner::{Confidence, Partner};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -209,8 +210,7 @@ fn change_macros(config: &Config, macros: &Macros) -> anyhow::Result<()> {
 fn known(name: &str) -> anyhow::Result<Partner> {
     let partners = catalogue::partners();
     let names = partners.iter().map(|partner| partner.name.as_str());
-    let near = domain::macros::nearest(name, names);
-    let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+    let near = nearest_in_words(name, names);
     let known = partners.into_iter().find(|partner| partner.name == name);
     known.with_context(|| format!("no partner is called `{name}`{near}"))
 }

@@ -193,10 +193,8 @@ fn odd_in_list(key: &str, items: &DeArray<'_>, found: &mut Vec<Odd>) {
         let mut add = |detail: String| found.push((key.to_owned(), item.span(), detail));
         match item.get_ref() {
             DeValue::String(text) if text.trim().is_empty() => add("a blank text".to_owned()),
-            DeValue::String(text) => {
-                if !seen.insert(text.trim()) {
-                    add(format!("`{}` stands twice", text.trim()));
-                }
+            DeValue::String(text) if !seen.insert(text.trim()) => {
+                add(format!("`{}` stands twice", text.trim()));
             }
             DeValue::Table(inner) => odd_in_table(inner, found),
             _ => {}

@@ -19,6 +19,7 @@ use domain::command::{Act, Answer};
 use domain::contract::Canonical;
 use domain::id::{IntegrationId, LinkId};
 use domain::integration::{Integration, Scope};
+use domain::macros::nearest_in_words;
 use domain::partner::{Confidence, Partner};
 use domain::setup::{History, Setup};
 use schemars::JsonSchema;
@@ -85,8 +86,7 @@ pub(super) fn routes() -> Vec<Route> {
 fn partner<'a>(setup: &'a Setup, name: &str) -> Result<&'a Partner, Error> {
     setup.partner(name).ok_or_else(|| {
         let names = setup.partners.keys().map(String::as_str);
-        let near = domain::macros::nearest(name, names);
-        let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+        let near = nearest_in_words(name, names);
         Error::parameter("partner", format!("no partner is called `{name}`{near}"))
     })
 }

@@ -4,22 +4,20 @@ use super::body::{Sent, text};
 use super::field::Field;
 use super::hits::receipt;
 use super::kind::Kind;
+use super::rehearsals::Standing;
 use super::reply::Body;
 use super::route::Route;
-use super::show::Amount;
 use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
 use domain::click::Click;
-use domain::conversion::Status;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
 use domain::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
 use domain::ledger::{
     self, Cause, ContractRef, Conversion, Decision, Facts, Occasion, Read, Route as Way,
 };
-use domain::money::Currency;
 use domain::reason::{Flag, Reason, Verdict};
 use domain::setup::Setup;
 use domain::time::Timestamp;
@@ -79,7 +77,7 @@ struct Debugged {
     /// What its sender would be answered with.
     http_status: u16,
     /// The conversion as it would stand: one that is new or changed, else the one there is already.
-    conversion: Option<Standing>,
+    conversion: Option<Known>,
     /// Of a duplicate: the receipt of the hit that made the conversion.
     original: Option<String>,
     /// What matters for it and was not sent, by the names that are asked for.
@@ -101,17 +99,13 @@ struct About {
     detail: bool,
 }
 
-/// A conversion in short.
+/// A conversion, and which one it is.
 #[derive(JsonSchema, Serialize)]
-struct Standing {
+struct Known {
     /// Null: it would be made.
     id: Option<ConversionId>,
-    goal: String,
-    txn_id: Option<String>,
-    status: Status,
-    revenue: Amount,
-    payout: Amount,
-    currency: Currency,
+    #[serde(flatten)]
+    standing: Standing,
 }
 
 async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debugged>, Error> {
@@ -250,18 +244,11 @@ impl Debugged {
 }
 
 /// The conversion that it would make or change, else the one that it tells of.
-fn standing(found: &Found<'_>, decision: &Decision) -> Option<Standing> {
+fn standing(found: &Found<'_>, decision: &Decision) -> Option<Known> {
     let effect = decision.effect.as_ref().map(|effect| &effect.conversion);
     let one = effect.or_else(|| found.conversion.filter(|_| decision.conversion.is_some()))?;
-    Some(Standing {
-        id: Some(one.id).filter(|id| id.0 != u64::MAX),
-        goal: one.goal.clone(),
-        txn_id: one.txn_id.clone(),
-        status: one.status,
-        revenue: Amount(one.revenue),
-        payout: Amount(one.payout),
-        currency: one.currency,
-    })
+    let id = Some(one.id).filter(|id| id.0 != u64::MAX);
+    Some(Known { id, standing: Standing::of(one) })
 }
 
 /// In words. That no address was given is no fault of the request's.

@@ -34,9 +34,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many days are looked at where nobody says.
-const DAYS: u32 = 7;
+pub(super) const DAYS: u32 = 7;
 /// How many are at the most: as long as hits can be read whole.
-const DAYS_MAX: u32 = 90;
+pub(super) const DAYS_MAX: u32 = 90;
 /// How long somebody waits for the one before to be done.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// How many hits, and how many conversions, are listed; all are counted.
@@ -172,7 +172,8 @@ struct ChangedConversion {
 
 /// A conversion in short.
 #[derive(JsonSchema, Serialize)]
-struct Standing {
+#[schemars(rename = "ConversionInShort")]
+pub(super) struct Standing {
     goal: String,
     txn_id: Option<String>,
     status: Status,
@@ -182,7 +183,7 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(one: &Conversion) -> Self {
+    pub(super) fn of(one: &Conversion) -> Self {
         Self {
             goal: one.goal.clone(),
             txn_id: one.txn_id.clone(),
@@ -398,7 +399,7 @@ async fn replay(
     let _turn = turn(&app.stage, TURN_WITHIN).await?;
     caught_up(&app).await?;
     if let Some(done) = idempotency::earlier(&app, sent.idempotency.as_ref()).await? {
-        return Ok(Body::of(Replay::done(&app, &done.command.act, answered(done.outcome)?)?));
+        return Ok(Body::of(Replay::done(&app, &done.command.act, &answered(done.outcome)?)?));
     }
     let integration = the_integration(&app, id)?;
     let mut difference = rehearse(&app, integration, from, Purpose::Replay).await?;
@@ -414,15 +415,15 @@ async fn replay(
     let hits: Vec<Position> = positions.take(REPLAY_HITS_MAX).collect();
     let act = Act::Replay { id, hits, found, overtaken };
     let answer = command(&app, sent, act.clone()).await?;
-    Ok(Body::of(Replay::done(&app, &act, answer)?))
+    Ok(Body::of(Replay::done(&app, &act, &answer)?))
 }
 
 impl Replay {
     /// What a replay did, as its command and that one's answer say.
-    fn done(app: &App, act: &Act, answer: Answer) -> Result<Self, Error> {
-        let (Act::Replay { found, overtaken, .. }, Answer::Replayed(replayed)) = (act, &answer)
+    fn done(app: &App, act: &Act, answer: &Answer) -> Result<Self, Error> {
+        let (Act::Replay { found, overtaken, .. }, Answer::Replayed(replayed)) = (act, answer)
         else {
-            return Err(odd(&answer));
+            return Err(odd(answer));
         };
         let shown = |(position, verdict): &(Position, Verdict)| ReplayedHit {
             receipt: receipt(app, *position),
