@@ -129,15 +129,20 @@ fn show(answer: &Value) -> anyhow::Result<()> {
     say!("{url}");
     let all = answer["parameters"].as_array().context(odd)?;
     let name = |one: &Value| one["name"].as_str().unwrap_or_default().to_owned();
-    let is_unknown = |one: &&Value| {
-        one["macro_known"] == false && one["appended"] != true && one["canonical"] != "campaign_id"
-    };
+    // Neither of these is the sender's: an id of ours, and what was agreed on.
+    let is_theirs = |one: &Value| one["canonical"] != "campaign_id" && one["canonical"] != "token";
+    let is_unknown =
+        |one: &&Value| one["macro_known"] == false && one["appended"] != true && is_theirs(one);
     let is_needed = |one: &&Value| one["required"] == true;
     let unknown = || all.iter().filter(is_unknown);
     let needed: Vec<String> = unknown().filter(is_needed).map(name).collect();
     let others: Vec<String> = unknown().filter(|one| !is_needed(one)).map(name).collect();
     let added: Vec<String> = all.iter().filter(|one| one["appended"] == true).map(name).collect();
+    let is_agreed =
+        |one: &&Value| one["canonical"] == "token" && one["macro_known"] == false && is_needed(one);
+    let agreed: Vec<String> = all.iter().filter(is_agreed).map(name).collect();
     for (names, what) in [
+        (agreed, "the agreed token, to be filled in"),
         (needed, "macro not known, and to be filled in"),
         (others, "macro not known, and left out"),
         (added, "added by the sender itself"),

@@ -63,7 +63,16 @@ fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let goal = format!("{own}?goal=nothing");
     let wrong = network.refused("GET", &goal, None, (400, "invalid_parameter"));
     assert_eq!(wrong["parameter"], "goal");
+}
 
+#[test]
+fn the_command_line_tells_what_the_api_tells() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let affise = network.ask("/integrations/1/postback-url?partner=affise");
+    let url = text(&affise["url"]);
+    let base = format!("http://{}", network.server.address());
+    let start = format!("{base}/c/{}?external_id=${{SUBID}}", campaign.token);
     let listen = network.server.address().to_string();
     let settings = [("COUNTERFOIL_LISTEN", listen.as_str()), ("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)];
     let folder = tempfile::tempdir().unwrap();
@@ -88,6 +97,17 @@ fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let nobody = run(folder.path(), &["url", "postback", "99"], &settings);
     assert!(!nobody.status.success());
     assert!(printed(&nobody).contains("integration 99"), "{nobody:?}");
+    let wall = network.make("/integrations", &json!({ "level": "global", "partner": "adscend" }));
+    let wall = wall["id"].to_string();
+    let asked = run(folder.path(), &["url", "postback", &wall], &settings);
+    for text in [
+        "&secret=REPLACE_WITH_TOKEN\n",
+        "the agreed token, to be filled in: secret\n",
+        "macro not known, and to be filled in: sub1, transaction, status\n",
+        "macro not known, and left out: rate, reward\n",
+    ] {
+        assert!(printed(&asked).contains(text), "{text}: {asked:?}");
+    }
     let no_key = run(folder.path(), &["url", "postback", "1"], &settings[..1]);
     assert!(printed(&no_key).contains("COUNTERFOIL_ADMIN_KEY"), "{no_key:?}");
 }
