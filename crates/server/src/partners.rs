@@ -249,10 +249,11 @@ fn show_contract(text: &mut String, partner: &Partner, contract: &Contract) {
         let names = one.names.join(", ");
         let names = if one.in_header { format!("header {names}") } else { names };
         let required = if one.required { "yes" } else { "" };
+        let added = if one.appended { "(it adds it itself)" } else { "" };
         [
             one.canonical.to_string(),
             names,
-            one.placeholder.clone().unwrap_or_default(),
+            one.placeholder.clone().unwrap_or_else(|| added.to_owned()),
             required.to_owned(),
         ]
     });
