@@ -63,6 +63,10 @@ const SECRET_HEADERS: [&str; 2] = ["authorization", "cookie"];
 /// One thing a sender may or must say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own in files and in the API"
+)]
 pub struct Parameter {
     pub canonical: Canonical,
     /// The names it is accepted under, case-sensitive; the first is the one we ask for.
@@ -75,6 +79,9 @@ pub struct Parameter {
     /// It is part of the postback URL we hand out.
     #[serde(default)]
     pub in_url: bool,
+    /// Its sender adds it by itself: it never stands in the postback URL we hand out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub appended: bool,
     /// What stands for the sender's value in the URL we hand out, such as `{click_id}`.
     #[serde(default, rename = "macro", skip_serializing_if = "Option::is_none")]
     pub placeholder: Option<String>,
@@ -91,6 +98,11 @@ pub struct Parameter {
 impl Parameter {
     pub fn name(&self) -> &str {
         &self.names[0]
+    }
+
+    /// Whether one of its names is one of the other's.
+    pub(crate) fn is_named_as(&self, other: &Self) -> bool {
+        self.names.iter().any(|name| other.names.contains(name))
     }
 
     /// The longest its value may be, in bytes.
@@ -202,6 +214,11 @@ impl Contract {
     pub fn signs_urls(&self) -> bool {
         self.verification.signature.as_ref().is_some_and(Scheme::needs_base)
     }
+
+    /// Its senders sign a body, and what stands beside it in the URL is not read.
+    pub fn signs_bodies(&self) -> bool {
+        self.verification.signature.as_ref().is_some_and(|scheme| scheme.input.is_body())
+    }
 }
 
 /// What a header that is kept may be called.
@@ -214,5 +231,7 @@ fn is_header_name(name: &str) -> bool {
 /// Names are shown as code, on pages that others read.
 fn is_name(name: &str) -> bool {
     let is_plain = |letter: char| !letter.is_control() && letter != '`';
-    (1..=crate::campaign::NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain)
+    let is_blank = name.trim().is_empty();
+    let is_short = name.len() <= crate::campaign::NAME_BYTES_MAX;
+    !is_blank && is_short && name.chars().all(is_plain)
 }

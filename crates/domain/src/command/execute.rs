@@ -4,6 +4,7 @@
 //! facts are; here they only pass the checks that need no facts.
 
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
+use crate::builder;
 use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX};
 use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN, no_such_secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
@@ -108,7 +109,7 @@ impl Setup {
             Act::Quarantine { position } | Act::Redecide { position } => {
                 Ok(Effect::nothing(Answer::Hit(*position)))
             }
-            Act::Replay { id, hits } => self.replay(*id, hits),
+            Act::Replay { id, hits, .. } => self.replay(*id, hits),
         }
     }
 
@@ -319,12 +320,8 @@ impl Setup {
             if *canonical == Canonical::CampaignId {
                 return Err(fault("we fill it in ourselves".to_owned()));
             }
-            let is_in_query = |byte: u8| byte.is_ascii_graphic() && byte != b'&';
-            if !(1..=MACRO_BYTES_MAX).contains(&text.len()) || !text.bytes().all(is_in_query) {
-                return Err(fault(format!(
-                    "a macro such as {{aff_sub}}: 1 to {MACRO_BYTES_MAX} printable ASCII \
-                     characters without blanks and &"
-                )));
+            if let Some(why) = builder::row_fault(&integration.contract, *canonical, text) {
+                return Err(fault(why));
             }
         }
         Ok(Effect::of(Change::Integration(Integration { macros: macros.clone(), ..integration })))
@@ -423,9 +420,6 @@ impl Setup {
         Ok(Effect { changes, answer: Answer::Nothing })
     }
 }
-
-/// The longest macro of a sender, in bytes.
-const MACRO_BYTES_MAX: usize = 200;
 
 /// The partner whose contract is our own, under the canonical names.
 pub const OWN_PARTNER: &str = "counterfoil";

@@ -7,6 +7,7 @@ use super::{
     Canonical, Contract, Meaning, Network, Parameter, ProofKind, Scheme, Statuses, Unit,
     Verification, words,
 };
+use crate::builder::Gap;
 use crate::conversion::Status;
 use crate::reason::Verdict;
 use schemars::JsonSchema;
@@ -182,9 +183,14 @@ impl Found {
             let is = if new.in_url { "now stands" } else { "does not stand any more" };
             format!("`{canonical}` {is} in the postback URL that we hand out")
         });
-        let own = || format!("{{{canonical}}}");
+        let both = (&old.appended, &new.appended);
+        self.changed(path("appended"), both, false, bool::to_string, |_, _| {
+            let how = if new.appended { "is now added" } else { "is not added any more" };
+            format!("`{canonical}` {how} by its sender of its own accord")
+        });
+        let own = || Gap::Macro(canonical).to_string();
         let shown = |one: &Option<String>| one.clone().unwrap_or_else(own);
-        // Where it is not said, it is our own name in braces.
+        // Where nobody knows it, there is a gap to be filled in.
         let both = (&shown(&old.placeholder), &shown(&new.placeholder));
         self.changed(path("macro"), both, false, String::clone, |before, after| {
             format!("`{canonical}` is asked for by `{after}` instead of `{before}`")

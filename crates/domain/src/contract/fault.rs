@@ -220,6 +220,10 @@ impl Parameter {
         if !(1..=VALUE_BYTES_MAX).contains(&self.length_max()) {
             return Some(Fault::at("max_length", format!("1 to {VALUE_BYTES_MAX} bytes")));
         }
+        if self.appended && (self.in_url || self.placeholder.is_some()) {
+            let why = "is added by its sender, so it has no place and no macro in the URL";
+            return Some(Fault::at("appended", format!("`{canonical}` {why}")));
+        }
         let has_stray_unit = self.unit != Unit::Decimal && !canonical.is_money();
         has_stray_unit.then(|| {
             let detail = format!("`{canonical}` is no money, so it has no unit but `decimal`");
@@ -233,13 +237,16 @@ impl Parameter {
         self.names.iter().enumerate().find_map(|(place, name)| {
             let fault = |detail: String| Some(Fault::at(format!("names[{place}]"), detail));
             if !is_name(name) {
-                let why = "is empty, too long, or has control characters or backticks";
+                let why = "is blank, too long, or has control characters or backticks";
                 return fault(format!("`{canonical}` has a name that {why}"));
             }
             if self.in_header && !is_header_name(name) {
                 return fault(format!("`{name}` is no header that is kept"));
             }
             let other = taken.insert(name, canonical)?;
+            if other == canonical {
+                return fault(format!("`{canonical}` has the name `{name}` twice"));
+            }
             fault(format!("`{name}` names both `{other}` and `{canonical}`"))
         })
     }

@@ -69,9 +69,9 @@ fn a_contract_that_makes_no_sense_is_told_so() {
     parameters: one of them is `click_id`: it names the click
     parameters[16].canonical: `click_id` stands twice among the parameters
     parameters[1].names: `campaign_id` has 1 to 20 names
-    parameters[1].names[0]: `campaign_id` has a name that is empty, too long, or has control characters or backticks
+    parameters[1].names[0]: `campaign_id` has a name that is blank, too long, or has control characters or backticks
     parameters[1].names[0]: `click_id` names both `click_id` and `campaign_id`
-    parameters[1].names[1]: `a` names both `campaign_id` and `campaign_id`
+    parameters[1].names[1]: `campaign_id` has the name `a` twice
     parameters[1].names: `campaign_id` has 1 to 20 names
     parameters[1].max_length: 1 to 4096 bytes
     parameters[1].max_length: 1 to 4096 bytes

@@ -7,9 +7,10 @@ use domain::contract::Contract;
 use domain::outbound::Outbound;
 use domain::partner::{ClickParameter, Confidence, Partner};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// A file that reads: a partner, and what is tried on it.
 #[derive(Debug)]
@@ -154,6 +155,46 @@ impl Entry<'_> {
         let found = walk(&self.table, path);
         let found = found.or_else(|| walk(&self.table, &format!("contract.{path}")));
         found.or_else(|| walk(&self.table, "contract")).unwrap_or(self.span.clone())
+    }
+}
+
+/// Blank keys, and what stands in a list and is blank or stands there before: by the list's key,
+/// its place, and in words.
+type Odd = (String, Range<usize>, String);
+
+impl Entry<'_> {
+    pub(super) fn odd_items(&self) -> Vec<Odd> {
+        let mut found = Vec::new();
+        odd_in_table(&self.table, &mut found);
+        found
+    }
+}
+
+fn odd_in_table(table: &DeTable<'_>, found: &mut Vec<Odd>) {
+    for (key, value) in table {
+        if key.get_ref().trim().is_empty() {
+            found.push((String::new(), key.span(), "a blank key".to_owned()));
+        }
+        match value.get_ref() {
+            DeValue::Table(inner) => odd_in_table(inner, found),
+            DeValue::Array(items) => odd_in_list(key.get_ref(), items, found),
+            _ => {}
+        }
+    }
+}
+
+fn odd_in_list(key: &str, items: &DeArray<'_>, found: &mut Vec<Odd>) {
+    let mut seen = BTreeSet::new();
+    for item in items {
+        let mut add = |detail: String| found.push((key.to_owned(), item.span(), detail));
+        match item.get_ref() {
+            DeValue::String(text) if text.trim().is_empty() => add("a blank text".to_owned()),
+            DeValue::String(text) if !seen.insert(text.trim()) => {
+                add(format!("`{}` stands twice", text.trim()));
+            }
+            DeValue::Table(inner) => odd_in_table(inner, found),
+            _ => {}
+        }
     }
 }
 

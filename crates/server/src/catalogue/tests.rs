@@ -377,6 +377,16 @@ fn the_rules_are_held() {
         changed("{your_parameter}", "xxc1xx"),
         changed("{your_parameter}", "REPLACE"),
         changed("c={external_id}&", ""),
+        changed(
+            "[\"amount\"]",
+            "[\"amount\"]\nallowed = [\n    \"2.50\",\n    \" \",\n    \"2.50\",\n]",
+        ),
+        changed("[\"amount\"]", "[\" \"]"),
+        changed("in_url = true\n", "appended = true\n"),
+        complaints(&[(
+            "good.toml",
+            &GOOD.replace("macro = \"{your_parameter}\"", "").replace("notes", "#"),
+        )]),
     ];
     insta::assert_snapshot!(told.join("\n"), @r#"
     good.toml:5: sources: at least one: a title, or a title and its URL
@@ -396,6 +406,12 @@ fn the_rules_are_held() {
     good.toml:33: contract.parameters: `REPLACE` is for a person to replace: REPLACE
     good.toml:15: url: without {external_id} the platform cannot know which click it was
     good.toml:18: outbound.fixtures: it calls http://a.example/?s=1
+    good.toml:45: allowed: a blank text
+    good.toml:46: allowed: `2.50` stands twice
+    good.toml:41: canonical: `revenue` has a name that is blank, too long, or has control characters or backticks
+    good.toml:34: canonical: `click_id` is added by its sender, so it has no place and no macro in the URL
+    good.toml:15: url: https; where the platform has no more than http, `notes` say so
+    good.toml:34: canonical: `click_id` must be sent, is not `appended` and has no macro: where nobody knows it, `notes` say so
     "#);
 }
 

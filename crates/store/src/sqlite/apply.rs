@@ -362,7 +362,7 @@ impl Writer {
                 self.merge(*id, *into, reason, commanded(position, at, command))?
             }
             Act::Redecide { position: hit } => self.redecide(position, *hit, at, decided_at)?,
-            Act::Replay { id, hits } => {
+            Act::Replay { id, hits, .. } => {
                 let occasion = Replay { by: position, at, evidence: command_digest(command) };
                 answer = Answer::Replayed(self.replay(*id, hits, &occasion, decided_at)?);
                 Ok(())

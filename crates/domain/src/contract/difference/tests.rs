@@ -29,16 +29,18 @@ fn parameters_are_told_of_in_words() {
     after.parameters[0].in_url = true;
     after.parameters[0].placeholder = Some("{c}".to_owned());
     after.parameters[4].in_header = true;
+    after.parameters[5].appended = true;
     after.parameters.swap(4, 5);
     insta::assert_snapshot!(told(&before, &after), @r#"
     parameters.click_id.names: `click_id` is read from `cid` instead of `click_id`
     parameters.click_id.in_url: `click_id` now stands in the postback URL that we hand out
-    parameters.click_id.macro: `click_id` is asked for by `{c}` instead of `{click_id}`
+    parameters.click_id.macro: `click_id` is asked for by `{c}` instead of `REPLACE_WITH_THEIR_CLICK_ID_MACRO`
     $ parameters.txn_id.required: `txn_id` is now required
     $ parameters.txn_id.max_length: `txn_id` may have 100 bytes; it was 255
     $ parameters.payout.names: `payout` is read from `sum` too
     $ parameters.payout.unit: `payout` is counted in minor units (`235` is 2.35); it was units, with a point before the decimals (`2.35`)
     $ parameters.currency: `currency` is read now, from `currency`
+    parameters.status.appended: `status` is now added by its sender of its own accord
     parameters.sub1.in_header: `sub1` is now read from a header
     $ parameters.sub1.required: `sub1` is now required
     $ parameters.sale_amount: `sale_amount` is not read any more; it was read from `sale` or `total`
@@ -225,7 +227,7 @@ fn every_field_has_been_thought_of() {
         fields(schemars::schema_for!(Reply)),
     ];
     insta::assert_snapshot!(all.join("\n"), @"
-    allowed canonical in_header in_url macro max_length names required unit
+    allowed appended canonical in_header in_url macro max_length names required unit
     absent blank ignore negative undone values
     amount events mark status transitions
     formats zone
@@ -264,12 +266,12 @@ fn what_begins_and_ceases_to_be_refused_is_told() {
 }
 
 #[test]
-fn a_macro_that_is_spelt_out_is_no_other_one() {
+fn a_macro_that_gets_known_is_told() {
     let silent = contract("click_id! status");
-    let mut spelt_out = silent.clone();
-    spelt_out.parameters[1].placeholder = Some("{status}".to_owned());
-    assert_eq!(told(&silent, &spelt_out), "");
-    spelt_out.parameters[1].placeholder = Some("{state}".to_owned());
-    let sentence = "`status` is asked for by `{state}` instead of `{status}`";
-    assert_eq!(told(&silent, &spelt_out), format!("parameters.status.macro: {sentence}"));
+    let mut known = silent.clone();
+    assert_eq!(told(&silent, &known), "");
+    known.parameters[1].placeholder = Some("{state}".to_owned());
+    let sentence =
+        "`status` is asked for by `{state}` instead of `REPLACE_WITH_THEIR_STATUS_MACRO`";
+    assert_eq!(told(&silent, &known), format!("parameters.status.macro: {sentence}"));
 }

@@ -37,7 +37,7 @@ fn a_transaction_alone_leads_to_its_conversion_and_its_click() {
         ?sid=1&status=ping                       -> ignored status_ignored status
         ?sid=1&revenue=3                         -> duplicate already_processed !sent_amount_differs
         ?sid=2                                   -> refused unknown_click sid
-        ?sid=                                    -> refused missing_parameter tid
+        ?sid=                                    -> refused missing_parameter sid
         ?status=reversed                         -> refused missing_parameter tid
         ?sid=1&cid={cid}                         -> refused macro_not_replaced cid
         ?sid=1&cid=nobodys                       -> refused unknown_click cid

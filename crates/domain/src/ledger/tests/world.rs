@@ -57,6 +57,7 @@ pub(crate) fn contract(parameters: &str) -> Contract {
             in_header: false,
             required: canonical != bare,
             in_url: false,
+            appended: false,
             placeholder: None,
             max_length: None,
             allowed: Vec::new(),

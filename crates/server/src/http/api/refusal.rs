@@ -90,6 +90,11 @@ pub(super) const NOT_PARKED: Refusal =
     refusal(409, "not_parked", "the hit is decided, or is not journaled");
 pub(super) const OVERTAKEN: Refusal =
     refusal(409, "overtaken", "what came after the hit has changed its conversion");
+pub(super) const BUSY: Refusal = refusal(
+    429,
+    "busy",
+    "one is being done; nothing was changed, `Retry-After` says when to try again",
+);
 pub(super) const HIT_REMOVED: Refusal =
     refusal(409, "hit_removed", "the request itself is not kept any more");
 pub(super) const TOO_LARGE: Refusal = refusal(

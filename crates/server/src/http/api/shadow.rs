@@ -3,6 +3,7 @@
 use super::field::Field;
 use super::kind::Kind;
 use super::query::Query;
+use super::rehearsals::{DAYS, DAYS_MAX};
 use super::reply::Body;
 use super::route::Route;
 use super::{Id, not_found};
@@ -19,10 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::list::{PAGE_ROWS_MAX, VerdictFilter};
 
-/// How many days are looked at where nobody says.
-const DAYS: i64 = 7;
-/// How many are at the most.
-const DAYS_MAX: i64 = 90;
 /// How many hits are counted, the newest first.
 const HITS_MAX: usize = 200_000;
 /// How many different causes are told apart.
@@ -30,7 +27,7 @@ const CAUSES_MAX: usize = 50;
 
 const WINDOW: &[Field] = &[Field::optional(
     "days",
-    Kind::Number(1, DAYS_MAX.unsigned_abs()),
+    Kind::Number(1, DAYS_MAX as u64),
     "The hits of so many days are counted; 7 without it",
 )
 .such_as("7")];
@@ -75,8 +72,8 @@ async fn count(State(app): State<Arc<App>>, id: Id, query: Query) -> Result<Body
     let shadow =
         app.live.setup().integration(id).map(|one| one.contract.verification.shadow.clone());
     let shadow = shadow.ok_or_else(|| not_found("integration", id))?;
-    let days = query.id::<u32>("days")?.map_or(DAYS, i64::from);
-    let from = app.clock.now().plus_days(-days);
+    let days = query.id("days")?.unwrap_or(DAYS);
+    let from = app.clock.now().plus_days(-i64::from(days));
     let mut filter = VerdictFilter {
         integration_id: Some(id),
         from: Some(from),

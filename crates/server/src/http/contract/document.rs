@@ -175,6 +175,11 @@ fn url(setup: &Setup, integration: &Integration, contract: &Contract, base: &str
     if let Some(params) = &integration.landing_params {
         told.push(format!("To that address we append `{params}`, filled in."));
     }
+    let added = contract.parameters.iter().filter(|one| one.appended);
+    let added: Vec<&str> = added.map(Parameter::name).collect();
+    if !added.is_empty() {
+        told.push(format!("You add {} to it yourself.", words::listed(&added, "and")));
+    }
     section("The postback URL", vec![Block::Code(url), Block::List(told)])
 }
 
