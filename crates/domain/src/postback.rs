@@ -509,7 +509,14 @@ pub(crate) fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> P
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
     let sent: Vec<&str> = unread.iter().map(String::as_str).collect();
-    let nearest = macros::nearest_to_any(&accepted, &sent).map(str::to_owned);
+    let nearest = macros::nearest_to_any(&accepted, &sent);
+    // What stands deeper in a body than it is asked for goes by another name there.
+    let deeper = || {
+        let mut deeper = sent.iter().filter_map(|name| Some((name, name.rsplit_once('.')?.1)));
+        let found = deeper.find(|(_, last)| macros::nearest_to_any(&accepted, &[last]).is_some());
+        found.map(|(name, _)| *name)
+    };
+    let nearest = nearest.or_else(deeper).map(str::to_owned);
     let detail = match &nearest {
         Some(nearest) => format!("`{name}` is required; the nearest name sent is `{nearest}`"),
         None => format!("`{name}` is required and was not sent, or was blank"),

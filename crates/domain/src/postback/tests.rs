@@ -526,6 +526,9 @@ fn what_stands_inside_of_a_body_is_read_under_a_name_with_dots() {
     assert_eq!(problem.parameter.as_deref(), Some("data.click.id"));
     let missing = read_by(&nested, r#"{"data":{"clck":{"id":"c1"}}}"#).result.unwrap_err();
     assert_eq!(missing.nearest.as_deref(), Some("data.clck.id"));
+    let flat = contract("click_id!");
+    let deeper = read_by(&flat, r#"{"data":{"id":"x","clickid":"c1"}}"#).result.unwrap_err();
+    assert_eq!(deeper.nearest.as_deref(), Some("data.clickid"));
     // What is beyond the limit might be what decides: it matters to whoever reads such names.
     let flood = format!(
         r#"{{"click_id":"c1","data":{{"click":{{"id":"c1"}},"x":[{}]}}}}"#,

@@ -408,8 +408,8 @@ fn the_rules_are_held() {
     good.toml:18: outbound.fixtures: it calls http://a.example/?s=1
     good.toml:45: allowed: a blank text
     good.toml:46: allowed: `2.50` stands twice
-    good.toml:41: canonical: `revenue` has a name that is blank, too long, or has control characters or backticks
-    good.toml:34: canonical: `click_id` is added by its sender, so it has no place and no macro in the URL
+    good.toml:42: names: contract.parameters[1].names[0]: `revenue` has a name that is blank, too long, or has control characters or backticks
+    good.toml:37: appended: contract.parameters[0].appended: `click_id` is added by its sender, so it has no place and no macro in the URL
     good.toml:15: url: https; where the platform has no more than http, `notes` say so
     good.toml:34: canonical: `click_id` must be sent, is not `appended` and has no macro: where nobody knows it, `notes` say so
     "#);

@@ -1,5 +1,6 @@
 //! What must hold of the decision, in the field's words: one line a postback.
 
+mod bodies;
 mod clicks;
 mod events;
 mod identity;
