@@ -71,7 +71,8 @@ fn main() {
             let read = read(&setup, &keyring, hit, at);
             let next_id = ConversionId(1);
             let (click, conversion) = (Some(click), None);
-            let facts = Facts { click, conversion, has_earlier: false, events: None, next_id };
+            let facts =
+                Facts { click, conversion, has_earlier: false, waiting: 0, events: None, next_id };
             let cause = Cause::Hit(Position(1));
             let evidence = [0; 32];
             let occasion = Occasion { at, entered_at: at, position: Position(1), cause, evidence };

@@ -3,13 +3,18 @@
 //! somebody has pasted together.
 //!
 //! They are for a person to copy and adapt, so macros stay readable. A secret is never filled in.
+//! Where nobody has told us a macro, none is made up: what must be there is a gap that says so.
 
 mod check;
+mod gap;
+mod table;
 
 #[cfg(test)]
 mod tests;
 
 pub use check::{CHECKED_BYTES_MAX, Checked, Judged, Use, check};
+pub use gap::Gap;
+pub use table::row_fault;
 
 use crate::campaign::Goal;
 use crate::contract::{Canonical, Contract, Parameter};
@@ -22,10 +27,10 @@ use crate::partner::Partner;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filled<'a> {
     pub parameter: &'a Parameter,
-    /// What stands for its sender's value.
-    pub placeholder: String,
-    /// `false`: nobody has told us that the sender knows it.
-    pub is_known: bool,
+    /// What stands for its sender's value; `None`: nobody has told us what the sender has.
+    pub placeholder: Option<&'a str>,
+    /// Its sender adds it by itself: it stands in no URL.
+    pub is_appended: bool,
 }
 
 /// A link with what a source of visitors fills in; `None`: it is not known to fill in anything.
@@ -46,26 +51,44 @@ pub fn click_url(link: &str, partner: &Partner) -> Option<String> {
 }
 
 /// Every parameter that an integration accepts, with the macro for it: the one that was saved for
-/// its sender, else `partner`'s for the same thing, else its contract's, else our own word.
+/// its sender, else `partner`'s for the same thing, else its contract's where that is made for the
+/// same sender.
 pub fn parameters<'a>(
     integration: &'a Integration,
     partner: Option<&'a Partner>,
 ) -> impl Iterator<Item = Filled<'a>> {
     let theirs = partner.and_then(|partner| partner.contract.as_ref());
     let own = partner.is_none_or(|partner| partner.name == integration.partner);
-    integration.contract.parameters.iter().map(move |parameter| {
+    let contract = &integration.contract;
+    contract.parameters.iter().map(move |parameter| {
         let canonical = parameter.canonical;
-        let saved = integration.macros.get(&canonical);
-        let of_partner =
-            theirs.and_then(|theirs| placeholder_for(&integration.contract, theirs, canonical));
-        let of_contract = parameter.placeholder.as_ref();
-        let known = saved.or(of_partner).or(of_contract.filter(|_| own));
-        let placeholder = known.or(of_contract);
+        let of_partner = theirs.and_then(|theirs| placeholder_for(contract, theirs, canonical));
+        let of_contract = parameter.placeholder.as_ref().filter(|_| own);
+        let known = integration.macros.get(&canonical).or(of_partner).or(of_contract);
+        let adds = |one: &Parameter| one.appended && one.is_named_as(parameter);
+        let is_theirs = theirs.and_then(|theirs| theirs.parameter(canonical)).is_some_and(adds);
         Filled {
             parameter,
-            placeholder: placeholder.cloned().unwrap_or_else(|| format!("{{{canonical}}}")),
-            is_known: known.is_some(),
+            placeholder: known.map(String::as_str),
+            is_appended: known.is_none() && (is_theirs || own && parameter.appended),
         }
+    })
+}
+
+/// What `partner` adds to URLs by itself, under a name that the integration does not read, though
+/// it has to: no URL of the integration's is of use to it.
+pub fn unreadable<'a>(
+    integration: &'a Integration,
+    partner: &'a Partner,
+) -> Option<(&'a Parameter, &'a Parameter)> {
+    let theirs = partner.contract.as_ref()?;
+    let all = integration.contract.parameters.iter();
+    let mut needed = all.filter(|one| one.required && !one.canonical.is_secret());
+    needed.find_map(|ours| {
+        let canonical = ours.canonical;
+        let has_macro = integration.macros.contains_key(&canonical);
+        let other = theirs.parameter(canonical).filter(|one| one.appended && !has_macro)?;
+        (!other.is_named_as(ours)).then_some((ours, other))
     })
 }
 
@@ -90,7 +113,8 @@ fn placeholder_for<'a>(
 }
 
 /// A postback URL: what the contract asks for, in its order. `campaign_id` is filled in where it
-/// is known; `goal` is added where it is not the default, which needs no telling.
+/// is known; `goal` is added where it is not the default, which needs no telling. What must be
+/// there and nobody knows is a [`Gap`]; what may be there and nobody knows is left out.
 pub fn postback_url(
     base: &str,
     integration: &Integration,
@@ -102,22 +126,10 @@ pub fn postback_url(
     let names_goal = goal_parameter(contract);
     let mut url = format!("{base}/postback/{}", integration.key);
     let mut joint = '?';
-    for Filled { parameter, placeholder, .. } in parameters(integration, partner) {
-        if parameter.in_header {
-            continue;
-        }
-        let canonical = parameter.canonical;
-        let is_asked_for =
-            parameter.in_url || parameter.required || integration.macros.contains_key(&canonical);
-        let goal = goal.filter(|_| names_goal == Some(canonical));
-        let value = match (canonical, campaign_id, goal) {
-            (_, _, Some(goal)) if is_asked_for || !goal.default => {
-                encoded(word_for(contract, goal))
-            }
-            _ if !is_asked_for => continue,
-            (Canonical::CampaignId, Some(id), _) => id.to_string(),
-            _ => placeholder,
-        };
+    for filled in parameters(integration, partner) {
+        let parameter = filled.parameter;
+        let goal = goal.filter(|_| names_goal == Some(parameter.canonical));
+        let Some(value) = value(integration, &filled, campaign_id, goal) else { continue };
         url.push(joint);
         url.push_str(&encoded(parameter.name()));
         url.push('=');
@@ -125,6 +137,37 @@ pub fn postback_url(
         joint = '&';
     }
     url
+}
+
+/// What a parameter has in the URL; `None`: it does not stand in it.
+fn value(
+    integration: &Integration,
+    filled: &Filled<'_>,
+    campaign_id: Option<CampaignId>,
+    goal: Option<&Goal>,
+) -> Option<String> {
+    let Filled { parameter, placeholder, is_appended } = *filled;
+    let (contract, canonical) = (&integration.contract, parameter.canonical);
+    if parameter.in_header {
+        return None;
+    }
+    let is_asked_for =
+        parameter.in_url || parameter.required || integration.macros.contains_key(&canonical);
+    if let Some(goal) = goal.filter(|goal| is_asked_for || !goal.default) {
+        return Some(encoded(word_for(contract, goal)));
+    }
+    if !is_asked_for || is_appended {
+        return None;
+    }
+    if let (Canonical::CampaignId, Some(id)) = (canonical, campaign_id) {
+        return Some(id.to_string());
+    }
+    if let Some(placeholder) = placeholder {
+        return Some(placeholder.to_owned());
+    }
+    let is_needed = parameter.required || canonical == Canonical::ClickId;
+    // What is signed in a body is not read in the URL.
+    (is_needed && !contract.signs_bodies()).then(|| Gap::of(contract, canonical).to_string())
 }
 
 /// The parameter that names the goal.

@@ -10,7 +10,7 @@ mod execute;
 mod publishers;
 
 pub use destinations::{DestinationChanges, NewDestination, NewOutbound};
-pub use execute::{Effect, OWN_PARTNER};
+pub use execute::{ALL_PARTNERS, Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
@@ -243,9 +243,20 @@ pub enum Act {
         id: IntegrationId,
         /// At most [`REPLAY_HITS_MAX`], so that nobody waits long behind it.
         hits: Vec<Position>,
+        /// How many there were, and how many stay for what came later: what whoever asks again is
+        /// told as well.
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        found: usize,
+        #[serde(default, skip_serializing_if = "is_none_of")]
+        overtaken: usize,
     },
     /// After a restore.
     SkipIds,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none_of(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Tells `null` from nothing.

@@ -6,6 +6,7 @@
 mod answers;
 mod canonical;
 mod difference;
+mod fault;
 mod network;
 mod repeats;
 mod reversal;
@@ -20,9 +21,10 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{Answers, ContentType, Profile, REPLY_BYTES_MAX, Reply};
+pub use answers::{Answers, ContentType, FILLERS, Profile, REPLY_BYTES_MAX, Reply};
 pub use canonical::{Canonical, PARAMS};
 pub use difference::{Difference, difference};
+pub use fault::Fault;
 pub use network::Network;
 pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition, TxnIdAbsent};
 pub use reversal::Reversal;
@@ -31,14 +33,14 @@ pub(crate) use secret::no_such_secret;
 pub use secret::{SIGNATURE, Secret, TOKEN};
 pub use statuses::{Meaning, Statuses};
 pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
-pub use verification::Verification;
+pub use verification::{ProofKind, Verification};
 pub use version::{Role, SignOff, Version};
 
 use crate::money::Currency;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How many parameters a contract may have.
 pub const PARAMETERS_MAX: usize = 100;
@@ -61,6 +63,10 @@ const SECRET_HEADERS: [&str; 2] = ["authorization", "cookie"];
 /// One thing a sender may or must say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own in files and in the API"
+)]
 pub struct Parameter {
     pub canonical: Canonical,
     /// The names it is accepted under, case-sensitive; the first is the one we ask for.
@@ -73,6 +79,9 @@ pub struct Parameter {
     /// It is part of the postback URL we hand out.
     #[serde(default)]
     pub in_url: bool,
+    /// Its sender adds it by itself: it never stands in the postback URL we hand out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub appended: bool,
     /// What stands for the sender's value in the URL we hand out, such as `{click_id}`.
     #[serde(default, rename = "macro", skip_serializing_if = "Option::is_none")]
     pub placeholder: Option<String>,
@@ -89,6 +98,11 @@ pub struct Parameter {
 impl Parameter {
     pub fn name(&self) -> &str {
         &self.names[0]
+    }
+
+    /// Whether one of its names is one of the other's.
+    pub(crate) fn is_named_as(&self, other: &Self) -> bool {
+        self.names.iter().any(|name| other.names.contains(name))
     }
 
     /// The longest its value may be, in bytes.
@@ -201,175 +215,9 @@ impl Contract {
         self.verification.signature.as_ref().is_some_and(Scheme::needs_base)
     }
 
-    /// What is wrong with it, for whoever wrote it; `None`: nothing.
-    pub fn fault(&self) -> Option<String> {
-        if self.parameters.len() > PARAMETERS_MAX {
-            return Some(format!("more than {PARAMETERS_MAX} parameters"));
-        }
-        self.parameter_fault()
-            .map(|(_, fault)| fault)
-            .or_else(|| self.statuses.fault())
-            .or_else(|| self.goals_fault())
-            .or_else(|| self.unreplaced_fault())
-            .or_else(|| self.txn_id_fault())
-            .or_else(|| self.reversal.as_ref()?.fault(self))
-            .or_else(|| self.ignore_where_fault())
-            .or_else(|| self.times.fault())
-            .or_else(|| self.answers.fault())
-            .or_else(|| self.signature_fault())
-            .or_else(|| self.missing_part())
-    }
-
-    /// The first parameter that is wrong by itself or beside those before it, by its place, and
-    /// what is wrong with it.
-    pub fn parameter_fault(&self) -> Option<(usize, String)> {
-        let mut names = BTreeMap::new();
-        let mut canonicals = BTreeSet::new();
-        for (place, parameter) in self.parameters.iter().enumerate() {
-            let canonical = parameter.canonical;
-            let fault = |fault: String| Some((place, fault));
-            if !canonicals.insert(canonical) {
-                return fault(format!("`{canonical}` stands twice among the parameters"));
-            }
-            if parameter.names.is_empty() || parameter.names.len() > NAMES_MAX {
-                return fault(format!("`{canonical}` needs 1 to {NAMES_MAX} names"));
-            }
-            if !(1..=VALUE_BYTES_MAX).contains(&parameter.length_max()) {
-                return fault(format!("`{canonical}`: max_length is 1 to {VALUE_BYTES_MAX}"));
-            }
-            if parameter.unit != Unit::Decimal && !canonical.is_money() {
-                return fault(format!("`{canonical}` is no money, so it has no unit"));
-            }
-            for name in &parameter.names {
-                if !is_name(name) {
-                    let why = "is empty, too long, or has control characters or backticks";
-                    return fault(format!("`{canonical}` has a name that {why}"));
-                }
-                if parameter.in_header && !is_header_name(name) {
-                    return fault(format!("`{canonical}`: `{name}` is no header that is kept"));
-                }
-                if let Some(other) = names.insert(name, canonical) {
-                    return fault(format!("`{name}` names both `{other}` and `{canonical}`"));
-                }
-            }
-        }
-        None
-    }
-
-    fn txn_id_fault(&self) -> Option<String> {
-        if self.txn_id_parts.len() > TXN_ID_PARTS_MAX {
-            return Some(format!("txn_id_parts: at most {TXN_ID_PARTS_MAX}"));
-        }
-        if let Some(part) = self.txn_id_parts.iter().find(|part| !part.may_identify()) {
-            return Some(format!("txn_id_parts: `{part}` cannot be a part of a transaction id"));
-        }
-        let without = self.txn_id_parts.iter().find(|part| self.parameter(**part).is_none());
-        if let Some(part) = without {
-            return Some(format!("txn_id_parts: no parameter is `{part}`"));
-        }
-        let parameter = self.parameter(Canonical::TxnId);
-        let is_required = parameter.is_some_and(|parameter| parameter.required);
-        match (self.identity, self.triage_until) {
-            (Identity::Txn, None) if !is_required => {
-                Some("identity `txn` needs a required `txn_id` parameter".to_owned())
-            }
-            (Identity::ClickGoalTxn, _) | (_, None) => {
-                let is_idle = self.triage_until.is_some() && !is_required;
-                is_idle.then(|| "triage_until needs a required `txn_id` parameter".to_owned())
-            }
-            (_, Some(_)) => Some("triage_until needs the identity `click_goal_txn`".to_owned()),
-        }
-    }
-
-    fn goals_fault(&self) -> Option<String> {
-        let mut raws = BTreeSet::new();
-        let mut raw_values = self.goals.keys();
-        if let Some(raw) = self.goals.keys().find(|raw| raw.trim() != *raw || raw.is_empty()) {
-            return Some(format!("goals: `{raw}` is blank, or has blanks around it"));
-        }
-        let twice = raw_values.find(|raw| !raws.insert(raw.to_ascii_lowercase()))?;
-        Some(format!("goals: `{twice}` stands twice, and case makes no difference"))
-    }
-
-    fn unreplaced_fault(&self) -> Option<String> {
-        if self.unreplaced.len() > UNREPLACED_MAX {
-            return Some(format!("unreplaced: more than {UNREPLACED_MAX} words"));
-        }
-        let is_bad = |word: &&String| word.trim() != *word || !is_name(word);
-        let bad = self.unreplaced.iter().find(is_bad)?;
-        Some(format!("unreplaced: `{bad}` is blank, too long, or has blanks around it"))
-    }
-
-    fn ignore_where_fault(&self) -> Option<String> {
-        for (canonical, values) in &self.ignore_where {
-            if self.parameter(*canonical).is_none() {
-                return Some(format!("ignore_where: no parameter is `{canonical}`"));
-            }
-            if canonical.is_secret() || *canonical == Canonical::ClickId {
-                return Some(format!("ignore_where: `{canonical}` proves or names the click"));
-            }
-            if values.is_empty() || values.len() > UNREPLACED_MAX {
-                return Some(format!("ignore_where.{canonical}: 1 to {UNREPLACED_MAX} values"));
-            }
-            let is_bad = |value: &&String| value.trim() != *value || !is_name(value);
-            if let Some(bad) = values.iter().find(is_bad) {
-                return Some(format!(
-                    "ignore_where.{canonical}: `{bad}` is blank, too long, or has blanks around it"
-                ));
-            }
-        }
-        None
-    }
-
-    fn signature_fault(&self) -> Option<String> {
-        let scheme = self.verification.signature.as_ref()?;
-        let fault = scheme.fault().or_else(|| {
-            let Some(signature) = self.parameter(Canonical::Signature) else {
-                return Some("no parameter is `signature`".to_owned());
-            };
-            if self.verification.token == Some(Canonical::Signature) {
-                return Some("the parameter `signature` carries the token already".to_owned());
-            }
-            let is_signature = |field: &&str| signature.names.iter().any(|name| name == field);
-            let signed = scheme.input.fields().find(is_signature).filter(|_| !signature.in_header);
-            let itself =
-                signed.map(|name| format!("input.fields: `{name}` is the signature itself"));
-            itself.or_else(|| {
-                let mut names = self.deciding_in_headers().flat_map(|parameter| &parameter.names);
-                let open = names.find(|name| scheme.leaves_open(name))?;
-                Some(format!("`{open}` decides, and stands in a header that is not signed"))
-            })
-        })?;
-        Some(format!("verification.signature: {fault}"))
-    }
-
-    fn missing_part(&self) -> Option<String> {
-        if self.parameter(Canonical::ClickId).is_none() {
-            return Some("no parameter carries the click id".to_owned());
-        }
-        let status = self.parameter(Canonical::Status);
-        if self.statuses.absent.is_none() && status.is_none_or(|status| !status.required) {
-            return Some("a status that may be absent needs a meaning: statuses.absent".to_owned());
-        }
-        let timestamp = self.parameter(Canonical::Timestamp);
-        let has_tolerance = self.verification.timestamp_tolerance_s.is_some();
-        if has_tolerance && timestamp.is_none_or(|timestamp| !timestamp.required) {
-            let fault = "verification.timestamp_tolerance_s needs a required `timestamp` parameter";
-            return Some(fault.to_owned());
-        }
-        match self.verification.token {
-            Some(token) if !token.is_secret() => {
-                Some(format!("verification.token is `signature` or `token`, not `{token}`"))
-            }
-            Some(token) if self.parameter(token).is_none() => {
-                Some(format!("verification.token: no parameter is `{token}`"))
-            }
-            None if self.verification.token_required && self.verification.signature.is_none() => {
-                let fault = "verification.token_required needs verification.token or .signature";
-                Some(fault.to_owned())
-            }
-            _ => None,
-        }
+    /// Its senders sign a body, and what stands beside it in the URL is not read.
+    pub fn signs_bodies(&self) -> bool {
+        self.verification.signature.as_ref().is_some_and(|scheme| scheme.input.is_body())
     }
 }
 
@@ -383,5 +231,7 @@ fn is_header_name(name: &str) -> bool {
 /// Names are shown as code, on pages that others read.
 fn is_name(name: &str) -> bool {
     let is_plain = |letter: char| !letter.is_control() && letter != '`';
-    (1..=crate::campaign::NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain)
+    let is_blank = name.trim().is_empty();
+    let is_short = name.len() <= crate::campaign::NAME_BYTES_MAX;
+    !is_blank && is_short && name.chars().all(is_plain)
 }

@@ -16,7 +16,7 @@ pub use rules::{
 };
 pub use schedule::{Answer, JITTER_PERCENT, Next, RETRY_AFTER_S_MAX, Schedule, WAITS_S};
 
-use crate::contract::{Algorithm, Encoding, Input, Key, Scheme, Secret};
+use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme, Secret};
 use crate::id::{DestinationId, LinkId, PublisherId};
 use crate::ledger::Conversion;
 use crate::outbound::Outbound;
@@ -78,19 +78,15 @@ impl Owner {
     }
 }
 
-/// A field of a destination, and what is wrong with it.
-pub type Fault = (String, String);
-
 impl Destination {
     /// What is wrong with it, for whoever made it; `None`: nothing.
     pub fn fault(&self) -> Option<Fault> {
-        let of = |name: &str, detail: String| Some((name.to_owned(), detail));
         if let Some(fault) = self.outbound.fault() {
             let (key, detail) = fault.split_once(": ").unwrap_or(("url", &fault));
-            return of(key, detail.to_owned());
+            return Some(Fault::at(key, detail));
         }
         if let Some((key, detail)) = self.rules.fault().or_else(|| self.pace.fault()) {
-            return of(key, detail);
+            return Some(Fault::at(key, detail));
         }
         self.account_fault().or_else(|| self.signing_fault()).or_else(|| self.corrections_fault())
     }
@@ -104,7 +100,7 @@ impl Destination {
             let place = if asked.secret { "secrets" } else { "account" };
             if !is_given {
                 let detail = format!("`{}` is missing: {}", asked.name, asked.about);
-                return Some((format!("{place}.{}", asked.name), detail));
+                return Some(Fault::at(format!("{place}.{}", asked.name), detail));
             }
         }
         let is_asked = |name: &str, secret: bool| {
@@ -114,33 +110,33 @@ impl Destination {
         let idle = self.account.keys().find(|name| !is_asked(name, false));
         if let Some(name) = idle {
             let detail = format!("nothing uses `{{account.{name}}}`");
-            return Some((format!("account.{name}"), detail));
+            return Some(Fault::at(format!("account.{name}"), detail));
         }
         let idle = self.secrets.keys().find(|name| *name != SIGNING && !is_asked(name, true))?;
-        Some((format!("secrets.{idle}"), format!("nothing uses `{{account.{idle}}}`")))
+        Some(Fault::at(format!("secrets.{idle}"), format!("nothing uses `{{account.{idle}}}`")))
     }
 
     fn signing_fault(&self) -> Option<Fault> {
         let place = match self.outbound.signature_place() {
             Ok(place) => place,
-            Err(detail) => return Some(("url".to_owned(), detail)),
+            Err(detail) => return Some(Fault::at("url", detail)),
         };
-        let of = |name: &str, detail: &str| Some((name.to_owned(), detail.to_owned()));
+        let of = |name: &str, detail: &str| Some(Fault::at(name, detail));
         match (&place, &self.scheme, self.secrets.get(SIGNING)) {
             (None, None, None) => None,
             (Some(_), None, _) => of("scheme", "{signature} needs a scheme: how it is made"),
             (Some(_), Some(_), None) => of("secret", "{signature} needs the agreed secret"),
             (None, _, _) => of("url", "nothing carries the {signature}"),
             (Some(_), Some(scheme), Some(secret)) => {
-                let fault = scheme.fault().map(|fault| ("scheme".to_owned(), fault));
+                let fault = scheme.fault().map(|fault| fault.within("scheme"));
                 let secret = || scheme.secret_fault(secret.expose());
-                fault.or_else(|| Some(("secret".to_owned(), secret()?)))
+                fault.or_else(|| Some(Fault::at("secret", secret()?)))
             }
         }
     }
 
     fn corrections_fault(&self) -> Option<Fault> {
-        let of = |detail: String| Some(("corrections".to_owned(), detail));
+        let of = |detail: String| Some(Fault::at("corrections", detail));
         match &self.rules.corrections {
             Corrections::None {} | Corrections::Difference {} => None,
             Corrections::Status {} => {

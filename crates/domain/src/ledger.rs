@@ -5,8 +5,10 @@
 //! the window and whether the campaign was live are as of the click.
 
 mod amounts;
+mod choose;
 mod conversion;
 mod decide;
+mod decision;
 mod entry;
 mod events;
 mod payload;
@@ -14,6 +16,7 @@ mod person;
 mod rehearsal;
 mod route;
 mod spoken;
+mod transaction;
 mod triage;
 
 #[cfg(test)]
@@ -21,13 +24,14 @@ pub(crate) mod tests;
 
 pub use amounts::Missing;
 pub use conversion::{CHANGES_MAX, Conversion, IDLE_MAX};
-pub use decide::{Decision, Effect, Facts, Occasion, decide};
+pub use decide::decide;
+pub use decision::{Decision, Effect, Facts, Occasion};
 pub use entry::{Cause, ENCODED_BYTES, Entry, GENESIS};
 pub use events::{ClickEvents, Event, MESSAGES_MAX};
 pub use person::{change_by_person, merge, repair, repaired_key};
 pub use rehearsal::Rehearsal;
 pub use route::{ContractRef, Read, Route, is_ours, read, route};
-pub use triage::likely_ids;
+pub use triage::{WAITING_MAX, likely_ids};
 
 use crate::click_id::ClickId;
 use crate::contract::Identity;
@@ -60,7 +64,9 @@ impl Home {
     }
 }
 
-/// The rule of what a transaction id alone makes one, in an identity.
+/// The rule of what click, goal and transaction id make one, in an identity.
+const OF_CLICK_GOAL_TXN: u8 = 1;
+/// That of what a transaction id alone makes one.
 const OF_TXN: u8 = 4;
 /// That of what click, goal and all that is said make one.
 const OF_PAYLOAD: u8 = 5;
@@ -85,7 +91,7 @@ impl Key {
         let goal = goal.to_ascii_lowercase();
         let (code, parts): (u8, &[Option<&str>]) = match rule {
             Identity::Txn => return Self::of_txn(advertiser_id, txn_id),
-            Identity::ClickGoalTxn => (1, &[Some(&goal), txn_id]),
+            Identity::ClickGoalTxn => (OF_CLICK_GOAL_TXN, &[Some(&goal), txn_id]),
             Identity::ClickGoal => (2, &[Some(&goal)]),
             Identity::Click => (3, &[]),
         };
@@ -111,6 +117,11 @@ impl Key {
     /// they live apart from their clicks.
     pub fn is_of_click(&self) -> bool {
         self.identity.first() != Some(&OF_TXN)
+    }
+
+    /// Whether its transaction id tells it from others; none is an id too.
+    fn is_of_transaction(&self) -> bool {
+        matches!(self.identity.first(), Some(&(OF_CLICK_GOAL_TXN | OF_TXN)))
     }
 
     /// Whether all that is said makes it one, in place of a transaction id.

@@ -13,7 +13,7 @@
 //! | [`contract`] | contract | how one sender speaks, and the versions of that |
 //! | [`integration`] | integration | a contract in use |
 //! | [`partner`], [`outbound`] | partner | a known platform, and what we call to tell it of a conversion |
-//! | [`builder`] | macro | URLs that are handed out, with the other side's macros |
+//! | [`builder`] | macro, gap | URLs that are handed out, with the other side's macros, and gaps where nobody knows them |
 //! | [`settings`] | network | what holds for all integrations |
 //! | [`setup`] | setup | all of the above, with its history |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |

@@ -18,6 +18,10 @@ pub const LINE_BYTES_MAX: usize = 2_000;
 /// The longest a name may be, in bytes.
 pub const NAME_BYTES_MAX: usize = 50;
 
+/// The path of partners whose own keys stand before `/postback`. With our key it is served as any;
+/// with one of theirs, for a sender who has not changed more than the host.
+pub const KEYED_PATH: &str = "/{key}/postback";
+
 /// A known platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -127,7 +131,7 @@ impl Partner {
             .or_else(|| self.landing_fault())
             .or_else(|| Some(format!("outbound.{}", self.outbound.as_ref()?.fault()?)))
             .or_else(|| self.paths_fault())
-            .or_else(|| self.contract.as_ref()?.fault())
+            .or_else(|| Some(format!("contract.{}", self.contract.as_ref()?.fault()?)))
     }
 
     fn paths_fault(&self) -> Option<String> {

@@ -5,6 +5,7 @@
 //! cannot be read is a [`Problem`] with a reason.
 
 mod amounts;
+mod json;
 mod pairs;
 mod proof;
 mod signature;
@@ -13,12 +14,12 @@ mod signature;
 mod tests;
 
 pub use amounts::Amount;
-pub use pairs::{PAIRS_MAX, Pair, Pairs};
+pub use pairs::{Inside, PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 pub(crate) use signature::sign;
 
 use crate::click_id;
-use crate::contract::{Canonical, Contract, Meaning, Parameter, TXN_ID_BYTES};
+use crate::contract::{Canonical, Contract, Meaning, Parameter, ProofKind, TXN_ID_BYTES};
 use crate::conversion::Status;
 use crate::macros;
 use crate::money::{Currency, Micros};
@@ -110,7 +111,7 @@ pub struct Reading {
     pub values: Vec<Value>,
     /// The names that were sent and that nobody asked for.
     pub unread: Vec<String>,
-    /// What a verification in shadow mode would have refused it for.
+    /// What a proof that is only tried would have refused it for.
     pub shadow: Option<Problem>,
 }
 
@@ -119,12 +120,14 @@ pub struct Reading {
 pub fn read(contract: &Contract, sent: &Pairs<'_>, sender: &Sender<'_>) -> Reading {
     let mut reader = Reader::new(contract, sent, sender);
     let collected = reader.collect();
-    let is_read = |pair: &&Pair| contract.parameters.iter().any(|parameter| pair.is_of(parameter));
+    let is_read = |pair: &&Pair| {
+        let mut all = contract.parameters.iter();
+        all.any(|parameter| pair.is_of(parameter) || pair.holds_any_of(parameter))
+    };
     let unread: Vec<String> =
         sent.all.iter().filter(|pair| !is_read(pair)).map(|pair| pair.name.clone()).collect();
     let whole = sent
-        .fault
-        .as_ref()
+        .fault_for(contract)
         .map_or(Ok(()), |fault| Err(Problem::new(Reason::InvalidPayload, None, fault)));
     let result = earlier(collected, whole).and_then(|()| reader.postback(&unread));
     let values = reader.found.into_iter().filter(|found| !found.canonical.is_secret()).collect();
@@ -154,6 +157,8 @@ struct Reader<'a> {
     /// Something was sent, and dropped because it only describes.
     has_dropped: bool,
     is_status_blank: bool,
+    /// An event was sent whose value does not read: neither blank nor a macro.
+    bad_event: Option<Problem>,
     /// What speaks against the sender where that refuses nothing yet.
     shadow: Option<Problem>,
 }
@@ -168,6 +173,7 @@ impl<'a> Reader<'a> {
             found: Vec::new(),
             has_dropped: false,
             is_status_blank: false,
+            bad_event: None,
             shadow: None,
         }
     }
@@ -189,6 +195,9 @@ impl<'a> Reader<'a> {
                 Err(_) => {}
             }
         }
+        // An event ping makes no conversion because its number was misspelt.
+        let is_ping = !self.found.iter().any(|value| is_event(value) || makes_conversion(value));
+        let problem = problem.or_else(|| self.bad_event.take().filter(|_| is_ping));
         problem.map_or(Ok(()), Err)
     }
 
@@ -256,8 +265,13 @@ impl<'a> Reader<'a> {
                 text: first.text.trim().to_owned(),
             })),
             Some(detail) if matters => invalid(first, detail),
-            Some(_) => {
+            Some(detail) => {
                 self.has_dropped = true;
+                if matches!(parameter.canonical, Canonical::Event(_)) {
+                    let name = Some(first.name.as_str());
+                    let problem = Problem::new(Reason::InvalidPayload, name, detail);
+                    self.bad_event.get_or_insert(problem);
+                }
                 Ok(None)
             }
         }
@@ -405,18 +419,24 @@ impl<'a> Reader<'a> {
         Some(mapped.map_or(raw, |(_, key)| key).to_owned())
     }
 
-    fn timestamp(&self) -> Result<Option<Timestamp>, Problem> {
+    fn timestamp(&mut self) -> Result<Option<Timestamp>, Problem> {
         let value = self.found.iter().find(|value| value.canonical == Canonical::Timestamp);
         let (Some(value), Some(_)) = (value, self.contract.verification.timestamp_tolerance_s)
         else {
             return Ok(None);
         };
         let times = &self.contract.times;
-        times.read(&value.text).map(Some).ok_or_else(|| {
+        let Some(at) = times.read(&value.text) else {
             let formats = times.formats.join(", ");
             let detail = format!("`{}` is no time as it was agreed: {formats}", value.name);
-            Problem::new(Reason::InvalidPayload, Some(&value.name), detail)
-        })
+            let problem = Problem::new(Reason::InvalidPayload, Some(&value.name), detail);
+            if self.contract.verification.enforces(ProofKind::Timestamp) {
+                return Err(problem);
+            }
+            self.shadow.get_or_insert(problem);
+            return Ok(None);
+        };
+        Ok(Some(at))
     }
 
     fn missing(&mut self, unread: &[String]) -> Result<(), Problem> {
@@ -429,23 +449,32 @@ impl<'a> Reader<'a> {
         let all = self.contract.parameters.iter().filter(is_missing);
         let (shadowed, refused): (Vec<_>, Vec<_>) = all.partition(|one| self.is_shadowed(one));
         if let Some(parameter) = shadowed.first() {
-            self.shadow.get_or_insert_with(|| missing(parameter, unread));
+            let name = self.sent.name_of(parameter);
+            self.shadow.get_or_insert_with(|| missing(parameter, name, unread));
         }
-        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter, unread)))
+        let missing = |one: &&Parameter| missing(one, self.sent.name_of(one), unread);
+        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter)))
     }
 
     fn is_event_only(&self) -> bool {
-        let says = |value: &Value| match value.canonical {
-            Canonical::TxnId
-            | Canonical::Status
-            | Canonical::Goal
-            | Canonical::EventType
-            | Canonical::ConversionRef => true,
-            canonical => canonical.is_money(),
-        };
         // A macro that nobody filled in is no event: most senders leave them in one URL for all.
-        let is_event = |value: &Value| matches!(value.canonical, Canonical::Event(_));
-        self.found.iter().any(is_event) && !self.found.iter().any(says)
+        self.found.iter().any(is_event) && !self.found.iter().any(makes_conversion)
+    }
+}
+
+fn is_event(value: &Value) -> bool {
+    matches!(value.canonical, Canonical::Event(_))
+}
+
+/// Whether it says that there is a conversion, beside an event.
+fn makes_conversion(value: &Value) -> bool {
+    match value.canonical {
+        Canonical::TxnId
+        | Canonical::Status
+        | Canonical::Goal
+        | Canonical::EventType
+        | Canonical::ConversionRef => true,
+        canonical => canonical.is_money(),
     }
 }
 
@@ -475,13 +504,20 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     None
 }
 
-/// The nearest name is one that is near to any that is accepted, or to our own word for it.
-fn missing(parameter: &Parameter, unread: &[String]) -> Problem {
-    let name = parameter.name();
+/// `name` is what it was sent as, and blank, else what it is asked for as. The nearest name is one
+/// that is near to any that is accepted, or to our own word for it.
+pub(crate) fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> Problem {
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
     let sent: Vec<&str> = unread.iter().map(String::as_str).collect();
-    let nearest = macros::nearest_to_any(&accepted, &sent).map(str::to_owned);
+    let nearest = macros::nearest_to_any(&accepted, &sent);
+    // What stands deeper in a body than it is asked for goes by another name there.
+    let deeper = || {
+        let mut deeper = sent.iter().filter_map(|name| Some((name, name.rsplit_once('.')?.1)));
+        let found = deeper.find(|(_, last)| macros::nearest_to_any(&accepted, &[last]).is_some());
+        found.map(|(name, _)| *name)
+    };
+    let nearest = nearest.or_else(deeper).map(str::to_owned);
     let detail = match &nearest {
         Some(nearest) => format!("`{name}` is required; the nearest name sent is `{nearest}`"),
         None => format!("`{name}` is required and was not sent, or was blank"),

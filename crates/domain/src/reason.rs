@@ -183,7 +183,7 @@ pub enum Flag {
     LabelDropped,
     /// Nothing but the click id vouches for the sender.
     Unverified,
-    /// The contract's verification would have refused it, were it in force already.
+    /// A proof that the contract only tries would have refused it.
     ShadowRefused,
     /// The transaction id that it should have is missing: it is not paid before it is found.
     TxnIdMissing,

@@ -14,7 +14,7 @@ use crate::destination::{Destination, Owner};
 use crate::id::{AdvertiserId, CampaignId, DestinationId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::ledger::Conversion;
-use crate::partner::Partner;
+use crate::partner::{KEYED_PATH, Partner};
 use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
@@ -162,8 +162,9 @@ impl Setup {
                 self.header_names.extend(contract.clone().flat_map(Contract::header_names));
                 // Without a path of its own, it reads nothing.
                 self.signs_urls |= !new.paths.is_empty() && contract.any(Contract::signs_urls);
-                // With a key in it, a path is always served, and nobody's.
-                for path in new.paths.iter().filter(|path| !path.contains('{')) {
+                // With any other key in it, a path is always served, and nobody's.
+                let is_kept = |path: &&String| *path == KEYED_PATH || !path.contains('{');
+                for path in new.paths.iter().filter(is_kept) {
                     add(&mut self.partners_by_path, path, new.name.clone());
                 }
                 put(&mut self.partners, new.name.clone(), since, new);

@@ -43,6 +43,8 @@ pub(crate) struct App {
     pub(crate) ingest: Handle,
     pub(crate) progress: Arc<Progress>,
     pub(crate) ring: Ring,
+    /// Who holds it rehearses: that takes much memory, so it is one at a time.
+    pub(crate) stage: tokio::sync::Semaphore,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Where it listens, once it does: the configured port may be 0.
     pub(crate) address: OnceLock<SocketAddr>,
@@ -133,6 +135,7 @@ impl App {
             ingest: Handle::new(journal),
             progress: Arc::default(),
             ring: Ring::default(),
+            stage: tokio::sync::Semaphore::new(1),
             metrics,
             config,
             address: OnceLock::new(),

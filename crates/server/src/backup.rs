@@ -71,13 +71,13 @@ pub(crate) fn backup(args: BackupArgs, config: Config) -> anyhow::Result<ExitCod
         report.print();
         bail!("the copy in {} is not sound: do not rely on it", to.display());
     }
-    println!(
+    say!(
         "backed up: {} in {} files, checked, in {}",
         bytes(manifest.bytes()),
         number(manifest.files()),
         to.display()
     );
-    println!("hint: it holds the keys; keep it as secret as the data directory");
+    say!("hint: it holds the keys; keep it as secret as the data directory");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -109,8 +109,8 @@ pub(crate) fn restore(args: RestoreArgs, config: Config) -> anyhow::Result<ExitC
     copy::sync_dirs(&made)?;
     put(&made, &data).with_context(|| format!("cannot make {}", data.display()))?;
     RealDisk.sync_dir(&parent)?;
-    println!("restored: {} to {}", bytes(manifest.bytes()), data.display());
-    println!("hint: start it with `counterfoil serve`; never run the old server on besides");
+    say!("restored: {} to {}", bytes(manifest.bytes()), data.display());
+    say!("hint: start it with `counterfoil serve`; never run the old server on besides");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,11 @@
 //! Talks: HTTP and the command line.
 
+// A closed pipe is no panic: `terminal` prints.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod terminal;
+
 mod app;
 mod backup;
 mod bench;
@@ -23,7 +29,6 @@ mod rehearsal;
 mod scratch;
 mod serve;
 mod snapshot;
-mod terminal;
 mod url;
 mod verify;
 
@@ -69,20 +74,18 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(cli).unwrap_or_else(|error| {
+        remark!("error: {error:#}");
+        ExitCode::FAILURE
+    });
+    terminal::end(code)
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     open_files::raise();
     let (config, warnings) = Config::load(cli.config.as_deref(), std::env::vars_os())?;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        remark!("warning: {warning}");
     }
     match cli.verb {
         Verb::Serve => serve::run(config).map(|()| ExitCode::SUCCESS),
@@ -94,11 +97,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Partners(args) => partners::run(&args),
         Verb::Url(args) => url::run(args, &config),
         Verb::Openapi => {
-            print!("{}", http::api::document::text());
+            terminal::print(format_args!("{}", http::api::document::text()));
             Ok(ExitCode::SUCCESS)
         }
         Verb::CheckConfig => {
-            print!("{}", toml::to_string(&config)?);
+            terminal::print(format_args!("{}", toml::to_string(&config)?));
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -17,7 +17,7 @@ pub(crate) fn raise() {
     }
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         // Nothing is logged yet.
-        eprintln!("warning: the limit of open files stays {current:?}: {error}");
+        remark!("warning: the limit of open files stays {current:?}: {error}");
     }
 }
 

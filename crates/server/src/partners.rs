@@ -1,10 +1,13 @@
 //! `counterfoil partners`: looks at the catalogue of this build, or at files of one's own.
 
 use crate::catalogue::{Catalogue, Entry, FILE_BYTES_MAX, Fault};
+use crate::terminal;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use domain::contract::{Contract, Parameter};
+use domain::macros::nearest_in_words;
 use domain::partner::Partner;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,11 +40,12 @@ enum What {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let files = args.dir.as_deref().map(files).transpose()?;
-    let catalogue = match &files {
-        Some(files) => Catalogue::of_folder(files),
+    let folder = args.dir.as_deref().map(read_folder).transpose()?;
+    let mut catalogue = match &folder {
+        Some(folder) => Catalogue::of_folder(&folder.files),
         None => Catalogue::built_in(),
     };
+    catalogue.faults.extend(folder.iter().flat_map(|folder| folder.faults.clone()));
     let (text, faults) = match &args.what {
         What::Lint => lint(&catalogue),
         What::Test => test(&catalogue),
@@ -52,59 +56,82 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 let own = |fault: &&Fault| fault.file.strip_suffix(".toml") == Some(name);
                 let faults: Vec<Fault> = catalogue.faults.iter().filter(own).cloned().collect();
                 if faults.is_empty() {
-                    bail!("no partner is called `{name}`{}", nearest(&catalogue, name));
+                    let names = catalogue.entries.iter().map(|entry| entry.partner.name.as_str());
+                    bail!("no partner is called `{name}`{}", nearest_in_words(name, names));
                 }
                 (String::new(), faults)
             }
         },
     };
-    print!("{text}");
+    terminal::print(format_args!("{text}"));
     for fault in &faults {
-        eprintln!("{fault}");
+        remark!("{fault}");
     }
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn nearest(catalogue: &Catalogue<'_>, name: &str) -> String {
-    let names = catalogue.entries.iter().map(|entry| entry.partner.name.as_str());
-    let near = domain::macros::nearest(name, names);
-    near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default()
+/// What a folder has.
+#[derive(Default)]
+struct Folder {
+    /// The names and contents of its TOML files, in the order of their names.
+    files: Vec<(String, String)>,
+    /// Of those that are no text of a fair size; the others are looked at all the same.
+    faults: Vec<Fault>,
 }
 
-/// The names and contents of a folder's TOML files, in the order of their names.
-fn files(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let cannot = || format!("cannot read {}", folder.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot)? {
-        let path = entry.with_context(cannot)?.path();
-        if path.extension().is_none_or(|extension| extension != "toml") || !path.is_file() {
+fn read_folder(path: &Path) -> anyhow::Result<Folder> {
+    let cannot = || format!("cannot read {}", path.display());
+    let mut folder = Folder::default();
+    for entry in fs::read_dir(path).with_context(cannot)? {
+        let file = entry.with_context(cannot)?.path();
+        if file.extension().is_none_or(|extension| extension != "toml") || !file.is_file() {
             continue;
         }
-        let shown = path.display();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            bail!("{shown}: the name of a file is a partner's");
-        };
-        let bytes = fs::metadata(&path).with_context(|| format!("cannot read {shown}"))?.len();
-        if bytes > FILE_BYTES_MAX as u64 {
-            bail!("{shown}: a file has at most {FILE_BYTES_MAX} bytes");
+        if folder.files.len() + folder.faults.len() == FILES_MAX {
+            bail!("{}: more than {FILES_MAX} files", path.display());
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
-        files.push((name.to_owned(), text));
-        if files.len() > FILES_MAX {
-            bail!("{}: more than {FILES_MAX} files", folder.display());
+        let name = file.file_name().unwrap_or_default();
+        match (name.to_str(), read_text(&file)) {
+            (Some(name), Ok(text)) => folder.files.push((name.to_owned(), text)),
+            (name, text) => {
+                let (line, detail) = match text {
+                    Ok(_) => (1, "the name of a file is a partner's".to_owned()),
+                    Err(fault) => fault,
+                };
+                let file = name.map_or_else(|| file.display().to_string(), str::to_owned);
+                folder.faults.push(Fault { file, line, key: String::new(), detail });
+            }
         }
     }
-    if files.is_empty() {
-        bail!("{}: there is no .toml file", folder.display());
+    if folder.files.is_empty() && folder.faults.is_empty() {
+        bail!("{}: there is no .toml file", path.display());
     }
-    files.sort();
-    Ok(files)
+    folder.files.sort();
+    folder.faults.sort();
+    Ok(folder)
+}
+
+/// A file's text, else the line that keeps it from being one, and why.
+fn read_text(file: &Path) -> Result<String, (usize, String)> {
+    let cannot = |error: std::io::Error| (1, format!("it cannot be read: {error}"));
+    let bytes = fs::metadata(file).map_err(cannot)?.len();
+    if bytes > FILE_BYTES_MAX as u64 {
+        return Err((1, format!("a file has at most {FILE_BYTES_MAX} bytes")));
+    }
+    String::from_utf8(fs::read(file).map_err(cannot)?).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        (line, "it is no UTF-8 from here on".to_owned())
+    })
 }
 
 fn lint(catalogue: &Catalogue<'_>) -> (String, Vec<Fault>) {
     let mut faults = catalogue.faults.clone();
     faults.extend(catalogue.entries.iter().flat_map(|entry| catalogue.lint(entry)));
     faults.extend(catalogue.lint_together());
+    // One mistake of a family is all its members'.
+    let mut told = BTreeSet::new();
+    faults.retain(|fault| told.insert(fault.clone()));
     let count = catalogue.entries.len();
     (format!("{count} partners read, {} complaints\n", faults.len()), faults)
 }
@@ -222,10 +249,11 @@ fn show_contract(text: &mut String, partner: &Partner, contract: &Contract) {
         let names = one.names.join(", ");
         let names = if one.in_header { format!("header {names}") } else { names };
         let required = if one.required { "yes" } else { "" };
+        let added = if one.appended { "(it adds it itself)" } else { "" };
         [
             one.canonical.to_string(),
             names,
-            one.placeholder.clone().unwrap_or_default(),
+            one.placeholder.clone().unwrap_or_else(|| added.to_owned()),
             required.to_owned(),
         ]
     });

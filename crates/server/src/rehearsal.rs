@@ -213,7 +213,12 @@ impl Gathered<'_> {
             difference.removed += usize::from(is_its);
             return Ok(None);
         };
-        let read = ledger::read(self.tried, &self.app.keys.click, &hit, kept.at);
+        let mut read = ledger::read(self.tried, &self.app.keys.click, &hit, kept.at);
+        if let Some(key) = read.asks_for()
+            && let Some(conversion) = self.app.store.conversion_by_key(key).await?
+        {
+            read.found(self.tried, &conversion);
+        }
         let would_be =
             read.contract_ref.as_ref().is_some_and(|one| one.is_same_integration(self.by));
         if !is_its && !would_be {
@@ -398,7 +403,8 @@ impl Stage<'_> {
         hit: &Hit,
         occasion: Occasion,
     ) -> Result<Decision, Error> {
-        let read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
+        let mut read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
+        rehearsal.find(setup, &mut read);
         let click = self.click(&read, occasion.position).await?;
         Ok(rehearsal.decide(&read, click, occasion))
     }
@@ -411,7 +417,8 @@ impl Stage<'_> {
         hit: &Hit,
         occasion: Occasion,
     ) -> Result<bool, Error> {
-        let read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
+        let mut read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
+        rehearsal.find(setup, &mut read);
         let Some(key) = &read.key else { return Ok(false) };
         let click = self.click(&read, occasion.position).await?;
         if is_waiting(rehearsal.decision(&read, click, occasion).verdict) {

@@ -78,7 +78,7 @@ fn present() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
 
 fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_dir_all(path) {
-        eprintln!("warning: {} stays: {error}", path.display());
+        remark!("warning: {} stays: {error}", path.display());
     }
 }
 

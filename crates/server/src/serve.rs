@@ -52,18 +52,19 @@ impl Served {
     /// Where it is, and on the first start the key, which is not stored and not shown again.
     fn greet(&self) -> anyhow::Result<()> {
         let app = self.app();
-        eprintln!("Counterfoil {} serves {}", env!("CARGO_PKG_VERSION"), app.base_url());
+        remark!("Counterfoil {} serves {}", env!("CARGO_PKG_VERSION"), app.base_url());
         if app.config.external_url.is_some() {
-            eprintln!("  listens: http://{}", self.front.address);
+            remark!("  listens: http://{}", self.front.address);
         }
-        eprintln!("  data: {}", app.config.data.display());
-        eprintln!("  metrics: http://{}/metrics", self.front.metrics_address);
-        if let Some(key) = &app.keys.new_admin_key {
-            eprintln!("  admin key, shown this once: {key}");
+        remark!("  data: {}", app.config.data.display());
+        remark!("  metrics: http://{}/metrics", self.front.metrics_address);
+        if let Some(key) = &app.keys.new_admin_key
+            && remark!("  admin key, shown this once: {key}")
+        {
             app.keys.admin_key_shown(&app.config.data)?;
         }
         if !app.ledger.is_open() {
-            eprintln!(
+            remark!(
                 "  the ledger is closed: visitors are redirected by the setup as it was last \
                  written, and postbacks are kept until they can be decided"
             );

@@ -2,15 +2,83 @@
 //!
 //! Everything means the same without colour; colour is for a terminal, and not where `NO_COLOR`
 //! is set. Results go to the standard output, progress and remarks to the standard error.
+//!
+//! Nothing is printed but through here. A reader that has seen enough, such as `head`, is no
+//! mistake: what it does not want is dropped, and the command ends as it would have. What could
+//! not be written for another reason, such as a full disk, makes the command fail.
 
-use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How often a progress line changes.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Between two columns.
 const GAP: &str = "  ";
+
+/// Prints a line of a result, as `println!` does.
+macro_rules! say {
+    () => { $crate::terminal::print(format_args!("\n")) };
+    ($($part:tt)*) => { $crate::terminal::print(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+/// Prints a line beside the results; whether somebody may have seen it.
+macro_rules! remark {
+    ($($part:tt)*) => { $crate::terminal::remark(format_args!($($part)*)) };
+}
+
+/// What has become of the standard output.
+enum Output {
+    Open,
+    /// Nobody reads it any more.
+    Closed,
+    /// Some of it was lost.
+    Lost(io::Error),
+}
+
+static OUTPUT: Mutex<Output> = Mutex::new(Output::Open);
+const PANICKED: &str = "nobody panics while printing";
+
+/// Prints to the standard output, as long as that takes anything.
+#[expect(clippy::print_stdout, reason = "what a test prints is kept by its harness")]
+pub(crate) fn print(text: fmt::Arguments<'_>) {
+    if cfg!(test) {
+        print!("{text}");
+        return;
+    }
+    written(|stdout| stdout.write_fmt(text));
+}
+
+fn written(write: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) {
+    let mut output = OUTPUT.lock().expect(PANICKED);
+    if !matches!(*output, Output::Open) {
+        return;
+    }
+    match write(&mut io::stdout().lock()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => *output = Output::Closed,
+        Err(error) => *output = Output::Lost(error),
+    }
+}
+
+/// Prints a line to the standard error; whether that took it.
+pub(crate) fn remark(text: fmt::Arguments<'_>) -> bool {
+    writeln!(io::stderr().lock(), "{text}").is_ok()
+}
+
+/// How a command ends that would end so, had all of its output been written.
+pub(crate) fn end(code: ExitCode) -> ExitCode {
+    written(|stdout| stdout.flush());
+    match &*OUTPUT.lock().expect(PANICKED) {
+        Output::Open | Output::Closed => code,
+        Output::Lost(error) => {
+            remark!("error: cannot write to the standard output: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// On which side a column's values stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +129,9 @@ impl Table {
     pub(crate) fn print(&self, indent: usize) {
         for (place, line) in self.lines(indent).into_iter().enumerate() {
             if place == 0 {
-                println!("{}", dim(&line));
+                say!("{}", dim(&line));
             } else {
-                println!("{line}");
+                say!("{line}");
             }
         }
     }
@@ -79,7 +147,7 @@ fn dim(text: &str) -> String {
 }
 
 fn styled(text: &str, code: &str) -> String {
-    let is_colour = std::io::stdout().is_terminal()
+    let is_colour = io::stdout().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if is_colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
@@ -145,7 +213,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { is_shown: std::io::stderr().is_terminal(), changed: None }
+        Self { is_shown: io::stderr().is_terminal(), changed: None }
     }
 
     /// Says how far it is. Most calls cost next to nothing.
@@ -154,15 +222,16 @@ impl Progress {
             return;
         }
         self.changed = Some(Instant::now());
-        eprint!("\r\u{1b}[K{what}: {}", number(done));
-        _ = std::io::stderr().flush();
+        let mut stderr = io::stderr().lock();
+        _ = write!(stderr, "\r\u{1b}[K{what}: {}", number(done));
+        _ = stderr.flush();
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.changed.is_some() {
-            eprint!("\r\u{1b}[K");
+            _ = write!(io::stderr(), "\r\u{1b}[K");
         }
     }
 }

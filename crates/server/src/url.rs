@@ -1,7 +1,8 @@
 //! `counterfoil url`: URLs to be pasted elsewhere, with the macros of whoever they are for.
 //!
 //! What the catalogue alone says needs no server. What an integration or a link says is asked of
-//! the one that runs, with its admin key.
+//! the one that runs, with its admin key. A URL stands alone on the standard output; what is to be
+//! known about it is beside it, on the standard error.
 
 use crate::catalogue;
 use crate::client::Connection;
@@ -9,7 +10,8 @@ use crate::config::Config;
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use domain::builder::{self, Checked, Judged, Use};
-use domain::partner::Partner;
+use domain::macros::nearest_in_words;
+use domain::partner::{Confidence, Partner};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,6 +20,8 @@ use std::time::Duration;
 
 /// How long a server that is asked may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How many names of one kind are told.
+const NAMES_MAX: usize = 10;
 
 #[derive(Parser)]
 pub(crate) struct Args {
@@ -31,6 +35,8 @@ enum What {
     Click(Click),
     /// An integration's postback URL, with its sender's macros; asks the running server
     Postback(Postback),
+    /// The macros that are saved for an integration's sender, and new ones; asks the running server
+    Macros(Macros),
     /// Judge each macro of a URL that was pasted together
     Check(Check),
 }
@@ -57,6 +63,19 @@ struct Postback {
 }
 
 #[derive(ClapArgs)]
+struct Macros {
+    /// The integration's number
+    integration: u32,
+    /// What the sender writes for a value, by our name for it; nothing behind the = takes the row
+    /// away. What is not named stays
+    #[arg(value_name = "NAME=MACRO")]
+    rows: Vec<String>,
+    /// Take all rows away that are not given
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(ClapArgs)]
 struct Check {
     /// The URL as it was pasted
     url: String,
@@ -76,37 +95,127 @@ enum Purpose {
 
 pub(crate) fn run(args: Args, config: &Config) -> anyhow::Result<ExitCode> {
     match args.what {
-        What::Click(Click { link, partner }) => {
-            let url = match link.parse::<u32>() {
-                Ok(id) => {
-                    asked(config, &format!("/links/{id}/click-url"), &[("partner", &partner)])?
-                }
-                Err(_) => {
-                    let partner = known(&partner)?;
-                    builder::click_url(&link, &partner).with_context(|| {
-                        format!("`{}` is not known to fill anything into links", partner.name)
-                    })?
-                }
-            };
-            println!("{url}");
-        }
+        What::Click(Click { link, partner }) => match link.parse::<u32>() {
+            Ok(id) => {
+                let path = format!("/links/{id}/click-url");
+                show(&asked(config, &path, &[("partner", &partner)])?)?;
+            }
+            Err(_) => {
+                let partner = known(&partner)?;
+                let url = builder::click_url(&link, &partner).with_context(|| {
+                    format!("`{}` is not known to fill anything into links", partner.name)
+                })?;
+                say!("{url}");
+                remarks(partner.confidence, &partner.notes);
+            }
+        },
         What::Postback(Postback { integration, partner, goal }) => {
             let given = [("partner", partner), ("goal", goal)];
             let query: Vec<(&str, &str)> =
                 given.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
             let path = format!("/integrations/{integration}/postback-url");
-            println!("{}", asked(config, &path, &query)?);
+            show(&asked(config, &path, &query)?)?;
         }
+        What::Macros(macros) => change_macros(config, &macros)?,
         What::Check(Check { url, partner, of }) => return check(&url, &known(&partner)?, of),
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the server says of a URL: the URL, and what to know before it is pasted.
+fn show(answer: &Value) -> anyhow::Result<()> {
+    let odd = "it is no answer of ours";
+    let url = answer["url"].as_str().context(odd)?;
+    say!("{url}");
+    let all = answer["parameters"].as_array().context(odd)?;
+    let name = |one: &Value| one["name"].as_str().unwrap_or_default().to_owned();
+    // Neither of these is the sender's: an id of ours, and what was agreed on.
+    let is_theirs = |one: &Value| one["canonical"] != "campaign_id" && one["canonical"] != "token";
+    let is_unknown =
+        |one: &&Value| one["macro_known"] == false && one["appended"] != true && is_theirs(one);
+    let is_needed = |one: &&Value| one["required"] == true;
+    let unknown = || all.iter().filter(is_unknown);
+    let needed: Vec<String> = unknown().filter(is_needed).map(name).collect();
+    let others: Vec<String> = unknown().filter(|one| !is_needed(one)).map(name).collect();
+    let added: Vec<String> = all.iter().filter(|one| one["appended"] == true).map(name).collect();
+    let is_agreed =
+        |one: &&Value| one["canonical"] == "token" && one["macro_known"] == false && is_needed(one);
+    let agreed: Vec<String> = all.iter().filter(is_agreed).map(name).collect();
+    for (names, what) in [
+        (agreed, "the agreed token, to be filled in"),
+        (needed, "macro not known, and to be filled in"),
+        (others, "macro not known, and left out"),
+        (added, "added by the sender itself"),
+    ] {
+        if !names.is_empty() {
+            remark!("{what}: {}", shortened(&names));
+        }
+    }
+    let confidence = serde_json::from_value(answer["confidence"].clone()).context(odd)?;
+    let notes: Vec<String> = serde_json::from_value(answer["notes"].clone()).context(odd)?;
+    remarks(confidence, &notes);
+    Ok(())
+}
+
+/// The first of many names, and how many there are besides.
+fn shortened(names: &[String]) -> String {
+    let shown = names.len().min(NAMES_MAX);
+    let text = names[..shown].join(", ");
+    match names.len() - shown {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+/// What the catalogue has for people, and how well it knows, where that is not from the platform
+/// itself.
+fn remarks(confidence: Option<Confidence>, notes: &[String]) {
+    if let Some(one) = confidence.filter(|one| *one != Confidence::A) {
+        remark!("confidence: {}: {}", one.name(), one.about());
+    }
+    for note in notes {
+        remark!("note: {note}");
+    }
+}
+
+/// Shows the table of an integration's sender, with the rows that were given in it.
+fn change_macros(config: &Config, macros: &Macros) -> anyhow::Result<()> {
+    let path = format!("/integrations/{}", macros.integration);
+    let mut integration = asked(config, &path, &[])?;
+    if !macros.rows.is_empty() || macros.replace {
+        let mut table = integration["macros"].as_object().cloned().unwrap_or_default();
+        if macros.replace {
+            table.clear();
+        }
+        for row in &macros.rows {
+            let (name, text) = row.split_once('=').with_context(|| {
+                format!("`{row}` is no row such as click_id={{aff_sub}}: our name, =, their macro")
+            })?;
+            match text.trim() {
+                "" => _ = table.remove(name),
+                text => _ = table.insert(name.to_owned(), text.into()),
+            }
+        }
+        let body = Value::Object(table).to_string();
+        integration = exchanged(config, "PUT", &format!("{path}/macros"), &body)?;
+    }
+    let table = integration["macros"].as_object().context("it is no answer of ours")?;
+    for (name, text) in table {
+        say!("{name}={}", text.as_str().unwrap_or_default());
+    }
+    if table.is_empty() {
+        remark!("no macros are saved for its sender");
+    }
+    if let Some(url) = integration["postback_url"].as_str() {
+        remark!("its postback URL: {url}");
+    }
+    Ok(())
+}
+
 fn known(name: &str) -> anyhow::Result<Partner> {
     let partners = catalogue::partners();
     let names = partners.iter().map(|partner| partner.name.as_str());
-    let near = domain::macros::nearest(name, names);
-    let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+    let near = nearest_in_words(name, names);
     let known = partners.into_iter().find(|partner| partner.name == name);
     known.with_context(|| format!("no partner is called `{name}`{near}"))
 }
@@ -122,13 +231,13 @@ fn check(url: &str, partner: &Partner, of: Option<Purpose>) -> anyhow::Result<Ex
     };
     let checked = builder::check(partner, url, of);
     if checked.is_empty() {
-        println!("there is no macro in it");
+        say!("there is no macro in it");
     }
     for one in &checked {
-        println!("{}", line(one));
+        say!("{}", line(one));
     }
     for note in &partner.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     let is_good = checked.iter().all(|one| one.judged == Judged::Recognised);
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -147,19 +256,24 @@ fn line(one: &Checked) -> String {
     line
 }
 
-/// The `url` of what the running server answers.
-fn asked(config: &Config, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
-    let Some(key) = &config.admin_key else {
-        bail!("the server is asked with its admin key: set COUNTERFOIL_ADMIN_KEY");
-    };
+/// What the running server answers.
+fn asked(config: &Config, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let query: Vec<String> =
         query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    exchanged(config, "GET", &format!("{path}?{}", query.join("&")), "")
+}
+
+fn exchanged(config: &Config, method: &str, target: &str, body: &str) -> anyhow::Result<Value> {
+    let Some(key) = &config.admin_key else {
+        bail!("the server is asked with its admin key: set COUNTERFOIL_ADMIN_KEY");
+    };
     let address = reachable(config.listen);
     let request = format!(
-        "GET /api/v1{path}?{} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n",
-        query.join("&"),
-        key.expose()
+        "{method} /api/v1{target} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        key.expose(),
+        body.len(),
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (status, answer) = runtime.block_on(async {
@@ -174,9 +288,13 @@ fn asked(config: &Config, path: &str, query: &[(&str, &str)]) -> anyhow::Result<
             .context("it took too long")?
             .with_context(|| format!("no server answers at {address}"))
     })?;
-    match (status, answer["url"].as_str()) {
-        (200, Some(url)) => Ok(url.to_owned()),
-        _ => bail!("{}", answer["detail"].as_str().unwrap_or("it is no answer of ours")),
+    if status == 200 && answer.is_object() {
+        return Ok(answer);
+    }
+    let detail = answer["detail"].as_str().unwrap_or("it is no answer of ours");
+    match answer["parameter"].as_str() {
+        Some(parameter) => bail!("{parameter}: {detail}"),
+        None => bail!("{detail}"),
     }
 }
 

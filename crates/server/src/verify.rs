@@ -84,19 +84,19 @@ impl Report {
         }
         table.print(0);
         for remark in &self.remarks {
-            println!("note: {remark}");
+            say!("note: {remark}");
         }
         for fault in &self.faults {
-            println!("fault: {}: {}", fault.place, fault.detail);
+            say!("fault: {}: {}", fault.place, fault.detail);
         }
         let hidden = self.faults_total - self.faults.len() as u64;
         if hidden > 0 {
-            println!("and {} more", number(hidden));
+            say!("and {} more", number(hidden));
         }
         match self.faults_total {
-            0 => println!("clean: nothing is wrong"),
-            1 => println!("1 fault"),
-            faults => println!("{} faults", number(faults)),
+            0 => say!("clean: nothing is wrong"),
+            1 => say!("1 fault"),
+            faults => say!("{} faults", number(faults)),
         }
     }
 }

@@ -122,7 +122,8 @@ pub trait Store: Send + Sync {
 
     async fn report(&self, query: &report::Query) -> Result<report::Answer, Error>;
 
-    /// SHA-256 over every reproducible table, in the order of its keys.
+    /// SHA-256 over every reproducible table, in the order of its keys, but for words that are for
+    /// people.
     async fn digest(&self) -> Result<[u8; 32], Error>;
 
     /// Checks every invariant that can be checked from what is stored.

@@ -1,7 +1,8 @@
 //! Looks at a URL that somebody has pasted together for a platform: is each macro in it one that
 //! this platform fills in, here?
 
-use crate::macros::{macros_in, nearest};
+use super::Gap;
+use crate::macros::{is_instruction, macros_in, nearest};
 use crate::partner::Partner;
 
 /// The longest URL that is looked at, in bytes.
@@ -64,18 +65,22 @@ pub enum Judged {
     Misspelt,
     /// One of the platform's that it fills in elsewhere, and not here.
     Elsewhere,
+    /// No macro: what a person was told to replace.
+    Gap,
     /// Nothing that is known of this platform.
     Unknown,
 }
 
 impl Judged {
-    pub const ALL: [Self; 4] = [Self::Recognised, Self::Misspelt, Self::Elsewhere, Self::Unknown];
+    pub const ALL: [Self; 5] =
+        [Self::Recognised, Self::Misspelt, Self::Elsewhere, Self::Gap, Self::Unknown];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Recognised => "recognised",
             Self::Misspelt => "misspelt",
             Self::Elsewhere => "elsewhere",
+            Self::Gap => "gap",
             Self::Unknown => "unknown",
         }
     }
@@ -149,6 +154,9 @@ fn judge(partner: &Partner, of: Use, here: &[Known], there: &[Known], text: &str
     if let Some(one) = here.iter().find(is_it) {
         return Checked { means: means(one), ..checked(Judged::Recognised) };
     }
+    if is_instruction(text) {
+        return fill_in(here, checked(Judged::Gap));
+    }
     let names: Vec<&str> = here.iter().map(|one| name_in(&one.text)).collect();
     let near = nearest(name_in(text), names.iter().copied());
     let near = near.and_then(|near| here.iter().find(|one| name_in(&one.text) == near));
@@ -169,6 +177,20 @@ fn judge(partner: &Partner, of: Use, here: &[Known], there: &[Known], text: &str
         },
         None => Checked { note, ..checked(Judged::Unknown) },
     }
+}
+
+/// What a person has to do about a gap, with the platform's macro for it where there is one.
+fn fill_in(here: &[Known], gap: Checked) -> Checked {
+    let means = match Gap::parse(&gap.text) {
+        Some(Gap::Macro(canonical)) => Some(canonical.to_string()),
+        Some(Gap::Campaign | Gap::Token) | None => None,
+    };
+    let advice = match Gap::parse(&gap.text) {
+        Some(own) => own.advice(),
+        None => "fill in what it stands for".to_owned(),
+    };
+    let known = here.iter().find(|one| Some(&one.means) == means.as_ref());
+    Checked { nearest: known.map(|one| one.text.clone()), means, note: Some(advice), ..gap }
 }
 
 /// Whether what a platform fills in there for one thing has its like here: its id of the click

@@ -13,7 +13,10 @@ fn contract(parameters: &[(&str, &str, &str)]) -> serde_json::Value {
         .iter()
         .map(|(canonical, name, placeholder)| {
             let in_url = matches!(*canonical, "click_id" | "revenue" | "campaign_id");
-            let mut one = json!({"canonical": canonical, "names": [name], "in_url": in_url});
+            let required = *canonical == "campaign_id";
+            let mut one = json!({
+                "canonical": canonical, "names": [name], "in_url": in_url, "required": required,
+            });
             if !placeholder.is_empty() {
                 one["macro"] = json!(placeholder);
             }
@@ -97,12 +100,12 @@ fn a_postback_url_has_our_names_and_their_macros() {
         postback_url("https://t.example", &ours, partner, campaign_id, goal)
             .replace("https://t.example/postback/k3y?", "")
     };
-    let own = "click_id={click_id}&campaign_id={campaign_id}&revenue={revenue}";
+    let own = "click_id={click_id}&campaign_id=REPLACE_WITH_CAMPAIGN_ID&revenue={revenue}";
     assert_eq!(url(None, None, None), own);
     let theirs = "click_id={sub1}&campaign_id=7&revenue={sum}";
     assert_eq!(url(Some(&affise()), Some(CampaignId(7)), None), theirs);
-    let sale = "click_id={sub1}&campaign_id={campaign_id}&goal%20value=a%20sale&revenue={sum}";
-    assert_eq!(url(Some(&affise()), None, Some(&goal(false))), sale);
+    let sale = "click_id={sub1}&campaign_id=7&goal%20value=a%20sale&revenue={sum}";
+    assert_eq!(url(Some(&affise()), Some(CampaignId(7)), Some(&goal(false))), sale);
     assert!(!url(Some(&affise()), None, Some(&goal(true))).contains("goal"));
 }
 
@@ -111,8 +114,8 @@ fn the_senders_own_table_comes_first_and_adds_its_rows() {
     let mut ours = ours();
     ours.macros.insert(Canonical::ClickId, "{aff_sub}".to_owned());
     ours.macros.insert(Canonical::TxnId, "{order}".to_owned());
-    let url = postback_url("", &ours, Some(&affise()), None, None);
-    let rows = "click_id={aff_sub}&campaign_id={campaign_id}&txn_id={order}&revenue={sum}";
+    let url = postback_url("", &ours, Some(&affise()), Some(CampaignId(7)), None);
+    let rows = "click_id={aff_sub}&campaign_id=7&txn_id={order}&revenue={sum}";
     assert_eq!(url, format!("/postback/k3y?{rows}"));
     assert!(!url.contains("s3cret"));
 }
@@ -121,7 +124,8 @@ fn the_senders_own_table_comes_first_and_adds_its_rows() {
 fn what_the_other_side_is_not_known_to_have_is_said() {
     let (ours, affise) = (ours(), affise());
     let known = |partner| {
-        let all = parameters(&ours, partner).map(|one| (one.parameter.canonical, one.is_known));
+        let all = parameters(&ours, partner);
+        let all = all.map(|one| (one.parameter.canonical, one.placeholder.is_some()));
         all.collect::<BTreeMap<_, _>>()
     };
     let theirs = known(Some(&affise));
@@ -140,11 +144,11 @@ fn one_of_a_pair_stands_for_the_other_where_we_have_it_alone() {
     let placeholder = |ours: &Integration, canonical| {
         let mut all = parameters(ours, Some(&wall));
         let found = all.find(|one| one.parameter.canonical == canonical).unwrap();
-        (found.placeholder, found.is_known)
+        found.placeholder.map(str::to_owned)
     };
     let alone = ours();
-    assert_eq!(placeholder(&alone, Canonical::Revenue), ("{paid}".to_owned(), true));
-    assert_eq!(placeholder(&alone, Canonical::Goal), ("{event}".to_owned(), true));
+    assert_eq!(placeholder(&alone, Canonical::Revenue), Some("{paid}".to_owned()));
+    assert_eq!(placeholder(&alone, Canonical::Goal), Some("{event}".to_owned()));
     let mut both = ours();
     let both_of = [
         ("revenue", "revenue", ""),
@@ -153,9 +157,67 @@ fn one_of_a_pair_stands_for_the_other_where_we_have_it_alone() {
         ("event_type", "e", ""),
     ];
     both.contract = serde_json::from_value(contract(&both_of)).unwrap();
-    assert_eq!(placeholder(&both, Canonical::Revenue), ("{revenue}".to_owned(), false));
-    assert_eq!(placeholder(&both, Canonical::Payout), ("{paid}".to_owned(), true));
-    assert_eq!(placeholder(&both, Canonical::Goal), ("{goal}".to_owned(), false));
+    assert_eq!(placeholder(&both, Canonical::Revenue), None);
+    assert_eq!(placeholder(&both, Canonical::Payout), Some("{paid}".to_owned()));
+    assert_eq!(placeholder(&both, Canonical::Goal), None);
+}
+
+#[test]
+fn what_must_be_there_and_nobody_knows_is_a_gap_and_the_rest_is_left_out() {
+    let mut ours = ours();
+    ours.contract.verification.token = Some(Canonical::Token);
+    for parameter in &mut ours.contract.parameters {
+        let is_asked_for = [Canonical::TxnId, Canonical::Token, Canonical::Sub(1)];
+        parameter.required = is_asked_for.contains(&parameter.canonical);
+    }
+    let silent = partner("silent", &[], &[("goal", "g", "")]);
+    let url = postback_url("", &ours, Some(&silent), None, None);
+    let expected = "/postback/k3y?click_id=REPLACE_WITH_THEIR_CLICK_ID_MACRO\
+        &txn_id=REPLACE_WITH_THEIR_TXN_ID_MACRO&token=REPLACE_WITH_TOKEN";
+    assert_eq!(url, expected);
+    assert_eq!(
+        judged(&silent, &url),
+        [
+            "click_id REPLACE_WITH_THEIR_CLICK_ID_MACRO gap click_id",
+            "txn_id REPLACE_WITH_THEIR_TXN_ID_MACRO gap txn_id",
+            "token REPLACE_WITH_TOKEN gap",
+        ]
+    );
+    let checked = check(&affise(), &url, Use::Postback);
+    assert_eq!(checked[0].nearest.as_deref(), Some("{sub1}"));
+    assert_eq!(checked[1].note.as_deref(), Some("fill in the platform's macro for txn_id"));
+    assert_eq!(checked[2].note.as_deref(), Some("fill in the agreed token"));
+    let manual = check(&affise(), "https://t.example/postback/k?c=YOUR_CLICK_ID", Use::Postback);
+    assert_eq!(manual[0].judged, Judged::Gap);
+}
+
+#[test]
+fn what_a_sender_adds_by_itself_stands_in_no_url() {
+    let mut wall = partner("wall", &[], &[("click_id", "uid", ""), ("txn_id", "id", "{tx}")]);
+    let parameters = &mut wall.contract.as_mut().unwrap().parameters;
+    (parameters[0].in_url, parameters[0].appended) = (false, true);
+    for one in parameters.iter_mut() {
+        one.required = true;
+    }
+    let mut own = Integration {
+        partner: "wall".to_owned(),
+        contract: wall.contract.clone().unwrap(),
+        ..ours()
+    };
+    for asked in [None, Some(&wall)] {
+        assert_eq!(postback_url("", &own, asked, None, None), "/postback/k3y?id={tx}");
+    }
+    assert_eq!(unreadable(&own, &wall), None);
+    own.macros.insert(Canonical::ClickId, "{user}".to_owned());
+    assert_eq!(postback_url("", &own, None, None, None), "/postback/k3y?uid={user}&id={tx}");
+
+    let mut ours = ours();
+    ours.contract.parameters[0].required = true;
+    let found = unreadable(&ours, &wall).map(|(ours, theirs)| (ours.name(), theirs.name()));
+    assert_eq!(found, Some(("click_id", "uid")));
+    ours.contract.parameters[0].names.push("uid".to_owned());
+    assert_eq!(unreadable(&ours, &wall), None);
+    assert!(!postback_url("", &ours, Some(&wall), None, None).contains("click_id"));
 }
 
 /// Macro, verdict and the right one of each.

@@ -9,7 +9,9 @@ use crate::contract::version::{
     CONTRACT_BYTES_MAX, DRAFTS_MAX, EARLIER_MAX, NOTE_BYTES_MAX, SIGNER_BYTES_MAX,
     SUNSET_DAYS_DEFAULT, SUNSET_DAYS_MAX, Status, VERSIONS_MAX,
 };
-use crate::contract::{Contract, Role, SignOff, Version};
+use crate::contract::{
+    Contract, Fault, ProofKind, Role, SIGNATURE, Secret, SignOff, TOKEN, Version,
+};
 use crate::id::IntegrationId;
 use crate::integration::{EarlierContract, Integration};
 use crate::setup::{Change, History, Setup};
@@ -171,6 +173,7 @@ impl Setup {
             Status::Draft | Status::SignedOff => check_signed(&version, &integration.contract)?,
         }
         let contract = checked_contract(&version.contract)?;
+        check_secrets(&version, &integration, at)?;
         let before = integration.version;
         let mut replaced = self.the_contract(id, before)?;
         replaced.status = Status::Sunset { until };
@@ -219,6 +222,33 @@ fn check_signed(version: &Version, active: &Contract) -> Result<(), Failure> {
     Err(Failure::conflict("not_signed_off", detail))
 }
 
+/// Nothing would be accepted by a contract that needs a secret nobody has set; one that is only
+/// tried refuses nothing.
+fn check_secrets(
+    version: &Version,
+    integration: &Integration,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let rules = &version.contract.verification;
+    let is_missing = |(kind, name): &(ProofKind, &'static str)| {
+        let mut set = integration.secrets_at(name, at);
+        rules.enforces(*kind) && set.all(Secret::is_empty)
+    };
+    let secrets = [(ProofKind::Token, TOKEN), (ProofKind::Signature, SIGNATURE)];
+    match secrets.into_iter().find(is_missing) {
+        Some((_, name)) if rules.token_required => {
+            let (reference, id) = (version.reference(), integration.id);
+            let detail = format!(
+                "contract {reference} accepts nothing without the secret `{name}`, which is not \
+                 set: set it first, with PATCH /api/v1/integrations/{id} \
+                 {{\"secrets\":{{\"{name}\":\"…\"}}}}"
+            );
+            Err(Failure::conflict("secret_missing", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Keeps no more earlier contracts than there is room for: the first to go are those whose sunset
 /// has been over for longest.
 fn forget_oldest(integration: &mut Integration, at: Timestamp) -> Result<(), Failure> {
@@ -250,11 +280,8 @@ fn described(
 }
 
 fn checked_contract(contract: &Contract) -> Result<Contract, Failure> {
-    if let Some((place, fault)) = contract.parameter_fault() {
-        return Err(Failure::invalid(&format!("contract.parameters[{place}]"), fault));
-    }
-    if let Some(fault) = contract.fault() {
-        return Err(Failure::invalid("contract", fault));
+    if let Some(Fault { path, detail }) = contract.fault() {
+        return Err(Failure::invalid(&format!("contract.{path}"), detail));
     }
     let bytes = serde_json::to_string(contract).expect("a contract is plain data").len();
     if bytes > CONTRACT_BYTES_MAX {

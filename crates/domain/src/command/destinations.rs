@@ -1,13 +1,13 @@
 //! What can be done to destinations.
 
-use super::execute::{Executed, in_use};
+use super::execute::{ALL_PARTNERS, Executed, in_use};
 use super::{Act, Effect, Failure};
 use crate::contract::{Scheme, Secret};
 use crate::destination::{
     DESTINATIONS_MAX, Destination, Owner, Pace, Rules, SIGNING, standard_webhooks,
 };
 use crate::id::DestinationId;
-use crate::macros::nearest;
+use crate::macros::nearest_in_words;
 use crate::outbound::Outbound;
 use crate::setup::{Change, Setup};
 use serde::{Deserialize, Serialize};
@@ -152,10 +152,8 @@ impl Setup {
             }
             None => {
                 let names = self.partners.keys().filter(|name| called(name).is_some());
-                let near = nearest(name, names.map(String::as_str));
-                let near = near.map(|near| format!("; the nearest is `{near}`"));
-                let near = near.unwrap_or_default();
-                format!("no partner is called `{name}`{near}; GET /partners has them all")
+                let near = nearest_in_words(name, names.map(String::as_str));
+                format!("no partner is called `{name}`{near}; {ALL_PARTNERS}")
             }
         };
         Err(Failure::invalid("partner", detail))
@@ -174,7 +172,7 @@ fn put(mut destination: Destination) -> Executed {
         destination.scheme = Some(standard);
     }
     match destination.fault() {
-        Some((field, detail)) => Err(Failure::invalid(&field, detail)),
+        Some(fault) => Err(Failure::invalid(&fault.path, fault.detail)),
         None => Ok(Effect::of(Change::Destination(Box::new(destination)))),
     }
 }

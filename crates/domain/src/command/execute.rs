@@ -4,6 +4,7 @@
 //! facts are; here they only pass the checks that need no facts.
 
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
+use crate::builder;
 use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX};
 use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN, no_such_secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
@@ -18,6 +19,8 @@ use std::collections::BTreeMap;
 const OLD_SECRETS_DAYS_MAX: i64 = 90;
 /// How many of them may count at once.
 const OLD_SECRETS_MAX: usize = 5;
+/// Where whoever names a partner finds them all.
+pub const ALL_PARTNERS: &str = "`GET /api/v1/partners` lists them all";
 
 /// The changes a command leads to, and what its caller is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +117,7 @@ impl Setup {
             Act::Quarantine { position } | Act::Redecide { position } => {
                 Ok(Effect::nothing(Answer::Hit(*position)))
             }
-            Act::Replay { id, hits } => self.replay(*id, hits),
+            Act::Replay { id, hits, .. } => self.replay(*id, hits),
         }
     }
 
@@ -255,14 +258,14 @@ impl Setup {
     pub(super) fn calling_partner(&self, name: &str) -> Result<(&Partner, &Contract), Failure> {
         let Some(partner) = self.partner(name) else {
             let near = nearest(name, self.partners.keys().map(String::as_str));
-            let detail = match near {
-                Some(near) => format!("no partner is called `{name}`; the nearest is `{near}`"),
-                None => format!("no partner is called `{name}`; the catalogue has those there are"),
-            };
+            let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+            let detail = format!("no partner is called `{name}`{near}; {ALL_PARTNERS}");
             return Err(Failure::invalid("partner", detail));
         };
         let Some(contract) = &partner.contract else {
-            let detail = format!("`{name}` never calls us, so nothing can be read as it sends it");
+            let detail = format!(
+                "`{name}` never calls us, so nothing can be read as it sends it; {ALL_PARTNERS}"
+            );
             return Err(Failure::invalid("partner", detail));
         };
         Ok((partner, contract))
@@ -325,12 +328,8 @@ impl Setup {
             if *canonical == Canonical::CampaignId {
                 return Err(fault("we fill it in ourselves".to_owned()));
             }
-            let is_in_query = |byte: u8| byte.is_ascii_graphic() && byte != b'&';
-            if !(1..=MACRO_BYTES_MAX).contains(&text.len()) || !text.bytes().all(is_in_query) {
-                return Err(fault(format!(
-                    "a macro such as {{aff_sub}}: 1 to {MACRO_BYTES_MAX} printable ASCII \
-                     characters without blanks and &"
-                )));
+            if let Some(why) = builder::row_fault(&integration.contract, *canonical, text) {
+                return Err(fault(why));
             }
         }
         Ok(Effect::of(Change::Integration(Integration { macros: macros.clone(), ..integration })))
@@ -429,9 +428,6 @@ impl Setup {
         Ok(Effect { changes, answer: Answer::Nothing })
     }
 }
-
-/// The longest macro of a sender, in bytes.
-const MACRO_BYTES_MAX: usize = 200;
 
 /// The partner whose contract is our own, under the canonical names.
 pub const OWN_PARTNER: &str = "counterfoil";

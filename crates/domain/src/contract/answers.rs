@@ -1,11 +1,15 @@
 //! What the sender of a postback is told.
 
+use super::Fault;
+use crate::macros;
 use crate::reason::{Reason, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest body of an answer, in bytes.
 pub const REPLY_BYTES_MAX: usize = 1_000;
+/// What a body may have in braces, to be filled in.
+pub const FILLERS: [&str; 4] = ["receipt", "verdict", "reason", "detail"];
 /// What a hit that is on disk and not decided yet is answered with.
 const RECEIVED: u16 = 202;
 /// What a hit is answered with that counts, or has counted before.
@@ -140,6 +144,19 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// A word in braces that nothing fills in. Other braces are the body's own, as those of JSON.
+    fn unknown_filler(&self) -> Option<&str> {
+        let is_word = |text: &&str| {
+            text.starts_with(|first: char| first.is_ascii_alphabetic())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        };
+        let behind = self.body.split('{').skip(1);
+        let mut words = behind.filter_map(|rest| Some(rest.split_once('}')?.0)).filter(is_word);
+        words.find(|word| !FILLERS.contains(word))
+    }
+}
+
 impl Answers {
     /// The reply that is agreed for a verdict, or for none yet.
     pub fn reply(&self, verdict: Option<Verdict>) -> Option<&Reply> {
@@ -171,41 +188,54 @@ impl Answers {
     }
 
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<Fault> {
         let refused = self.refused.as_ref();
         for verdict in std::iter::once(None).chain(Verdict::ALL.map(Some)) {
             let Some(reply) = self.reply(verdict) else { continue };
             let name = verdict.map_or("received", Verdict::name);
             let is_refusal = verdict == Some(Verdict::Refused);
+            let fault = |key: &str, detail: String| {
+                Some(Fault::at(format!("answers.{name}.{key}"), detail))
+            };
             if reply.body.len() > REPLY_BYTES_MAX {
-                return Some(format!("answers.{name}: a body of at most {REPLY_BYTES_MAX} bytes"));
+                return fault("body", format!("at most {REPLY_BYTES_MAX} bytes"));
+            }
+            if let Some(word) = reply.unknown_filler() {
+                let near = macros::nearest(word, FILLERS);
+                let near = near.map(|near| format!("; the nearest is `{{{near}}}`"));
+                let all = FILLERS.map(|filler| format!("{{{filler}}}")).join(", ");
+                let near = near.unwrap_or_default();
+                return fault(
+                    "body",
+                    format!("nothing fills in `{{{word}}}`{near}; there are: {all}"),
+                );
             }
             let is_heard = |status| matches!(status, 200..=203 | 206..=208 | 226 | 400..=499);
             if is_refusal && !is_heard(reply.http_status) {
                 let why = "with another one the sender would try for ever, or not hear it";
-                let fault = "http_status is 200 to 499, and one that has a body";
-                return Some(format!("answers.{name}: {fault}; {why}"));
+                let right = "200 to 203, 206 to 208, 226 or 400 to 499, which have a body";
+                return fault("http_status", format!("{right}; {why}"));
             }
             if !is_refusal && (!is_heard(reply.http_status) || reply.http_status >= 300) {
                 let why = "it is no error, and would be sent again as one";
-                let fault = "http_status is 200 to 299, and one that has a body";
-                return Some(format!("answers.{name}: {fault}; {why}"));
+                let right = "200 to 203, 206 to 208 or 226, which have a body";
+                return fault("http_status", format!("{right}; {why}"));
             }
             if !is_refusal && reply.body.trim() == "0" {
                 let why = "most senders take it for a refusal, and send it again";
-                return Some(format!("answers.{name}: its body is not `0`; {why}"));
+                return fault("body", format!("anything but `0`; {why}"));
             }
             let is_same = refused.is_some_and(|refused| {
                 let is_said = !reply.body.trim().is_empty();
                 is_said && refused.body.trim() == reply.body.trim()
             });
             if is_same && !is_refusal {
-                return Some(format!("answers.{name}: its body is that of a refusal"));
+                return fault("body", "another one than that of `refused`".to_owned());
             }
         }
         match &self.return_name {
             Some(name) if !super::is_name(name) => {
-                Some("answers.return_name: it is empty or too long".to_owned())
+                Some(Fault::at("answers.return_name", "it is empty or too long"))
             }
             _ => None,
         }
@@ -263,6 +293,31 @@ mod tests {
     }
 
     #[test]
+    fn a_filler_that_does_not_exist_is_a_mistake_and_other_braces_are_not() {
+        let fault = |body: &str| {
+            let reply = serde_json::json!({ "http_status": 200, "body": body });
+            let answers = serde_json::json!({ "recorded": reply });
+            read(&answers.to_string()).fault().map(|fault| fault.to_string())
+        };
+        let good = [
+            "{receipt} {verdict} {reason} {detail}",
+            r#"{"id":"{receipt}","more":{"a":{}}}"#,
+            "{{receipt}} { receipt } {} } { {1} {a b}",
+            "{",
+        ];
+        for body in good {
+            assert_eq!(fault(body), None, "{body}");
+        }
+        let told = ["{recipt}", r#"{"id":"{conversion}"}"#, "{receipt}{{Detail}}"].map(fault);
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        answers.recorded.body: nothing fills in `{recipt}`; the nearest is `{receipt}`; there are: {receipt}, {verdict}, {reason}, {detail}
+        answers.recorded.body: nothing fills in `{conversion}`; there are: {receipt}, {verdict}, {reason}, {detail}
+        answers.recorded.body: nothing fills in `{Detail}`; the nearest is `{detail}`; there are: {receipt}, {verdict}, {reason}, {detail}
+        ");
+    }
+
+    #[test]
     fn a_duplicate_is_never_told_of_as_a_refusal() {
         assert_eq!(Answers::default().fault(), None);
         let wrong = [
@@ -281,8 +336,8 @@ mod tests {
             (r#"{"return_name":""}"#, "answers.return_name"),
         ];
         for (json, place) in wrong {
-            let fault = read(json).fault().unwrap_or_default();
-            assert!(fault.starts_with(place), "{json}: {fault}");
+            let fault = read(json).fault().unwrap();
+            assert!(fault.path.starts_with(place), "{json}: {fault}");
         }
         let long = Reply {
             http_status: 200,

@@ -1,5 +1,6 @@
 //! What a value means: the canonical names, whatever a sender calls them.
 
+use crate::macros;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -88,6 +89,14 @@ impl Canonical {
         Self::PLAIN.iter().map(|(plain, _)| *plain).chain(numbered)
     }
 
+    /// All of them in a row, numbered ones from the first to the last.
+    fn listed() -> String {
+        let plain = Self::PLAIN.iter().map(|(_, name)| (*name).to_owned());
+        let numbered =
+            Self::NUMBERED.iter().map(|(_, stem, max)| format!("{stem}1 to {stem}{max}"));
+        plain.chain(numbered).collect::<Vec<_>>().join(", ")
+    }
+
     /// Where it is an amount of money.
     pub fn is_money(self) -> bool {
         matches!(self, Self::Revenue | Self::SaleAmount | Self::Payout)
@@ -143,6 +152,11 @@ impl From<Canonical> for String {
 impl TryFrom<String> for Canonical {
     type Error = String;
     fn try_from(name: String) -> Result<Self, String> {
-        Self::from_name(&name).ok_or_else(|| format!("no canonical parameter is called `{name}`"))
+        Self::from_name(&name).ok_or_else(|| {
+            let all: Vec<String> = Self::all().map(|one| one.to_string()).collect();
+            let near = macros::nearest(&name, all.iter().map(String::as_str));
+            let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+            format!("no canonical name is `{name}`{near}; there are: {}", Self::listed())
+        })
     }
 }

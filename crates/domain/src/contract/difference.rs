@@ -3,7 +3,11 @@
 //! Nothing that differs is left out: what has no sentence of its own is told by its place and its
 //! value, and counts as touching money until somebody has thought about it.
 
-use super::{Canonical, Contract, Meaning, Network, Parameter, Scheme, Statuses, Unit, words};
+use super::{
+    Canonical, Contract, Meaning, Network, Parameter, ProofKind, Scheme, Statuses, Unit,
+    Verification, words,
+};
+use crate::builder::Gap;
 use crate::conversion::Status;
 use crate::reason::Verdict;
 use schemars::JsonSchema;
@@ -179,10 +183,16 @@ impl Found {
             let is = if new.in_url { "now stands" } else { "does not stand any more" };
             format!("`{canonical}` {is} in the postback URL that we hand out")
         });
-        let own = || format!("{{{canonical}}}");
+        let both = (&old.appended, &new.appended);
+        self.changed(path("appended"), both, false, bool::to_string, |_, _| {
+            let how = if new.appended { "is now added" } else { "is not added any more" };
+            format!("`{canonical}` {how} by its sender of its own accord")
+        });
+        let own = || Gap::Macro(canonical).to_string();
         let shown = |one: &Option<String>| one.clone().unwrap_or_else(own);
-        let both = (&old.placeholder, &new.placeholder);
-        self.changed(path("macro"), both, false, shown, |before, after| {
+        // Where nobody knows it, there is a gap to be filled in.
+        let both = (&shown(&old.placeholder), &shown(&new.placeholder));
+        self.changed(path("macro"), both, false, String::clone, |before, after| {
             format!("`{canonical}` is asked for by `{after}` instead of `{before}`")
         });
         let both = (&old.length_max(), &new.length_max());
@@ -379,11 +389,33 @@ impl Found {
         self.changed("verification.timestamp_tolerance_s", both, false, shown, |old, new| {
             format!("the sender's time is {new}; it was {old}")
         });
-        let both = (&old.shadow, &new.shadow);
-        self.changed("verification.shadow", both, false, bool::to_string, |_, _| {
-            let is = if new.shadow { "only counted" } else { "refused" };
-            format!("what lacks the agreed proof is {is} now")
-        });
+        self.enforcement(old, new);
+    }
+
+    /// What begins to be refused, and what is not any more.
+    fn enforcement(&mut self, old: &Verification, new: &Verification) {
+        let word = |one: &Verification, kind| match (one.asks_for(kind), one.enforces(kind)) {
+            (false, _) => "not asked for",
+            (true, true) => "enforced",
+            (true, false) => "only tried",
+        };
+        for kind in ProofKind::ALL {
+            let (was, is) = (word(old, kind), word(new, kind));
+            // What is asked for anew, and enforced, is told where it is told what it is.
+            let is_tried = [was, is].contains(&"only tried");
+            if was == is || !is_tried || is == "not asked for" {
+                continue;
+            }
+            let proof = words::proof(kind);
+            let becomes = match (was, is) {
+                ("enforced", _) => "refused no longer, and counted",
+                (_, "enforced") => "refused from now on; it was only counted",
+                _ => "not refused yet, and counted",
+            };
+            let both = (Some(was.to_owned()), Some(is.to_owned()));
+            let path = format!("verification.shadow.{}", kind.name());
+            self.add(path, both, false, format!("what fails by {proof} is {becomes}"));
+        }
     }
 
     fn times(&mut self, before: &Contract, after: &Contract) {

@@ -1,6 +1,6 @@
 //! How a reversal names what it reverses, where it comes with a transaction id of its own.
 
-use super::{Canonical, Contract};
+use super::{Canonical, Contract, Fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,23 +21,23 @@ pub struct Reversal {
 
 impl Reversal {
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
-    pub(super) fn fault(&self, contract: &Contract) -> Option<String> {
+    pub(super) fn fault(&self, contract: &Contract) -> Option<Fault> {
         let prefix = &self.txn_id_prefix;
         if prefix.len() > PREFIX_BYTES_MAX || prefix.trim_start() != prefix {
-            return Some(format!(
-                "reversal.txn_id_prefix has at most {PREFIX_BYTES_MAX} bytes, and no blank before \
-                 them"
-            ));
+            let detail = format!("at most {PREFIX_BYTES_MAX} bytes, and no blank before them");
+            return Some(Fault::at("reversal.txn_id_prefix", detail));
         }
         match self.txn_id {
             None if prefix.is_empty() => {
-                Some("reversal needs txn_id_prefix, or txn_id, or both".to_owned())
+                Some(Fault::at("reversal", "it needs txn_id_prefix, or txn_id, or both"))
             }
             Some(other) if contract.parameter(other).is_none() => {
-                Some(format!("reversal.txn_id: no parameter is `{other}`"))
+                let detail = format!("no parameter is `{other}`: add it to `parameters`");
+                Some(Fault::at("reversal.txn_id", detail))
             }
             Some(other) if !other.may_identify() => {
-                Some(format!("reversal.txn_id: `{other}` cannot be a transaction id"))
+                let detail = format!("`{other}` cannot be a transaction id");
+                Some(Fault::at("reversal.txn_id", detail))
             }
             _ => None,
         }

@@ -3,11 +3,13 @@
 //! It says what is hashed, with what, and how the result is written. Whoever writes one is told
 //! in words what is wrong with it; what the hashes are is [`crate::postback`]'s business.
 
+use super::Fault;
 use base64::Engine as _;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 
 /// How many fields a signature may be made over.
@@ -152,7 +154,7 @@ pub enum Values {
 /// What is signed.
 ///
 /// Kinds without keys are structs all the same: serde would let unknown keys pass beside a unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Input {
     /// The values of these names, as they are sent, joined.
@@ -184,6 +186,78 @@ pub enum Input {
         /// The header that carries the timestamp.
         timestamp: String,
     },
+}
+
+/// The same as it is written. An enum with a tag would be read whole before any of it is looked
+/// at, and nobody could be told which of its keys is wrong.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenInput {
+    kind: InputKind,
+    fields: Option<Vec<String>>,
+    separator: Option<String>,
+    optional: Option<Vec<String>>,
+    integers: Option<Vec<String>>,
+    values: Option<Values>,
+    id: Option<String>,
+    timestamp: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum InputKind {
+    Fields,
+    SortedQuery,
+    Query,
+    Url,
+    Body,
+    Webhook,
+}
+
+impl WrittenInput {
+    /// A key that belongs to another kind, and that kind.
+    fn stray(&self) -> Option<(&'static str, InputKind)> {
+        let (fields, webhook) = (InputKind::Fields, InputKind::Webhook);
+        let given = [
+            ("fields", self.fields.is_some(), fields),
+            ("separator", self.separator.is_some(), fields),
+            ("optional", self.optional.is_some(), fields),
+            ("integers", self.integers.is_some(), fields),
+            ("values", self.values.is_some(), fields),
+            ("id", self.id.is_some(), webhook),
+            ("timestamp", self.timestamp.is_some(), webhook),
+        ];
+        let stray = given.into_iter().find(|(_, is_given, kind)| *is_given && *kind != self.kind);
+        stray.map(|(key, _, kind)| (key, kind))
+    }
+}
+
+impl<'de> Deserialize<'de> for Input {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = WrittenInput::deserialize(deserializer)?;
+        if let Some((key, kind)) = written.stray() {
+            let kind = if kind == InputKind::Fields { "fields" } else { "webhook" };
+            return Err(D::Error::custom(format!("`{key}` is for the kind `{kind}` alone")));
+        }
+        let input = match written.kind {
+            InputKind::Fields => Self::Fields {
+                fields: written.fields.ok_or_else(|| D::Error::missing_field("fields"))?,
+                separator: written.separator.unwrap_or_default(),
+                optional: written.optional.unwrap_or_default(),
+                integers: written.integers.unwrap_or_default(),
+                values: written.values.unwrap_or_default(),
+            },
+            InputKind::Webhook => Self::Webhook {
+                id: written.id.ok_or_else(|| D::Error::missing_field("id"))?,
+                timestamp: written.timestamp.ok_or_else(|| D::Error::missing_field("timestamp"))?,
+            },
+            InputKind::SortedQuery => Self::SortedQuery {},
+            InputKind::Query => Self::Query {},
+            InputKind::Url => Self::Url {},
+            InputKind::Body => Self::Body {},
+        };
+        Ok(input)
+    }
 }
 
 impl Input {
@@ -236,7 +310,7 @@ impl Scheme {
     }
 
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
-    pub fn fault(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<Fault> {
         let fault = match &self.input {
             Input::Fields { .. } => self.fields_fault(),
             Input::Webhook { id, timestamp } => self.webhook_fault(id, timestamp),
@@ -245,84 +319,88 @@ impl Scheme {
         fault.or_else(|| self.secret_place_fault()).or_else(|| self.joints_fault())
     }
 
-    fn fields_fault(&self) -> Option<String> {
+    fn fields_fault(&self) -> Option<Fault> {
         let Input::Fields { fields, separator, optional, integers, .. } = &self.input else {
             return None;
         };
+        let at_fields = |detail: &str| Some(Fault::at("input.fields", detail));
         if fields.is_empty() || fields.len() > FIELDS_MAX {
-            return Some(format!("input.fields has 1 to {FIELDS_MAX} fields"));
+            return at_fields(&format!("1 to {FIELDS_MAX} fields"));
         }
-        for field in fields.iter().filter(|field| *field != SECRET_FIELD) {
+        for (place, field) in fields.iter().enumerate().filter(|(_, one)| *one != SECRET_FIELD) {
+            let fault = |detail| Some(Fault::at(format!("input.fields[{place}]"), detail));
             if field.is_empty() || field.len() > FIELD_BYTES_MAX {
-                return Some(format!("input.fields: a name has 1 to {FIELD_BYTES_MAX} bytes"));
+                return fault(format!("a name has 1 to {FIELD_BYTES_MAX} bytes"));
             }
             if field.contains(['{', '}']) {
-                return Some(format!("input.fields: `{field}` is neither a name nor `{{secret}}`"));
+                return fault(format!("`{field}` is neither a name nor `{{secret}}`"));
             }
         }
         for (key, names) in [("optional", optional), ("integers", integers)] {
             if names.len() > FIELDS_MAX {
-                return Some(format!("input.{key} has at most {FIELDS_MAX} names"));
+                return Some(Fault::at(
+                    format!("input.{key}"),
+                    format!("at most {FIELDS_MAX} names"),
+                ));
             }
-            let is_field = |name: &str| self.input.fields().any(|field| field == name);
-            if let Some(unknown) = names.iter().find(|name| !is_field(name)) {
-                return Some(format!("input.{key}: `{unknown}` is none of the fields"));
+            let is_field = |name: &String| self.input.fields().any(|field| field == name);
+            if let Some(place) = names.iter().position(|name| !is_field(name)) {
+                let detail = format!("`{}` is none of the fields", names[place]);
+                return Some(Fault::at(format!("input.{key}[{place}]"), detail));
             }
         }
         if self.input.fields().all(|field| optional.iter().any(|name| name == field)) {
-            return Some("input.fields needs a field that is not optional".to_owned());
+            return at_fields("one at least that is not optional");
         }
         let has_secret = fields.iter().any(|field| field == SECRET_FIELD);
         match self.algorithm.is_keyed() {
-            true if has_secret => {
-                Some("input.fields: an hmac has the secret as its key, not as a field".to_owned())
+            true if has_secret => at_fields("an hmac has the secret as its key, not as a field"),
+            false if !has_secret => {
+                at_fields("a plain hash needs `{secret}`, or anybody could make it")
             }
-            false if !has_secret => Some(
-                "input.fields: a plain hash needs `{secret}`, or anybody could make it".to_owned(),
-            ),
             _ => joint_fault("input.separator", separator),
         }
     }
 
-    fn webhook_fault(&self, id: &str, timestamp: &str) -> Option<String> {
+    fn webhook_fault(&self, id: &str, timestamp: &str) -> Option<Fault> {
         for (key, name) in [("id", id), ("timestamp", timestamp)] {
             if name.is_empty() || name.len() > FIELD_BYTES_MAX || !super::is_header_name(name) {
-                return Some(format!("input.{key}: `{name}` is no header that is kept"));
+                let detail = format!("`{name}` is no header that is kept");
+                return Some(Fault::at(format!("input.{key}"), detail));
             }
         }
         if id.eq_ignore_ascii_case(timestamp) {
-            return Some("input: id and timestamp are the same header".to_owned());
+            return Some(Fault::at("input.timestamp", "another header than `id`"));
         }
         let is_keyed = self.algorithm.is_keyed();
-        (!is_keyed).then(|| "input: a webhook is signed by hmac_sha1 or hmac_sha256".to_owned())
+        let detail = "a webhook is signed by hmac_sha1 or hmac_sha256";
+        (!is_keyed).then(|| Fault::at("algorithm", detail))
     }
 
-    fn secret_place_fault(&self) -> Option<String> {
+    fn secret_place_fault(&self) -> Option<Fault> {
         let needs_place = !self.algorithm.is_keyed() && !matches!(self.input, Input::Fields { .. });
-        match self.secret {
-            None if needs_place => Some(format!(
-                "a plain hash over `{}` needs secret = \"before\" or \"after\", or anybody could \
-                 make it",
+        let detail = match self.secret {
+            None if needs_place => format!(
+                "a plain hash over `{}` needs `before` or `after`, or anybody could make it",
                 self.input.kind()
-            )),
-            Some(_) if !needs_place => {
-                Some("secret is for a plain hash over anything but fields".to_owned())
-            }
-            _ => None,
-        }
+            ),
+            Some(_) if !needs_place => "it is for a plain hash over anything but fields".to_owned(),
+            _ => return None,
+        };
+        Some(Fault::at("secret", detail))
     }
 
-    fn joints_fault(&self) -> Option<String> {
-        for (key, joint) in [("prefix", &self.prefix), ("separator", &self.separator)] {
-            if let Some(fault) = joint_fault(key, joint) {
-                return Some(fault);
-            }
+    fn joints_fault(&self) -> Option<Fault> {
+        let mut joints = [("prefix", &self.prefix), ("separator", &self.separator)].into_iter();
+        if let Some(fault) = joints.find_map(|(key, joint)| joint_fault(key, joint)) {
+            return Some(fault);
         }
         if self.separator.is_empty() {
             return None;
         }
         if self.prefix.contains(&self.separator) {
-            return Some("prefix holds the separator, so no signature could have it".to_owned());
+            let detail = "it holds the separator, so no signature could have it";
+            return Some(Fault::at("prefix", detail));
         }
         let is_digit = |byte: u8| match self.encoding {
             Encoding::Hex => byte.is_ascii_hexdigit(),
@@ -330,7 +408,7 @@ impl Scheme {
             Encoding::Base64url => byte.is_ascii_alphanumeric() || b"-_=".contains(&byte),
         };
         let is_ambiguous = self.separator.bytes().all(is_digit);
-        is_ambiguous.then(|| "separator could be part of a signature".to_owned())
+        is_ambiguous.then(|| Fault::at("separator", "it could be part of a signature"))
     }
 
     /// Why no signature could ever be made with this secret; `None`: one could.
@@ -346,9 +424,9 @@ impl Scheme {
     }
 }
 
-fn joint_fault(key: &str, joint: &str) -> Option<String> {
+fn joint_fault(key: &str, joint: &str) -> Option<Fault> {
     let is_long = joint.len() > JOINT_BYTES_MAX;
-    is_long.then(|| format!("{key} has at most {JOINT_BYTES_MAX} bytes"))
+    is_long.then(|| Fault::at(key, format!("at most {JOINT_BYTES_MAX} bytes")))
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -366,7 +444,7 @@ mod tests {
     /// A scheme of these keys, and what is wrong with it.
     fn fault(algorithm: &str, rest: &str) -> String {
         let json = format!(r#"{{"algorithm":"{algorithm}",{rest}}}"#);
-        scheme(&json).fault().unwrap_or_else(|| "none".to_owned())
+        scheme(&json).fault().map_or_else(|| "none".to_owned(), |fault| fault.to_string())
     }
 
     #[test]
@@ -445,34 +523,34 @@ mod tests {
             webhook("a", "A"),
             fault("sha1", r#""input":{"kind":"webhook","id":"a","timestamp":"b"}"#),
         ];
-        insta::assert_snapshot!(told.join("\n"), @r#"
-        input.fields has 1 to 30 fields
-        input.fields has 1 to 30 fields
-        input.fields: a name has 1 to 100 bytes
-        input.fields: a name has 1 to 100 bytes
-        input.fields: `{key}` is neither a name nor `{secret}`
+        insta::assert_snapshot!(told.join("\n"), @r"
+        input.fields: 1 to 30 fields
+        input.fields: 1 to 30 fields
+        input.fields[1]: a name has 1 to 100 bytes
+        input.fields[0]: a name has 1 to 100 bytes
+        input.fields[1]: `{key}` is neither a name nor `{secret}`
         input.fields: a plain hash needs `{secret}`, or anybody could make it
-        input.fields needs a field that is not optional
+        input.fields: one at least that is not optional
         input.fields: an hmac has the secret as its key, not as a field
-        input.optional: `b` is none of the fields
-        input.fields needs a field that is not optional
-        input.integers: `{secret}` is none of the fields
-        input.integers has at most 30 names
-        input.separator has at most 20 bytes
-        a plain hash over `query` needs secret = "before" or "after", or anybody could make it
-        secret is for a plain hash over anything but fields
-        secret is for a plain hash over anything but fields
-        prefix has at most 20 bytes
-        separator has at most 20 bytes
-        prefix holds the separator, so no signature could have it
-        separator could be part of a signature
-        separator could be part of a signature
+        input.optional[0]: `b` is none of the fields
+        input.fields: one at least that is not optional
+        input.integers[0]: `{secret}` is none of the fields
+        input.integers: at most 30 names
+        input.separator: at most 20 bytes
+        secret: a plain hash over `query` needs `before` or `after`, or anybody could make it
+        secret: it is for a plain hash over anything but fields
+        secret: it is for a plain hash over anything but fields
+        prefix: at most 20 bytes
+        separator: at most 20 bytes
+        prefix: it holds the separator, so no signature could have it
+        separator: it could be part of a signature
+        separator: it could be part of a signature
         input.id: `` is no header that is kept
         input.timestamp: `a b` is no header that is kept
         input.id: `cookie` is no header that is kept
-        input: id and timestamp are the same header
-        input: a webhook is signed by hmac_sha1 or hmac_sha256
-        "#);
+        input.timestamp: another header than `id`
+        algorithm: a webhook is signed by hmac_sha1 or hmac_sha256
+        ");
     }
 
     #[test]

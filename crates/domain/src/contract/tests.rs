@@ -7,7 +7,7 @@ use crate::ledger::tests::world::{contract, plain};
 fn fault(change: impl FnOnce(&mut Contract)) -> String {
     let mut contract = plain();
     change(&mut contract);
-    contract.fault().unwrap_or_else(|| "none".to_owned())
+    contract.fault().map_or_else(|| "none".to_owned(), |fault| fault.to_string())
 }
 
 #[test]
@@ -66,25 +66,25 @@ fn a_contract_that_makes_no_sense_is_told_so() {
         fault(|one| one.parameters = vec![one.parameters[0].clone(); PARAMETERS_MAX + 1]),
     ];
     insta::assert_snapshot!(told.join("\n"), @r"
-    no parameter carries the click id
-    `click_id` stands twice among the parameters
-    `campaign_id` needs 1 to 20 names
-    `campaign_id` has a name that is empty, too long, or has control characters or backticks
-    `click_id` names both `click_id` and `campaign_id`
-    `a` names both `campaign_id` and `campaign_id`
-    `campaign_id` needs 1 to 20 names
-    `campaign_id`: max_length is 1 to 4096
-    `campaign_id`: max_length is 1 to 4096
-    `campaign_id` is no money, so it has no unit
-    a status that may be absent needs a meaning: statuses.absent
-    statuses: `Approved` has two meanings
-    statuses: ` x` is blank, or has blanks around it
-    statuses: `HOLD` has two meanings
-    goals: `a` stands twice, and case makes no difference
-    verification.token: no parameter is `token`
-    verification.token is `signature` or `token`, not `status`
-    verification.token_required needs verification.token or .signature
-    more than 100 parameters
+    parameters: one of them is `click_id`: it names the click
+    parameters[16].canonical: `click_id` stands twice among the parameters
+    parameters[1].names: `campaign_id` has 1 to 20 names
+    parameters[1].names[0]: `campaign_id` has a name that is blank, too long, or has control characters or backticks
+    parameters[1].names[0]: `click_id` names both `click_id` and `campaign_id`
+    parameters[1].names[1]: `campaign_id` has the name `a` twice
+    parameters[1].names: `campaign_id` has 1 to 20 names
+    parameters[1].max_length: 1 to 4096 bytes
+    parameters[1].max_length: 1 to 4096 bytes
+    parameters[1].unit: `campaign_id` is no money, so it has no unit but `decimal`
+    statuses.absent: a status that may be absent needs a meaning: one of pending, approved, rejected, reversed
+    statuses.ignore[1]: `Approved` has two meanings, and case makes no difference
+    statuses.ignore[1]: ` x` is blank, or has blanks around it
+    statuses.values.approved[1]: `HOLD` has two meanings, and case makes no difference
+    goals.a: `a` stands twice, and case makes no difference
+    verification.token: no parameter is `token`: add it to `parameters`
+    verification.token: `signature` or `token`, not `status`
+    verification.token_required: it needs verification.token or verification.signature
+    parameters: at most 100
     ");
 }
 
@@ -121,7 +121,7 @@ fn a_tolerance_needs_a_timestamp_that_nobody_can_leave_out() {
     for parameters in ["click_id!", "click_id! timestamp"] {
         let mut contract = contract(parameters);
         contract.verification.timestamp_tolerance_s = Some(300);
-        assert!(contract.fault().unwrap().contains("timestamp"), "{parameters}");
+        assert!(contract.fault().unwrap().path.contains("timestamp"), "{parameters}");
     }
     let mut contract = contract("click_id! timestamp!");
     contract.verification.timestamp_tolerance_s = Some(300);
@@ -137,7 +137,7 @@ fn words_that_stand_for_no_value_are_few_and_plain() {
     };
     assert_eq!(fault(&["xxc1xx", "ext id"]), None);
     for bad in ["", " ", " x", &"x".repeat(201)] {
-        assert!(fault(&[bad]).unwrap().starts_with("unreplaced"), "{bad:?}");
+        assert!(fault(&[bad]).unwrap().path.starts_with("unreplaced[0]"), "{bad:?}");
     }
     assert!(fault(&["x"; super::UNREPLACED_MAX + 1]).is_some());
 }
@@ -147,7 +147,7 @@ fn a_raw_goal_is_a_word() {
     for raw in ["", " ", "x "] {
         let mut contract = contract("click_id!");
         contract.goals.insert(raw.to_owned(), "lead".to_owned());
-        assert!(contract.fault().unwrap().starts_with("goals"), "{raw:?}");
+        assert!(contract.fault().unwrap().path.starts_with("goals"), "{raw:?}");
     }
 }
 
@@ -161,7 +161,9 @@ fn a_signature_needs_a_parameter_of_its_own() {
         contract.verification.signature = serde_json::from_str(&json).unwrap();
         contract
     };
-    let fault = |contract: &Contract| contract.fault().unwrap_or_else(|| "none".to_owned());
+    let fault = |contract: &Contract| {
+        contract.fault().map_or_else(|| "none".to_owned(), |fault| fault.to_string())
+    };
     let mut both = signed("click_id! signature=sig", r#""a""#);
     both.verification.token = Some(Canonical::Signature);
     let mut in_header = signed("click_id! signature=sig", r#""sig""#);
@@ -176,14 +178,14 @@ fn a_signature_needs_a_parameter_of_its_own() {
         fault(&in_header),
         fault(&required),
     ];
-    insta::assert_snapshot!(told.join("\n"), @r#"
-    verification.signature: no parameter is `signature`
-    verification.signature: input.fields: `hash` is the signature itself
-    verification.signature: input.fields has 1 to 30 fields
+    insta::assert_snapshot!(told.join("\n"), @r"
+    verification.signature: no parameter is `signature`: add it to `parameters`
+    verification.signature.input.fields: `hash` is the signature itself
+    verification.signature.input.fields: 1 to 30 fields
     verification.signature: the parameter `signature` carries the token already
     none
     none
-    "#);
+    ");
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn what_decides_stands_in_no_header_that_is_not_signed() {
         let json = format!(r#"{{"algorithm":"hmac_sha256","input":{{"kind":{input}}}}}"#);
         contract.verification.signature = serde_json::from_str(&json).unwrap();
         change(&mut contract);
-        contract.fault().unwrap_or_else(|| "none".to_owned())
+        contract.fault().map_or_else(|| "none".to_owned(), |fault| fault.to_string())
     };
     let webhook = r#""webhook","id":"w-id","timestamp":"w-at""#;
     let part: fn(&mut Contract) = |one| one.txn_id_parts = vec![Canonical::Param(1)];
@@ -202,7 +204,7 @@ fn what_decides_stands_in_no_header_that_is_not_signed() {
         for name in ["txn_id", "revenue", "event3", "conversion_ref", "status", "timestamp"] {
             let told = fault(&format!("click_id! signature=sig {name}=x-y"), kind, |_| {});
             let wanted = "`x-y` decides, and stands in a header that is not signed";
-            assert_eq!(told, format!("verification.signature: {wanted}"), "{kind} {name}");
+            assert_eq!(told, format!("verification.signature.input: {wanted}"), "{kind} {name}");
         }
         let labels = "click_id! signature=sig token sub1 param1 geo";
         assert_eq!(fault(labels, kind, |_| {}), "none", "{kind}");
@@ -260,25 +262,25 @@ fn what_takes_back_is_agreed_in_words_that_make_sense() {
         fault(|one| one.statuses.negative = Some(Status::Rejected)),
         fault(|one| one.statuses.negative = Some(Status::Approved)),
     ];
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(told.join("\n"), @r"
     none
     none
-    reversal needs txn_id_prefix, or txn_id, or both
-    reversal.txn_id_prefix has at most 20 bytes, and no blank before them
-    reversal.txn_id_prefix has at most 20 bytes, and no blank before them
-    reversal.txn_id: no parameter is `param2`
+    reversal: it needs txn_id_prefix, or txn_id, or both
+    reversal.txn_id_prefix: at most 20 bytes, and no blank before them
+    reversal.txn_id_prefix: at most 20 bytes, and no blank before them
+    reversal.txn_id: no parameter is `param2`: add it to `parameters`
     reversal.txn_id: `revenue` cannot be a transaction id
     reversal.txn_id: `click_id` cannot be a transaction id
     none
-    ignore_where: no parameter is `param2`
-    ignore_where: `click_id` proves or names the click
-    ignore_where.param1: 1 to 50 values
-    ignore_where.param1: ` 1` is blank, too long, or has blanks around it
-    ignore_where.param1: `` is blank, too long, or has blanks around it
-    statuses: `Approved` has two meanings
+    ignore_where.param2: no parameter is `param2`: add it to `parameters`
+    ignore_where.click_id: `click_id` proves or names the click
+    ignore_where.param1: 1 to 50 words
+    ignore_where.param1[0]: ` 1` is blank, too long, or has blanks around it
+    ignore_where.param1[0]: `` is blank, too long, or has blanks around it
+    statuses.undone[0]: `Approved` has two meanings, and case makes no difference
     none
-    statuses.negative is `reversed` or `rejected`, not `approved`
-    "#);
+    statuses.negative: `reversed` or `rejected`, not `approved`
+    ");
 }
 
 #[test]
@@ -294,4 +296,36 @@ fn all_that_a_contract_can_say_comes_back() {
     let contract: Contract = serde_json::from_value(whole.clone()).unwrap();
     assert_eq!(contract.fault(), None);
     assert_eq!(serde_json::to_value(contract).unwrap(), whole);
+}
+
+#[test]
+fn the_body_of_answers_is_given_under_a_name_of_its_own() {
+    let named = |name: &str| fault(|one| one.answers.return_name = Some(name.to_owned()));
+    assert_eq!(named("ret"), "none");
+    let wanted = "another name than `click_id`, which `click_id` is read from";
+    assert_eq!(named("click_id"), format!("answers.return_name: {wanted}"));
+}
+
+#[test]
+fn what_is_only_tried_is_asked_for() {
+    let tried = |token: bool, shadow: &[ProofKind]| {
+        fault(|one| {
+            one.parameters.retain(|one| one.canonical != Canonical::Token);
+            one.parameters.extend(contract("click_id! token").parameters.split_off(1));
+            one.verification.token = token.then_some(Canonical::Token);
+            one.verification.shadow = shadow.iter().copied().collect();
+        })
+    };
+    let told = [
+        tried(true, &[ProofKind::Token]),
+        tried(true, &[ProofKind::Token, ProofKind::Signature]),
+        tried(false, &[ProofKind::Networks]),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r"
+    none
+    verification.shadow: `signature` is not asked for; what is: token
+    verification.shadow: `networks` is not asked for, and nor is any other proof
+    ");
+    let all = serde_json::to_value(ProofKind::ALL).unwrap();
+    assert_eq!(all, serde_json::json!(ProofKind::ALL.map(ProofKind::name)));
 }

@@ -1,5 +1,6 @@
 //! How a sender writes the time.
 
+use super::Fault;
 use crate::time::{self, Timestamp};
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
@@ -37,19 +38,22 @@ impl Default for Times {
 
 impl Times {
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<Fault> {
         if self.formats.is_empty() || self.formats.len() > FORMATS_MAX {
-            return Some(format!("times.formats: 1 to {FORMATS_MAX} of them"));
+            return Some(Fault::at("times.formats", format!("1 to {FORMATS_MAX} of them")));
         }
-        if let Some(bad) = self.formats.iter().find(|format| !is_format(format)) {
-            return Some(format!(
-                "times.formats: `{bad}` is none of unix, unix_ms, rfc3339, and no pattern for day \
-                 and time of at most {FORMAT_BYTES_MAX} bytes such as `%Y-%m-%d %H:%M:%S`"
-            ));
+        if let Some(place) = self.formats.iter().position(|format| !is_format(format)) {
+            let detail = format!(
+                "`{}` is none of unix, unix_ms, rfc3339, and no pattern for day and time of at \
+                 most {FORMAT_BYTES_MAX} bytes such as `%Y-%m-%d %H:%M:%S`",
+                self.formats[place]
+            );
+            return Some(Fault::at(format!("times.formats[{place}]"), detail));
         }
         let is_known = time::zone(&self.zone).is_some();
         (!is_known).then(|| {
-            format!("times.zone: `{}` is no IANA time zone such as `Europe/Berlin`", self.zone)
+            let detail = format!("`{}` is no IANA time zone such as `Europe/Berlin`", self.zone);
+            Fault::at("times.zone", detail)
         })
     }
 
@@ -184,13 +188,18 @@ mod tests {
             &long,
         ];
         for format in wrong {
-            let fault = times(&["unix", format], "UTC").fault().unwrap_or_default();
-            assert!(fault.starts_with("times.formats"), "{format}: {fault}");
+            let fault = times(&["unix", format], "UTC").fault().unwrap();
+            assert!(fault.path.starts_with("times.formats"), "{format}: {fault}");
         }
-        assert!(times(&[], "UTC").fault().unwrap().contains("1 to 5"));
-        assert!(times(&["unix"; FORMATS_MAX + 1], "UTC").fault().unwrap().contains("1 to 5"));
+        assert!(times(&[], "UTC").fault().unwrap().detail.contains("1 to 5"));
+        assert!(
+            times(&["unix"; FORMATS_MAX + 1], "UTC").fault().unwrap().detail.contains("1 to 5")
+        );
         for zone in ["", "Berlin", "+01:00", "../etc/passwd"] {
-            assert!(times(&["unix"], zone).fault().unwrap().starts_with("times.zone"), "{zone}");
+            assert!(
+                times(&["unix"], zone).fault().unwrap().path.starts_with("times.zone"),
+                "{zone}"
+            );
         }
     }
 

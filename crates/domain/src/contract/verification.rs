@@ -1,8 +1,9 @@
 //! How a sender proves who it is.
 
-use super::{Canonical, Network, Scheme};
+use super::{Canonical, Fault, Network, Scheme};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The proofs a contract asks for; every one of them has to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +23,70 @@ pub struct Verification {
     /// How far the `timestamp` may be from our time, in seconds; `None`: it is not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp_tolerance_s: Option<u32>,
-    /// What would be refused is flagged `shadow_refused` and refused by nothing.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub shadow: bool,
+    /// The proofs that are only tried: what would be refused for want of one is flagged
+    /// `shadow_refused`, and not refused for it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub shadow: BTreeSet<ProofKind>,
+}
+
+/// One of the ways in which a sender proves who it is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofKind {
+    Token,
+    Signature,
+    Networks,
+    Timestamp,
+}
+
+impl ProofKind {
+    pub const ALL: [Self; 4] = [Self::Token, Self::Signature, Self::Networks, Self::Timestamp];
+
+    /// Its word in contracts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Signature => "signature",
+            Self::Networks => "networks",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
+impl Verification {
+    /// Whether that proof is asked for, be it only tried.
+    pub fn asks_for(&self, kind: ProofKind) -> bool {
+        match kind {
+            ProofKind::Token => self.token.is_some(),
+            ProofKind::Signature => self.signature.is_some(),
+            ProofKind::Networks => !self.networks.is_empty(),
+            ProofKind::Timestamp => self.timestamp_tolerance_s.is_some(),
+        }
+    }
+
+    /// Whether what lacks that proof is refused.
+    pub fn enforces(&self, kind: ProofKind) -> bool {
+        self.asks_for(kind) && !self.shadow.contains(&kind)
+    }
+
+    /// Whether anything is enforced that vouches for a sender: a time vouches for nobody.
+    pub(crate) fn is_enforced(&self) -> bool {
+        [ProofKind::Token, ProofKind::Signature, ProofKind::Networks]
+            .into_iter()
+            .any(|kind| self.enforces(kind))
+    }
+
+    /// What is wrong with what is only tried.
+    pub(super) fn shadow_fault(&self) -> Option<Fault> {
+        let stray = self.shadow.iter().find(|kind| !self.asks_for(**kind))?;
+        let has = ProofKind::ALL.into_iter().filter(|kind| self.asks_for(*kind));
+        let has: Vec<&str> = has.map(ProofKind::name).collect();
+        let detail = match has.as_slice() {
+            [] => format!("`{}` is not asked for, and nor is any other proof", stray.name()),
+            has => format!("`{}` is not asked for; what is: {}", stray.name(), has.join(", ")),
+        };
+        Some(Fault::at("verification.shadow", detail))
+    }
 }

@@ -2,11 +2,17 @@
 //! backticks is to be taken as it stands.
 
 use super::{
-    Algorithm, Answers, Canonical, Encoding, Identity, Input, Key, Profile, RepeatedAmount,
-    RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
+    Algorithm, Answers, Canonical, Encoding, Identity, Input, Key, Profile, ProofKind,
+    RepeatedAmount, RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
 };
 use crate::conversion::Status;
-use crate::reason::Verdict;
+use crate::reason::{Reason, Verdict};
+use crate::time::Timestamp;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+
+/// 2026-11-20T21:30:15Z, as an example of how a time is written.
+const EXAMPLE_S: i64 = 1_795_210_215;
 
 /// What a value means, whatever it is called.
 pub fn meaning(canonical: Canonical) -> String {
@@ -86,8 +92,14 @@ pub fn time_format(format: &str) -> String {
     match format {
         "unix" => "Unix seconds".to_owned(),
         "unix_ms" => "Unix milliseconds".to_owned(),
-        "rfc3339" => "RFC 3339, such as `2026-11-20T09:30:00Z`".to_owned(),
-        pattern => format!("`{pattern}`"),
+        "rfc3339" => "RFC 3339, such as `2026-11-20T21:30:15Z`".to_owned(),
+        pattern => {
+            let example = Timestamp::from_s(EXAMPLE_S).to_jiff().to_zoned(TimeZone::UTC);
+            match BrokenDownTime::from(&example).to_string(pattern) {
+                Ok(example) => format!("`{pattern}`, such as `{example}`"),
+                Err(_) => format!("`{pattern}`"),
+            }
+        }
     }
 }
 
@@ -99,13 +111,41 @@ pub fn assumed(status: Option<Status>) -> String {
 /// What an answer is about; `None`: a hit that was received and has no verdict yet.
 pub fn occasion(verdict: Option<Verdict>) -> &'static str {
     match verdict {
-        None => "a postback that is not decided yet",
+        None => "a postback that is on disk and not decided yet",
         Some(Verdict::Recorded) => "a new conversion",
         Some(Verdict::Updated) => "a change of one",
         Some(Verdict::Duplicate) => "a duplicate",
-        Some(Verdict::Parked) => "a postback that cannot be decided yet",
-        Some(Verdict::Ignored) => "a ping",
+        Some(Verdict::Parked) => "a postback that waits for something, such as an exchange rate",
+        Some(Verdict::Ignored) => "a postback that asks for nothing",
         Some(Verdict::Refused) => "a refusal",
+    }
+}
+
+/// Why a postback was not simply taken.
+pub fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::UnknownIntegration => "the key in the URL is none of ours, or no longer in use",
+        Reason::MacroNotReplaced => "a value is still a placeholder, such as `{click_id}`",
+        Reason::InvalidPayload => {
+            "a value cannot be read, is too long or not allowed, or two values contradict each other"
+        }
+        Reason::ContractRetired => "a value stands under a name that only an earlier version had",
+        Reason::SourceNotAllowed => "it came from an address that was not agreed on",
+        Reason::SignatureMismatch => "the proof of the sender is missing or wrong",
+        Reason::MissingParameter => "a required parameter is missing or blank",
+        Reason::UnknownClick => "the click id is not one that we made",
+        Reason::AlreadyProcessed => "it says nothing new",
+        Reason::StaleTimestamp => "the time it was sent is too far from ours",
+        Reason::StatusIgnored => "it asks for nothing",
+        Reason::RateMissing => "there is no exchange rate for its currency yet",
+        Reason::InternalError => "our fault: it is kept, and decided later",
+        Reason::CampaignMismatch => "the click is of another campaign",
+        Reason::UnknownGoal => "the campaign has no such goal",
+        Reason::UnknownStatus => "the status is a word that was not agreed on",
+        Reason::UnknownCurrency => "the currency is no code of ISO 4217",
+        Reason::TransitionNotAllowed => "the conversion cannot go from its status to that one",
+        Reason::CampaignInactive => "the campaign was not active when the click was made",
+        Reason::LateWindow => "it came longer after its click than the campaign allows",
     }
 }
 
@@ -177,15 +217,28 @@ fn signed(input: &Input) -> String {
         told.extend([format!(", joined by `{separator}`")]);
     }
     if !optional.is_empty() {
-        told.extend([format!("; {} left out where there is none", listed(optional, "and"))]);
+        let beside = if separator.is_empty() { "" } else { " with the separator" };
+        let optional = listed(optional, "and");
+        told.extend([format!("; {optional} left out{beside} where there is none")]);
     }
     if !integers.is_empty() {
         told.extend([format!("; of {} what stands before the point", listed(integers, "and"))]);
     }
-    if *values == Values::Received {
-        told.push_str("; percent-encoded as they are sent");
-    }
+    told.push_str(match values {
+        Values::Received => "; percent-encoded as they are sent",
+        Values::Decoded => "; as they are before they are percent-encoded",
+    });
     told
+}
+
+/// A proof of the sender.
+pub fn proof(kind: ProofKind) -> &'static str {
+    match kind {
+        ProofKind::Token => "the shared token",
+        ProofKind::Signature => "the signature",
+        ProofKind::Networks => "the sender's network",
+        ProofKind::Timestamp => "the sender's time",
+    }
 }
 
 /// Some values in a row: `a`, `b` and `c`.
@@ -211,6 +264,10 @@ mod tests {
                     "optional":["a"],"integers":["b"],"values":"received"}}"#,
             ),
             told(
+                r#"{"algorithm":"md5","input":{"kind":"fields","fields":["a","b","{secret}"],
+                    "separator":":","optional":["a"]}}"#,
+            ),
+            told(
                 r#"{"algorithm":"hmac_sha1","encoding":"base64","prefix":"v1=","separator":" ",
                      "input":{"kind":"sorted_query"}}"#,
             ),
@@ -224,12 +281,20 @@ mod tests {
         ];
         insta::assert_snapshot!(all.join("\n"), @"
         MD5 over the values of `a`, `b` and `{secret}`, one behind the other; `a` left out where there is none; of `b` what stands before the point; percent-encoded as they are sent; written in hexadecimal
+        MD5 over the values of `a`, `b` and `{secret}`, joined by `:`; `a` left out with the separator where there is none; as they are before they are percent-encoded; written in hexadecimal
         HMAC-SHA-1, keyed with the secret, over all parameters but the signature, sorted by name, as `name=value` joined by `&`; written in base64; `v1=` stands before it; several are joined by ` `
         SHA-1 over the query as it is sent, without the signature, with the secret before it; written in hexadecimal
         SHA-256 over the whole URL as it is called, without the signature, with the secret behind it; written in hexadecimal
         HMAC-SHA-256, keyed with the secret, over the body, byte for byte; written in base64url
         HMAC-SHA-256, keyed with the secret, over header `webhook-id`, header `webhook-time` and the body, joined by dots; written in hexadecimal; the secret itself is written in base64
         ");
+    }
+
+    #[test]
+    fn a_pattern_of_times_is_told_with_an_example() {
+        assert_eq!(time_format("%d/%m/%Y %H:%M"), "`%d/%m/%Y %H:%M`, such as `20/11/2026 21:30`");
+        assert_eq!(time_format("rfc3339"), "RFC 3339, such as `2026-11-20T21:30:15Z`");
+        assert_eq!(time_format("%!"), "`%!`", "it is no pattern");
     }
 
     #[test]

@@ -120,6 +120,7 @@ fn signature_of(
         in_header,
         required: false,
         in_url: false,
+        appended: false,
         placeholder: None,
         max_length: None,
         allowed: Vec::new(),

@@ -99,8 +99,9 @@ impl Conversion {
 }
 
 /// A digest of what a postback says about its conversion: identical repeats have identical ones.
-/// Labels are left out, and so is the time, which some senders set anew for each try.
-pub(super) fn said(postback: &Postback, may_not_approve: bool) -> [u8; 8] {
+/// Labels are left out, and so is the time, which some senders set anew for each try. `txn_id` is
+/// its own, or none: what it would have said without.
+pub(super) fn said(postback: &Postback, txn_id: Option<&str>, may_not_approve: bool) -> [u8; 8] {
     let mut hash = Sha256::new_with_prefix(b"counterfoil said 1");
     let mut part = |text: Option<&str>| {
         let length = text.map_or(u64::MAX, |text| text.len() as u64);
@@ -116,7 +117,7 @@ pub(super) fn said(postback: &Postback, may_not_approve: bool) -> [u8; 8] {
     part(Some(status));
     part(postback.raw_status.as_deref().map(str::to_lowercase).as_deref());
     part(postback.campaign_id.as_deref());
-    part(postback.txn_id.as_deref());
+    part(txn_id);
     part(postback.goal.as_deref().map(str::to_lowercase).as_deref());
     for amount in [postback.revenue, postback.sale_amount, postback.payout] {
         part(amount.map(|amount| amount.micros.to_string()).as_deref());

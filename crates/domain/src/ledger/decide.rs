@@ -3,124 +3,21 @@
 use super::amounts::Amounts;
 use super::conversion::{CHANGES_MAX, said};
 use super::entry::settle;
-use super::route::{barred, campaign_then, clicked_at};
-use super::{Cause, ClickEvents, Conversion, Entry, Read, events};
+use super::route::{agreed_with, barred, campaign_then, clicked_at};
+use super::{
+    ClickEvents, Conversion, Decision, Effect, Facts, Occasion, Read, WAITING_MAX, events,
+};
 use crate::campaign::{Campaign, Link};
-use crate::click::{Click, Label};
+use crate::click::Label;
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, RepeatedAmount};
+use crate::contract::{Canonical, Contract, ProofKind, RepeatedAmount, Repeats};
 use crate::conversion::{Status, may_change};
-use crate::id::{ConversionId, Position};
 use crate::money::Micros;
 use crate::postback::{Postback, Problem, Said, Value};
 use crate::reason::{Flag, Flags, Reason, Verdict};
 use crate::settings::Unverified;
 use crate::setup::Setup;
-use crate::time::Timestamp;
 use std::collections::BTreeMap;
-
-/// What the store knows about the click and the conversion that a [`Read`] names.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The click's own row; `None` where it is gone.
-    pub click: Option<&'a Click<'a>>,
-    /// The conversion with the read's key.
-    pub conversion: Option<&'a Conversion>,
-    /// The click has a conversion of the goal; looked up only where the contract marks those that
-    /// come after it.
-    pub has_earlier: bool,
-    /// The click's events; looked up only where the read [tells of them](Read::tells_of).
-    pub events: Option<&'a ClickEvents>,
-    /// The id a new conversion gets.
-    pub next_id: ConversionId,
-}
-
-/// What becomes of a hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    pub verdict: Verdict,
-    pub reason: Option<Reason>,
-    pub parameter: Option<String>,
-    pub nearest: Option<String>,
-    pub detail: Option<String>,
-    pub flags: Flags,
-    /// For a duplicate: the hit that made the conversion.
-    pub original: Option<Position>,
-    /// The conversion it belongs to, as it stands.
-    pub conversion: Option<(ConversionId, Status)>,
-    pub effect: Option<Effect>,
-    /// The click's events after it, where it changed them.
-    pub events: Option<Box<ClickEvents>>,
-}
-
-/// A conversion as it stands after a hit or a command, and the entry that says what changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effect {
-    pub conversion: Conversion,
-    /// `None`: nothing that counts changed. The conversion only remembers what was said, so that
-    /// a late repeat of it cannot count either; it is to be saved all the same.
-    pub entry: Option<Entry>,
-}
-
-impl Decision {
-    fn of(verdict: Verdict, flags: Flags) -> Self {
-        Self {
-            verdict,
-            reason: None,
-            parameter: None,
-            nearest: None,
-            detail: None,
-            flags,
-            original: None,
-            conversion: None,
-            effect: None,
-            events: None,
-        }
-    }
-
-    fn because(problem: &Problem, flags: Flags) -> Self {
-        Self {
-            reason: Some(problem.reason),
-            parameter: problem.parameter.clone(),
-            nearest: problem.nearest.clone(),
-            detail: Some(problem.detail.clone()),
-            ..Self::of(problem.reason.verdict(), flags)
-        }
-    }
-
-    /// It says nothing new about `conversion`.
-    fn nothing_new(conversion: &Conversion, flags: Flags) -> Self {
-        let detail = "this conversion is known, and the postback says nothing new about it";
-        Self {
-            original: Some(conversion.created_by),
-            conversion: Some((conversion.id, conversion.status)),
-            ..Self::because(&Problem::new(Reason::AlreadyProcessed, None, detail), flags)
-        }
-    }
-
-    /// Parked: our fault, to be decided again.
-    pub fn internal_error() -> Self {
-        let detail = "the decision failed; it will be made again";
-        let problem = Problem::new(Reason::InternalError, None, detail);
-        Self::because(&problem, Flags::default())
-    }
-}
-
-/// When and by what a decision is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Occasion {
-    /// The hit's arrival: what it is judged by.
-    pub at: Timestamp,
-    /// When it is entered: its arrival too, unless it was parked and is decided again. The chain's
-    /// times never go back.
-    pub entered_at: Timestamp,
-    /// The hit's, or the command's where a person decides.
-    pub position: Position,
-    /// What has it entered.
-    pub cause: Cause,
-    /// The digest of what caused it.
-    pub evidence: [u8; 32],
-}
 
 /// Decides. The order of the checks is the order of [`Reason::ALL`].
 pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasion) -> Decision {
@@ -149,6 +46,11 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         let now = as_of.campaign(one.campaign_id).unwrap_or(campaign);
         (self::campaign_then(setup, now, one.click_id), now)
     });
+    let agreed = read.agreed.unwrap_or(contract);
+    let repeats = elsewhere.map_or(&agreed.repeats, |one| {
+        let agreed = agreed_with(setup, terms.1, one.click_id);
+        &agreed.unwrap_or(contract).repeats
+    });
     let facts = Facts { conversion, ..facts };
     let may_not_approve = postback.flags.has(Flag::Unverified)
         && setup.as_of(occasion.at).settings().unverified == Unverified::Pending;
@@ -159,6 +61,8 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
         campaign,
         campaign_then,
         terms,
+        agreed,
+        repeats,
         link_then,
         may_not_approve,
         read,
@@ -192,6 +96,10 @@ struct Case<'a> {
     campaign_then: &'a Campaign,
     /// The conversion's campaign, as it was agreed when its click was made, and as it is.
     terms: (&'a Campaign, &'a Campaign),
+    /// What was agreed for the click.
+    agreed: &'a Contract,
+    /// What the conversion's campaign agreed on when its click was made.
+    repeats: &'a Repeats,
     link_then: Option<&'a Link>,
     /// Nothing vouches for its sender, and the network lets such a one approve nothing.
     may_not_approve: bool,
@@ -205,15 +113,21 @@ struct Case<'a> {
 impl Case<'_> {
     /// What would be refused, were the contract's verification more than a shadow.
     fn shadow(&self) -> Option<Problem> {
-        let is_shadow = self.contract.verification.shadow;
-        let stale = || is_shadow.then(|| self.check_timestamp().err()).flatten();
-        self.read.reading.shadow.clone().or_else(stale)
+        self.read.reading.shadow.clone().or_else(|| self.stale_in_shadow())
+    }
+
+    fn stale_in_shadow(&self) -> Option<Problem> {
+        let is_tried = self.contract.verification.shadow.contains(&ProofKind::Timestamp);
+        is_tried.then(|| self.check_timestamp().err()).flatten()
     }
 
     fn flags(&self) -> Flags {
         let mut flags = self.postback.flags;
         if self.shadow().is_some() {
             flags.add(Flag::ShadowRefused);
+        }
+        // What is enforced vouches, whatever becomes of what is only tried.
+        if self.stale_in_shadow().is_some() && !self.contract.verification.is_enforced() {
             flags.add(Flag::Unverified);
         }
         if self.facts.conversion.is_some_and(|one| one.click_id != self.click_id) {
@@ -256,7 +170,7 @@ impl Case<'_> {
             events: BTreeMap::new(),
             seen: Vec::new(),
         });
-        let (repeated, at) = (self.contract.repeats.events, self.occasion.at);
+        let (repeated, at) = (self.agreed.repeats.events, self.occasion.at);
         all.tell(self.postback, said, repeated, at, flags).then(|| Box::new(all))
     }
 
@@ -272,9 +186,11 @@ impl Case<'_> {
         if self.tells_again() {
             return Err(events_known());
         }
-        let said = said(self.postback, self.may_not_approve);
+        let said = said(self.postback, self.postback.txn_id.as_deref(), self.may_not_approve);
         let money = self.money();
-        let is_known = |one: &&Conversion| one.has_seen(said) || self.is_in_triage(one);
+        let is_known = |one: &&Conversion| {
+            one.has_seen(said) || self.is_in_triage(one) || self.was_said_in_triage(one)
+        };
         if let Some(conversion) = self.facts.conversion.filter(is_known) {
             let flags = money.map_or(Flags::default(), |(_, flags)| flags);
             return Ok(Decision::nothing_new(conversion, flags));
@@ -284,6 +200,7 @@ impl Case<'_> {
         {
             return Err(problem.clone());
         }
+        self.check_waiting()?;
         self.check_time()?;
         if let Said::Ignore(canonical) = self.postback.status {
             let name = self.name(canonical);
@@ -305,11 +222,32 @@ impl Case<'_> {
         }
     }
 
+    /// Whether one more can wait for its transaction id.
+    fn check_waiting(&self) -> Result<(), Problem> {
+        let is_new = self.read.waits().is_some() && self.facts.conversion.is_none();
+        if !is_new || self.facts.waiting < WAITING_MAX {
+            return Ok(());
+        }
+        let name = self.name(Canonical::TxnId);
+        let detail = format!(
+            "`{name}` is required, and {WAITING_MAX} conversions of this click wait for theirs \
+             already: no more can"
+        );
+        Err(Problem::new(Reason::MissingParameter, Some(&name), detail))
+    }
+
     /// What stands under all that was said without a transaction id says no more when it is said
     /// again, whatever has become of it since.
     fn is_in_triage(&self, conversion: &Conversion) -> bool {
         let lacks = self.postback.flags.has(Flag::TxnIdMissing);
         lacks || conversion.triaged.is_some() || conversion.merged_into.is_some()
+    }
+
+    /// Whether it says, with the transaction id, what was said without before the conversion had it.
+    /// Where the id tells conversions apart, nothing else was ever said of this one without.
+    fn was_said_in_triage(&self, conversion: &Conversion) -> bool {
+        let has_id = conversion.key.is_of_transaction() && self.postback.txn_id.is_some();
+        has_id && conversion.has_seen(said(self.postback, None, self.may_not_approve))
     }
 
     /// What the conversion is worth after this postback, with the flags of the postback.
@@ -326,7 +264,7 @@ impl Case<'_> {
         // Where goals do not tell conversions apart, it is still the first one's that counts.
         let (then, now) = self.terms;
         let own = then.goal(&old.goal).or_else(|| now.goal(&old.goal));
-        let repeats = &self.contract.repeats;
+        let repeats = self.repeats;
         let meant = self.status().ok();
         let is_changed = repeats.status && meant != Some(old.status);
         let (amounts, mut flags) = match (own, repeats.amount) {
@@ -365,7 +303,7 @@ impl Case<'_> {
     }
 
     fn check_time(&self) -> Result<(), Problem> {
-        if self.contract.verification.shadow { Ok(()) } else { self.check_timestamp() }
+        if self.stale_in_shadow().is_some() { Ok(()) } else { self.check_timestamp() }
     }
 
     fn check_timestamp(&self) -> Result<(), Problem> {
@@ -425,7 +363,9 @@ impl Case<'_> {
             }),
             Said::Ignore(_) | Said::Unknown => {
                 let name = self.name(Canonical::Status);
-                let detail = format!("the contract does not know this value of `{name}`");
+                let known = self.contract.statuses.known();
+                let detail =
+                    format!("the contract does not know this value of `{name}`; it knows {known}");
                 Err(Problem::new(Reason::UnknownStatus, Some(&name), detail))
             }
         }
@@ -440,7 +380,7 @@ impl Case<'_> {
         said: [u8; 8],
     ) -> Result<Decision, Problem> {
         self.check_transition(None, status)?;
-        if self.contract.repeats.mark && self.facts.has_earlier {
+        if self.agreed.repeats.mark && self.facts.has_earlier {
             flags.add(Flag::Repeated);
         }
         let triaged = self.postback.flags.has(Flag::TxnIdMissing).then_some(status);
@@ -522,7 +462,7 @@ impl Case<'_> {
         said: [u8; 8],
     ) -> Result<Decision, Problem> {
         let mut new = old.clone();
-        if status != old.status && self.contract.repeats.status {
+        if status != old.status && self.repeats.status {
             self.check_transition(Some(old.status), status)?;
             new.status = status;
         }
@@ -553,7 +493,7 @@ impl Case<'_> {
     }
 
     fn check_transition(&self, from: Option<Status>, to: Status) -> Result<(), Problem> {
-        if self.contract.repeats.may_change(from, to) {
+        if self.repeats.may_change(from, to) {
             return Ok(());
         }
         let name = self.name(Canonical::Status);
@@ -580,12 +520,4 @@ impl Case<'_> {
 fn events_known() -> Problem {
     let detail = "the click's events are known, and the postback changes none of them";
     Problem::new(Reason::AlreadyProcessed, None, detail)
-}
-
-impl Decision {
-    fn with(mut self, effect: Effect) -> Self {
-        self.conversion = Some((effect.conversion.id, effect.conversion.status));
-        self.effect = Some(effect);
-        self
-    }
 }

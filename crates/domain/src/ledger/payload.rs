@@ -1,7 +1,7 @@
 //! What a postback says as a whole: what tells two apart that have no transaction id.
 
 use crate::contract::{Canonical, Contract, Parameter};
-use crate::postback::{Pair, Pairs};
+use crate::postback::{Inside, Pair, Pairs};
 use sha2::{Digest, Sha256};
 
 /// Stands before the headers: a length that no name has.
@@ -23,7 +23,8 @@ pub(super) fn digest(contracts: [&Contract; 2], sent: &Pairs) -> [u8; 32] {
     };
     let is_read = |pair: &Pair| parameters().any(|parameter| pair.is_of(parameter));
     let is_body_signed = schemes().any(|scheme| scheme.input.is_body());
-    let pairs = sent.all.iter().filter(|pair| !(is_body_signed && pair.is_in_url) || is_read(pair));
+    let pairs = sent.all.iter().filter(|pair| pair.inside == Inside::Left);
+    let pairs = pairs.filter(|pair| !(is_body_signed && pair.is_in_url) || is_read(pair));
     let is_open = |pair: &Pair| schemes().any(|scheme| scheme.leaves_open(&pair.name));
     let headers = sent.headers.iter().filter(|pair| is_read(pair) && !is_open(pair));
     let pairs = pairs.filter(|pair| !is_left_out(pair));

@@ -1,9 +1,8 @@
 //! What a person may do to a conversion: change its status; and, where it lacks the transaction id
 //! that it should have, give it one or say which other conversion it is.
 
-use super::decide::{Effect, Occasion};
 use super::entry::settle;
-use super::{Conversion, Key, route};
+use super::{Conversion, Effect, Key, Occasion, route};
 use crate::command::{Failure, REASON_BYTES_MAX};
 use crate::contract::{Canonical, Contract, Identity, Parameter, TXN_ID_BYTES};
 use crate::conversion::{Status, may_change};

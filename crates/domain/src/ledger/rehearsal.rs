@@ -22,6 +22,8 @@ pub struct Rehearsal<'s> {
     /// Clicks, and the goals they have conversions of.
     told: HashSet<(ClickId, String)>,
     events: HashMap<ClickId, ClickEvents>,
+    /// What is in triage, by its click, as the hits that made it.
+    waiting: HashMap<ClickId, HashSet<Position>>,
     /// Keys by the identities in triage of what was repaired.
     since_triage: HashMap<Vec<u8>, Key>,
 }
@@ -34,7 +36,15 @@ impl<'s> Rehearsal<'s> {
             keys: HashMap::new(),
             told: HashSet::new(),
             events: HashMap::new(),
+            waiting: HashMap::new(),
             since_triage: HashMap::new(),
+        }
+    }
+
+    /// Finds the click of what names a transaction in its place.
+    pub fn find<'a>(&self, setup: &'a Setup, read: &mut Read<'a>) {
+        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
+            read.found(setup, conversion);
         }
     }
 
@@ -47,10 +57,12 @@ impl<'s> Rehearsal<'s> {
     ) -> Decision {
         let conversion = read.key.as_ref().and_then(|key| self.conversion(key));
         let next_id = ConversionId(self.conversions.len() as u64 + 1);
-        let told = read.click_id.zip(read.goal).map(|(id, goal)| (id, goal.key.clone()));
+        let told = read.marks().map(|(id, goal)| (id, goal.to_owned()));
         let has_earlier = told.is_some_and(|told| self.told.contains(&told));
+        let waiting = read.waits().and_then(|id| self.waiting.get(&id)).map_or(0, HashSet::len);
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         let events = read.tells_of().and_then(|id| self.events.get(&id));
-        let facts = Facts { click, conversion, has_earlier, events, next_id };
+        let facts = Facts { click, conversion, has_earlier, waiting, events, next_id };
         decide(self.setup, read, facts, occasion)
     }
 
@@ -131,6 +143,11 @@ impl<'s> Rehearsal<'s> {
         if let Some(identity) = &conversion.triage_identity {
             self.since_triage.insert(identity.clone(), conversion.key.clone());
         }
+        let waiting = self.waiting.entry(conversion.click_id).or_default();
+        match conversion.triaged {
+            Some(_) => waiting.insert(conversion.created_by),
+            None => waiting.remove(&conversion.created_by),
+        };
         self.told.insert((conversion.click_id, conversion.goal.clone()));
         self.conversions.insert(conversion.key.clone(), conversion);
     }

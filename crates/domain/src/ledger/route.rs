@@ -1,14 +1,16 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::spoken::{self, Spoken, spoken};
+use super::choose::{Chosen, choose};
+use super::spoken::spoken;
+use super::transaction::{self, Asked};
 use super::{Key, events, payload, triage};
 use crate::campaign::{Campaign, Goal, Link};
 use crate::click_id::{ClickId, Keyring};
-use crate::contract::{Canonical, Contract, Identity, Parameter, TxnIdAbsent};
+use crate::contract::{Canonical, Contract, Identity, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
-use crate::partner::Partner;
+use crate::partner::KEYED_PATH;
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::settings::Unverified;
@@ -34,12 +36,12 @@ pub fn route<'a>(setup: &'a Setup, path: &'a [u8]) -> Route<'a> {
     route_as_of(setup.latest(), path)
 }
 
-fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
+pub(super) fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     let Ok(path) = std::str::from_utf8(path) else { return Route::Elsewhere };
     if path == "/postback" {
         return Route::Plain;
     }
-    if setup.partners_by_path(path).next().is_some() {
+    if path != KEYED_PATH && setup.partners_by_path(path).next().is_some() {
         return Route::Path(path);
     }
     let key = path
@@ -85,7 +87,13 @@ impl std::fmt::Display for ContractRef {
 pub struct Read<'a> {
     pub contract_ref: Option<ContractRef>,
     pub contract: Option<&'a Contract>,
+    /// The key in its path is none of ours: a partner's own keys stand there, and our click id came
+    /// under one of its names.
+    pub has_foreign_key: bool,
     pub reading: Reading,
+    /// What was agreed with the campaign's own integration when the click was made; where it has
+    /// none, with the reader.
+    pub(super) agreed: Option<&'a Contract>,
     /// The click it is about, where that is one of ours.
     pub click_id: Option<ClickId>,
     pub link: Option<&'a Link>,
@@ -99,8 +107,10 @@ pub struct Read<'a> {
     pub key: Option<Key>,
     /// The digest of all that it says, where that counts.
     pub payload: Option<[u8; 32]>,
+    /// It names a transaction in place of a click.
+    pub(super) asked: Option<Box<Asked<'a>>>,
     /// Who reads, and what was sent: what it takes to speak of another campaign.
-    spoken: Option<(Option<&'a Integration>, Pairs<'a>)>,
+    pub(super) spoken: Option<(Option<&'a Integration>, Pairs<'a>)>,
 }
 
 impl Read<'_> {
@@ -108,7 +118,9 @@ impl Read<'_> {
         Self {
             contract_ref: None,
             contract: None,
+            has_foreign_key: false,
             reading,
+            agreed: None,
             click_id: None,
             link: None,
             campaign: None,
@@ -116,6 +128,7 @@ impl Read<'_> {
             out_of_scope: None,
             key: None,
             payload: None,
+            asked: None,
             spoken: None,
         }
     }
@@ -128,6 +141,20 @@ impl Read<'_> {
     pub fn tells_of(&self) -> Option<ClickId> {
         let postback = self.postback().ok()?;
         self.click_id.filter(|_| events::has_any(postback))
+    }
+
+    /// The click, where it would make a conversion in triage.
+    pub fn waits(&self) -> Option<ClickId> {
+        let lacks = self.postback().ok()?.flags.has(Flag::TxnIdMissing);
+        self.click_id.filter(|_| lacks && self.key.is_some())
+    }
+
+    /// The click and the goal's key, where a conversion that has another one of both before it is
+    /// marked.
+    pub fn marks(&self) -> Option<(ClickId, &str)> {
+        let agreed = self.agreed.filter(|agreed| agreed.repeats.mark);
+        let (_, click_id, goal) = (agreed?, self.click_id?, self.goal?);
+        Some((click_id, &goal.key))
     }
 }
 
@@ -151,7 +178,8 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let Chosen { by, contract, integration, is_in_sunset, fault } = chosen;
+    let Chosen { by, contract, integration, is_in_sunset, is_by_key, has_foreign_key, fault } =
+        chosen;
     let sender = Sender::of(integration, hit.peer, at);
     let mut reading = postback::read(contract, &sent, &sender);
     if triage::is_due(contract, &reading, at) {
@@ -163,30 +191,25 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     {
         postback.flags.add(Flag::ContractInSunset);
     }
-    let mut read = Read { contract: Some(contract), ..Read::of(reading) };
+    let mut read = Read { contract: Some(contract), has_foreign_key, ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
     read.campaign = read.link.and_then(|link| as_of.campaign(link.campaign_id));
     if let (Some(click_id), Some(campaign)) = (read.click_id, read.campaign) {
-        let level = integration.map(|one| Level::of(campaign, one));
-        let mut proof = verify_beside(as_of, campaign, (level, contract), &sent, at);
-        let is_verified = proof.as_ref().is_ok_and(|proof| proof.is_verified);
-        let shadow = proof.as_mut().ok().and_then(|proof| proof.shadow.take());
-        read.reading.shadow = read.reading.shadow.or(shadow);
-        read.reading.result = earlier(proof, read.reading.result);
-        if level == Some(Level::Other) {
-            let detail = "the click is of a campaign that this postback URL does not serve";
-            read.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
-        }
-        if is_verified && let Ok(postback) = &mut read.reading.result {
-            postback.flags.remove(Flag::Unverified);
-        }
-        name_conversion(&mut read, contract, (campaign, click_id), &sent, (setup, at));
+        let reader = Reader { integration, contract };
+        read.place(reader, (campaign, click_id), &sent, (setup, at));
+    } else if let Some(asked) = integration
+        .filter(|_| is_by_key)
+        .and_then(|reader| Asked::of(as_of, reader, contract, &read.reading, &sent))
+    {
+        read.reading.result = Err(transaction::unknown(contract, &read.reading));
+        read.asked = Some(Box::new(asked));
     } else if let Ok(postback) = &read.reading.result {
-        let name = said.map_or("click_id", |value| value.name.as_str());
+        let asked = contract.parameter(Canonical::ClickId).map(|one| sent.name_of(one));
+        let name = said.map_or(asked.unwrap_or("click_id"), |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
-            format!("`{name}` is blank")
+            format!("`{name}` was not sent, or was blank")
         } else if read.click_id.is_some() {
             format!("`{name}` is a click id of a link that is not here")
         } else {
@@ -201,6 +224,51 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     read
 }
 
+/// Who reads, and what its contract says; `None`: a partner's own.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) integration: Option<&'a Integration>,
+    pub(super) contract: &'a Contract,
+}
+
+impl<'a> Read<'a> {
+    /// It is about a click of that campaign: who else has to be satisfied, whether the key it came
+    /// with serves it, and which conversion it names.
+    pub(super) fn place(
+        &mut self,
+        Reader { integration, contract }: Reader<'a>,
+        (campaign, click_id): (&'a Campaign, ClickId),
+        sent: &Pairs<'_>,
+        (setup, at): (&'a Setup, Timestamp),
+    ) {
+        let level = integration.map(|one| Level::of(campaign, one));
+        let proof = verify_beside(setup.as_of(at), campaign, (level, contract), sent, at);
+        let proof = proof.map(|proof| {
+            self.reading.shadow = self.reading.shadow.take().or(proof.shadow);
+            proof.is_verified
+        });
+        let result = &mut self.reading.result;
+        match proof {
+            Ok(is_verified) => {
+                if is_verified && let Ok(postback) = result {
+                    postback.flags.remove(Flag::Unverified);
+                }
+            }
+            Err(other) => {
+                let is_later = |first: &Problem| first.reason <= other.reason;
+                if !result.as_ref().is_err_and(is_later) {
+                    *result = Err(other);
+                }
+            }
+        }
+        if level == Some(Level::Other) {
+            let detail = "the click is of a campaign that this postback URL does not serve";
+            self.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
+        }
+        name_conversion(self, contract, (campaign, click_id), sent, (setup, at));
+    }
+}
+
 /// Says which conversion a postback is about, as far as it can be about one.
 fn name_conversion<'a>(
     read: &mut Read<'a>,
@@ -211,9 +279,10 @@ fn name_conversion<'a>(
 ) {
     let Ok(postback) = &read.reading.result else { return };
     let then = campaign_then(setup, campaign, click_id);
-    read.goal = goal_of(then, campaign, postback);
+    read.goal = read.goal.or_else(|| goal_of(then, campaign, postback));
     let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
     let agreed = agreed_with(setup, campaign, click_id).unwrap_or(contract);
+    read.agreed = Some(agreed);
     let is_by_payload = makes_one && is_by_payload(agreed, postback);
     let is_needed = is_by_payload || events::has_any(postback);
     read.payload = is_needed.then(|| payload::digest([contract, agreed], sent));
@@ -226,7 +295,7 @@ fn name_conversion<'a>(
         let detail = "nothing vouches for the sender, and this network takes no such hits";
         read.reading.result = Err(Problem::new(Reason::SignatureMismatch, None, detail));
     } else if makes_one && !may_stand(agreed, postback) {
-        read.reading.result = Err(without_txn_id(contract));
+        read.reading.result = Err(without_txn_id(contract, sent));
     }
 }
 
@@ -273,9 +342,10 @@ fn unread(problem: Problem) -> Read<'static> {
     Read::of(Reading { result: Err(problem), values, unread, shadow: None })
 }
 
-/// What makes a campaign's conversions one is agreed with its advertiser, and the same whoever
-/// reads and whenever: or one act, told in two ways, would count twice. So it is what was agreed
-/// when the click was made, like its terms.
+/// What makes a campaign's conversions one, and what a second postback may do to it, is agreed with
+/// its advertiser, and the same whoever reads and whenever: or one act, told in two ways, would
+/// count twice, and whoever knows another URL would choose which amount counts. So it is what was
+/// agreed when the click was made, like its terms.
 pub(super) fn agreed_with<'a>(
     setup: &'a Setup,
     campaign: &Campaign,
@@ -304,8 +374,9 @@ fn may_stand(agreed: &Contract, postback: &Postback) -> bool {
         }
 }
 
-fn without_txn_id(contract: &Contract) -> Problem {
-    let name = contract.parameter(Canonical::TxnId).map_or("txn_id", Parameter::name);
+fn without_txn_id(contract: &Contract, sent: &Pairs<'_>) -> Problem {
+    let asked = contract.parameter(Canonical::TxnId);
+    let name = asked.map_or("txn_id", |parameter| sent.name_of(parameter));
     let detail = format!("`{name}` is needed for a conversion of this campaign, and is missing");
     Problem::new(Reason::MissingParameter, Some(name), detail)
 }
@@ -332,125 +403,9 @@ pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
     if agreed.txn_id_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
 }
 
-/// Who reads a hit.
-struct Chosen<'a> {
-    by: ContractRef,
-    contract: &'a Contract,
-    /// `None`: a partner's own contract.
-    integration: Option<&'a Integration>,
-    /// Another contract has taken the place of the one that reads.
-    is_in_sunset: bool,
-    /// Names that carry click ids and do not agree, or whose sunset is over.
-    fault: Result<(), Problem>,
-}
-
-impl<'a> Chosen<'a> {
-    fn integration(integration: &'a Integration, sent: &Pairs, at: Timestamp) -> Self {
-        let Spoken { version, contract, is_in_sunset } = spoken(integration, sent, at);
-        Self {
-            by: ContractRef::Integration { id: integration.id, version },
-            contract,
-            integration: Some(integration),
-            is_in_sunset,
-            fault: spoken::retired(integration, sent, at),
-        }
-    }
-
-    fn partner(partner: &'a Partner, contract: &'a Contract) -> Self {
-        let by = ContractRef::Partner(partner.name.clone());
-        Self { by, contract, integration: None, is_in_sunset: false, fault: Ok(()) }
-    }
-
-    /// The same, where the click ids may disagree.
-    fn with(self, conflict: Result<(), Problem>) -> Self {
-        Self { fault: earlier(self.fault, conflict), ..self }
-    }
-}
-
-fn choose<'a>(
-    setup: AsOf<'a>,
-    keyring: &Keyring,
-    hit: &Hit,
-    sent: &Pairs,
-) -> Result<Chosen<'a>, Problem> {
-    let by_integration = |one| Chosen::integration(one, sent, setup.at());
-    match route_as_of(setup, hit.path()) {
-        Route::Key(key) => setup
-            .integration_by_key(key)
-            .filter(|integration| !integration.archived)
-            .map(by_integration)
-            .ok_or_else(|| {
-                let detail = "the postback URL's key is not one of ours";
-                Problem::new(Reason::UnknownIntegration, None, detail)
-            }),
-        Route::Path(path) => Ok(choose_by_path(setup, keyring, path, sent)),
-        Route::Plain | Route::Elsewhere => {
-            let is_click_id = |name: &str| setup.is_click_id_name(name);
-            let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
-            campaign
-                .and_then(|campaign| setup.integrations_for(campaign).next())
-                .or_else(|| setup.integrations_of(Scope::Global).next())
-                .map(|integration| by_integration(integration).with(conflict))
-                .ok_or_else(|| {
-                    let detail = "there is no global integration to read it";
-                    Problem::new(Reason::UnknownIntegration, None, detail)
-                })
-        }
-    }
-}
-
-/// On a path that partners share, an integration around the click's campaign reads for its partner;
-/// else it is the partner under whose names our click id came.
-fn choose_by_path<'a>(setup: AsOf<'a>, keyring: &Keyring, path: &str, sent: &Pairs) -> Chosen<'a> {
-    let partners: Vec<(&Partner, &Contract)> = setup.partners_by_path(path).collect();
-    let is_click_id = |name: &str| {
-        partners.iter().any(|(partner, contract)| {
-            contract.click_id_names().iter().any(|own| own == name)
-                || setup.is_click_id_name_of(&partner.name, name)
-        })
-    };
-    let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
-    let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
-    let mut all = around.chain(setup.integrations_of(Scope::Global));
-    let own = all.find(|one| partners.iter().any(|(partner, _)| partner.name == one.partner));
-    let names_ours = |(_, contract): &&(&Partner, &Contract)| {
-        let names = contract.click_id_names();
-        let mut sent = sent.all.iter().filter(|pair| names.contains(&pair.name));
-        sent.any(|pair| keyring.parse(pair.text.trim()).is_some())
-    };
-    let chosen = own.map_or_else(
-        || {
-            let named = partners.iter().find(names_ours).or(partners.first());
-            let (partner, contract) = named.expect("the path is somebody's");
-            Chosen::partner(partner, contract)
-        },
-        |own| Chosen::integration(own, sent, setup.at()),
-    );
-    chosen.with(conflict)
-}
-
-/// The campaign of the first click that such names carry, and whether they all carry that click.
-fn clicked_campaign<'a>(
-    setup: AsOf<'a>,
-    keyring: &Keyring,
-    sent: &Pairs,
-    is_click_id: impl Fn(&str) -> bool,
-) -> (Option<&'a Campaign>, Result<(), Problem>) {
-    let ids = sent.all.iter().filter(|pair| is_click_id(&pair.name));
-    let mut ids = ids.filter_map(|pair| Some((keyring.parse(pair.text.trim())?, &pair.name)));
-    let Some((id, name)) = ids.next() else { return (None, Ok(())) };
-    let link = setup.link(id.link());
-    let campaign = link.and_then(|link| setup.campaign(link.campaign_id));
-    let conflict = ids.find(|(other, _)| *other != id).map_or(Ok(()), |(_, other)| {
-        let detail = format!("`{name}` and `{other}` are different clicks");
-        Err(Problem::new(Reason::InvalidPayload, Some(other), detail))
-    });
-    (campaign, conflict)
-}
-
 /// How near to a campaign what reads its postbacks is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
+pub(super) enum Level {
     /// It serves other campaigns.
     Other,
     Global,
@@ -459,7 +414,7 @@ enum Level {
 }
 
 impl Level {
-    fn of(campaign: &Campaign, integration: &Integration) -> Self {
+    pub(super) fn of(campaign: &Campaign, integration: &Integration) -> Self {
         if campaign.integration_id == Some(integration.id) {
             return Self::Campaign;
         }
@@ -474,8 +429,8 @@ impl Level {
 }
 
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
-/// of those at the nearest level, one must be satisfied. Whoever is in shadow mode refuses nothing,
-/// and lets nobody pass who would be refused without it.
+/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs refuses
+/// nothing, and lets nobody pass who would be refused without it.
 ///
 /// The reader's level is `None` for a partner's own contract: it serves every campaign and speaks
 /// for none.
@@ -494,7 +449,7 @@ fn verify_beside(
                 let contract = spoken(one, sent, at).contract;
                 let sender = Sender::of(Some(one), sent.hit.peer, at);
                 let verifies = Some(level) > reader
-                    && contract.verification.shadow == in_shadow
+                    && contract.verification.is_enforced() != in_shadow
                     && sender.must_prove(contract);
                 verifies.then_some((level, contract, sender))
             })
@@ -503,17 +458,18 @@ fn verify_beside(
         let mut problem = None;
         for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
             match postback::verify(contract, reading, sent, &sender) {
-                Ok(Proof { is_verified, shadow: None }) => return Ok(is_verified),
-                Ok(Proof { shadow: Some(other), .. }) | Err(other) => {
+                Ok(Proof { shadow: Some(other), .. }) if in_shadow => {
                     problem = problem.or(Some(other));
                 }
+                Ok(proof) => return Ok(proof),
+                Err(other) => problem = problem.or(Some(other)),
             }
         }
-        problem.map_or(Ok(false), Err)
+        problem.map_or(Ok(Proof { is_verified: false, shadow: None }), Err)
     };
-    let is_verified = satisfied(false)?;
+    let Proof { is_verified, shadow } = satisfied(false)?;
     Ok(match satisfied(true) {
-        Ok(in_shadow) => Proof { is_verified: is_verified || in_shadow, shadow: None },
-        Err(problem) => Proof { is_verified, shadow: Some(problem) },
+        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow },
+        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)) },
     })
 }

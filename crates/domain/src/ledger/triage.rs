@@ -6,6 +6,9 @@ use crate::postback::{Pairs, Problem, Reading};
 use crate::reason::{Flag, Reason};
 use crate::time::Timestamp;
 
+/// How many conversions of one click may wait for their ids. Whoever knows a click id can make one
+/// with each new word; what is beyond them is refused, as all is without triage.
+pub const WAITING_MAX: u32 = 100;
 /// How many values that may be the missing id are named.
 const LIKELY_MAX: usize = 10;
 /// How long a transaction id is at least that somebody may have sent under another name.

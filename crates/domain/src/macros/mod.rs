@@ -9,7 +9,8 @@ mod template;
 mod unreplaced;
 
 pub use landing::{LandingError, LandingUrl, PARAMS_BYTES_MAX, URL_BYTES_MAX};
-pub use nearest::{nearest, nearest_to_any};
+pub use nearest::{nearest, nearest_in_words, nearest_to_any};
 pub use template::{Macro, Template, Value};
 pub(crate) use template::{encode, is_unreserved};
+pub(crate) use unreplaced::is_instruction;
 pub use unreplaced::{is_unreplaced, macros_in};

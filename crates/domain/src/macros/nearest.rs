@@ -15,6 +15,12 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     nearest_by(name, candidates).map(|(_, candidate)| candidate)
 }
 
+/// The same as the end of a complaint about `name`; empty where none is near.
+pub fn nearest_in_words<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    let near = nearest(name, candidates);
+    near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default()
+}
+
 /// The candidate that differs least from any of `names`.
 pub fn nearest_to_any<'a>(names: &[&str], candidates: &[&'a str]) -> Option<&'a str> {
     let each = names.iter().filter_map(|name| nearest_by(name, candidates.iter().copied()));

@@ -62,7 +62,8 @@ const NOTHING: [&str; 11] = [
 /// What a manual's example says in place of a value, in capitals.
 const INSTRUCTIONS: [&str; 7] =
     ["REPLACE", "REPLACEME", "REPLACE_ME", "REPLACE_THIS", "CHANGEME", "CHANGE_ME", "PLACEHOLDER"];
-const INSTRUCTION_STARTS: [&str; 5] = ["YOUR_", "INSERT_", "ENTER_", "REPLACE_WITH_", "REPLACE_"];
+const REPLACE_WITH: &str = "REPLACE_WITH_";
+const INSTRUCTION_STARTS: [&str; 5] = ["YOUR_", "INSERT_", "ENTER_", REPLACE_WITH, "REPLACE_"];
 const INSTRUCTION_ENDS: [&str; 2] = ["_HERE", "_PLACEHOLDER"];
 /// How the names of what such an instruction is about end.
 const INSTRUCTION_TOPICS: [&str; 8] =
@@ -97,7 +98,7 @@ pub fn macros_in<'a>(text: &'a str, known: &[&str]) -> Vec<(usize, &'a str)> {
 }
 
 /// The length of what looks like a macro at that place. `_x_` is one only as a whole value: it is
-/// what becomes of `__X__` when somebody types it.
+/// what becomes of `__X__` when somebody types it; so is what a person was told to replace.
 fn leading(text: &str, place: usize) -> Option<usize> {
     let rest = &text[place..];
     let window_end =
@@ -117,7 +118,11 @@ fn leading(text: &str, place: usize) -> Option<usize> {
         let is_upper = inner.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         (is_upper && is_name(inner)).then_some(value.len())
     };
-    delimited.max().or_else(single)
+    let instruction = || {
+        let value = window.split(['&', '#', '/', '?']).next().filter(|_| is_start)?;
+        is_instruction(value).then_some(value.len())
+    };
+    delimited.max().or_else(single).or_else(instruction)
 }
 
 fn is_delimited(value: &str) -> bool {
@@ -166,8 +171,9 @@ fn is_value(name: &str) -> bool {
     is_id || is_hex || is_nothing || is_data || name.parse::<Ipv6Addr>().is_ok()
 }
 
-/// `REPLACE`, `YOUR_CLICK_ID`, `click-id-here`, `REPLACE WITH …`.
-fn is_instruction(value: &str) -> bool {
+/// Whether a whole value is what a manual's example says in place of one: `REPLACE`,
+/// `YOUR_CLICK_ID`, `click-id-here`, `REPLACE WITH …`.
+pub(crate) fn is_instruction(value: &str) -> bool {
     if INSTRUCTIONS.contains(&value) || value.starts_with("REPLACE WITH ") {
         return true;
     }
@@ -176,8 +182,12 @@ fn is_instruction(value: &str) -> bool {
     let rest = start.unwrap_or(&word);
     let end = INSTRUCTION_ENDS.iter().find_map(|end| rest.strip_suffix(end));
     let topic = end.unwrap_or(rest);
+    // Nobody's value begins so: its topic may be numbered, such as a `SUB1_MACRO`.
+    let may_count = word.starts_with(REPLACE_WITH);
+    let is_part =
+        |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || may_count && byte.is_ascii_digit();
     (start.is_some() || end.is_some())
-        && topic.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && topic.bytes().all(is_part)
         && INSTRUCTION_TOPICS.iter().any(|end| topic.ends_with(end))
 }
 
@@ -218,7 +228,7 @@ mod tests {
     fn the_words_of_a_manuals_example_are_spotted() {
         let words = "REPLACE REPLACE_ME REPLACEME REPLACE_THIS YOUR_CLICK_ID your-click-id \
              YOUR_SUBID CLICK_ID_HERE clickid_here INSERT_PAYOUT_HERE ENTER_TOKEN \
-             REPLACE_WITH_CLICK_ID REPLACE_TRANSACTION_ID startapp_click_id_placeholder";
+             REPLACE_WITH_CLICK_ID REPLACE_WITH_THEIR_SUB10_MACRO REPLACE_TRANSACTION_ID startapp_click_id_placeholder";
         for (word, is_macro) in are(words) {
             assert!(is_macro, "{word}");
         }

@@ -3,17 +3,15 @@
 //! Decoding is lenient, because an unexpanded `%macro%` is worth recognising; what was not
 //! properly encoded is marked, and refused where it matters.
 
-use crate::contract::Parameter;
+use super::json;
+use crate::contract::{Contract, Parameter};
 use crate::hit::Hit;
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
 
-/// How many parameters a hit may have, over query and body.
+/// How many parameters a hit may have, over query and body; what stands inside of one is not
+/// counted.
 pub const PAIRS_MAX: usize = 100;
 /// How many are looked at all the same, so that a hit with too many is known by its click id.
-const PAIRS_SEEN_MAX: usize = 1_000;
+pub(super) const PAIRS_SEEN_MAX: usize = 1_000;
 
 /// One parameter as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +26,51 @@ pub struct Pair {
     pub is_header: bool,
     /// It stands in the URL.
     pub is_in_url: bool,
+    pub inside: Inside,
+}
+
+/// What has become of what stands inside of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inside {
+    /// There is nothing, or not all of it was taken out.
+    #[default]
+    Left,
+    /// It stands behind the value too, under names with dots.
+    Taken,
 }
 
 impl Pair {
-    fn new(name: String, text: String) -> Self {
-        Self { name, text, is_malformed: false, raw: None, is_header: false, is_in_url: false }
+    pub(super) fn new(name: String, text: String) -> Self {
+        Self {
+            name,
+            text,
+            is_malformed: false,
+            raw: None,
+            is_header: false,
+            is_in_url: false,
+            inside: Inside::Left,
+        }
+    }
+
+    /// What is no text, as it was sent.
+    pub(super) fn unread(name: String, raw: &str) -> Self {
+        let raw = Some(raw.to_owned());
+        Self { is_malformed: true, raw, ..Self::new(name, String::new()) }
+    }
+
+    /// Whether something stands inside of it that is what the parameter is called.
+    pub(super) fn holds_any_of(&self, parameter: &Parameter) -> bool {
+        let is_inside = |name: &String| {
+            let rest = name.strip_prefix(self.name.as_str());
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.is_nest() && !parameter.in_header && parameter.names.iter().any(is_inside)
+    }
+
+    /// A JSON object or list.
+    pub(super) fn is_nest(&self) -> bool {
+        let is_nest = |raw: &str| raw.starts_with(['{', '[']);
+        self.is_malformed && self.text.is_empty() && self.raw.as_deref().is_some_and(is_nest)
     }
 
     /// Whether it is what a parameter of the contract is called.
@@ -49,12 +87,15 @@ impl Pair {
 #[derive(Clone, Debug)]
 pub struct Pairs<'a> {
     pub hit: &'a Hit,
-    /// In the order they were sent: all, or those before the fault.
+    /// In the order they were sent: all, or those before the fault. What stands inside of others
+    /// stands behind them.
     pub all: Vec<Pair>,
     /// The headers that a contract may name.
     pub headers: Vec<Pair>,
     /// What is wrong with the whole.
     pub fault: Option<String>,
+    /// What is wrong for whoever reads what stands inside of others.
+    inner_fault: Option<String>,
 }
 
 impl<'a> Pairs<'a> {
@@ -70,17 +111,38 @@ impl<'a> Pairs<'a> {
                 urlencoded(&hit.body, &mut all);
                 Ok(())
             }
-            Body::Json => json(&hit.body, &mut all),
+            Body::Json => json::members(&hit.body, &mut all),
             Body::Other => Ok(()),
         };
         let is_too_many = all.len() > PAIRS_MAX;
         let too_many = is_too_many.then(|| format!("more than {PAIRS_MAX} parameters"));
+        let inner_fault = json::nested(&mut all).err();
         let header = |(name, text): &(String, String)| Pair {
             is_header: true,
             ..Pair::new(name.clone(), text.clone())
         };
         let headers = hit.headers.iter().map(header).collect();
-        Self { hit, all, headers, fault: too_many.or(read.err()) }
+        Self { hit, all, headers, fault: too_many.or(read.err()), inner_fault }
+    }
+
+    /// What is wrong with the whole for whoever reads it through `contract`: values that are
+    /// beyond what is looked at matter where any of that kind is read.
+    pub fn fault_for(&self, contract: &Contract) -> Option<&String> {
+        let reads_inner = || {
+            let mut names = contract.parameters.iter().flat_map(|parameter| &parameter.names);
+            names.any(|name| name.contains('.'))
+        };
+        self.fault.as_ref().or_else(|| self.inner_fault.as_ref().filter(|_| reads_inner()))
+    }
+
+    /// The name that the parameter was sent under, else the one it is asked for by.
+    pub fn name_of<'b>(&'b self, parameter: &'b Parameter) -> &'b str {
+        let sent = self.of_parameter(parameter).next();
+        let as_agreed = |pair: &'b Pair| match pair.is_header {
+            true => parameter.names.iter().find(|name| name.eq_ignore_ascii_case(&pair.name)),
+            false => Some(&pair.name),
+        };
+        sent.and_then(as_agreed).map_or(parameter.name(), String::as_str)
     }
 
     /// Those that stand where the parameter does and are called as it is.
@@ -177,57 +239,6 @@ fn escaped(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some((digit(*high)? << 4 | digit(*low)?, after))
 }
 
-fn json(body: &[u8], pairs: &mut Vec<Pair>) -> Result<(), String> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    Object(pairs)
-        .deserialize(&mut reader)
-        .and_then(|()| reader.end())
-        .map_err(|error| format!("the JSON body does not read: {error}"))
-}
-
-/// Reads an object's members in order, repeated names included: a map would hide a conflict.
-struct Object<'a>(&'a mut Vec<Pair>);
-
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one object of names and plain values")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
-            let pair = member(name, raw.get()).map_err(A::Error::custom)?;
-            if self.0.len() == PAIRS_SEEN_MAX {
-                return Err(A::Error::custom("too many members"));
-            }
-            self.0.push(pair);
-        }
-        Ok(())
-    }
-}
-
-/// A value as text: numbers keep every digit they were sent with. One that holds others is kept as
-/// it was sent: nothing reads it, and it tells one postback from another.
-fn member(name: String, raw: &str) -> Result<Pair, serde_json::Error> {
-    Ok(match raw.as_bytes().first() {
-        Some(b'"') => Pair::new(name, serde_json::from_str(raw)?),
-        Some(b'{' | b'[') => {
-            let raw = Some(raw.to_owned());
-            Pair { is_malformed: true, raw, ..Pair::new(name, String::new()) }
-        }
-        Some(b'n') => Pair::new(name, String::new()),
-        _ => Pair::new(name, raw.to_owned()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,14 +266,15 @@ mod tests {
         assert_eq!(sent("/p?a=1", form, b"b=2&a=3").unwrap(), "a=1 b=2 a=3");
         assert_eq!(sent("/p", None, b"b=2").unwrap(), "b=2");
         let body = br#"{"a":"1","n":0.30000000000000004,"t":true,"z":null,"l":[1],"o":{"x":1}}"#;
-        let read = "a=1 n=0.30000000000000004 t=true z= l=! o=!";
+        let read = "a=1 n=0.30000000000000004 t=true z= l=! o=! l.0=1 o.x=1";
         assert_eq!(sent("/p", json, body).unwrap(), read);
         assert_eq!(sent("/p", None, body).unwrap(), read);
         assert_eq!(sent("/p", json, br#"{"a":"1","a":"2"}"#).unwrap(), "a=1 a=2");
         let escaped = br#"{ "a" : "x\u00e4\"" , "n" : -2.50e3 , "l" : [ ] }"#;
         assert_eq!(sent("/p", json, escaped).unwrap(), "a=x\u{e4}\" n=-2.50e3 l=!");
         let number = br#"{"a":{"$serde_json::private::Number":"5"}}"#;
-        assert_eq!(sent("/p", json, number).unwrap(), "a=!", "it is no number");
+        let read = "a=! a.$serde_json::private::Number=5";
+        assert_eq!(sent("/p", json, number).unwrap(), read, "it is no number");
     }
 
     #[test]
@@ -290,7 +302,8 @@ mod tests {
             assert!(sent("/p", json, body).unwrap_err().contains("JSON"), "{body:?}");
         }
         let deep = [b"{\"a\":".repeat(20_000), b"1".to_vec(), b"}".repeat(20_000)].concat();
-        assert_eq!(sent("/p", json, &deep).unwrap(), "a=!", "what is not read costs nothing");
+        let read = "a=! a.a.a.a.a.a.a.a=!";
+        assert_eq!(sent("/p", json, &deep).unwrap(), read, "what is not read costs nothing");
         assert_eq!(sent("/p?a=1", Some("multipart/form-data"), b"--x").unwrap(), "a=1");
     }
 

@@ -1,11 +1,12 @@
 //! What vouches for a sender: its network, a token it knows, a signature it made.
 //!
-//! Whatever a contract asks for must hold, and anything that holds vouches. In shadow mode what
-//! does not hold is noted, and refuses nothing.
+//! Whatever a contract asks for must hold, and anything that holds vouches. What does not hold and
+//! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
-use super::{Pairs, Problem, Reader, signature};
-use crate::contract::{Canonical, Contract, Parameter, SIGNATURE, Secret, TOKEN};
+use super::{Pair, Pairs, Problem, Reader, signature};
+use crate::contract::{Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN};
 use crate::integration::Integration;
+use crate::macros;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use std::net::IpAddr;
@@ -78,7 +79,7 @@ pub fn verify(
     if let Some(token) = contract.verification.token.and_then(|token| contract.parameter(token)) {
         match reader.value(token) {
             Ok(value) => reader.found.extend(value),
-            Err(problem) if contract.verification.shadow => reader.shadow = Some(problem),
+            Err(problem) if reader.is_shadowed(token) => reader.shadow = Some(problem),
             Err(problem) => return Err(problem),
         }
     }
@@ -94,24 +95,35 @@ impl Reader<'_> {
 
     /// Whether what is wrong with it refuses nothing yet.
     pub(super) fn is_shadowed(&self, parameter: &Parameter) -> bool {
-        self.contract.verification.shadow && parameter.canonical.is_secret()
+        let rules = &self.contract.verification;
+        let kind = match parameter.canonical {
+            canonical if rules.token == Some(canonical) => ProofKind::Token,
+            Canonical::Signature => ProofKind::Signature,
+            Canonical::Timestamp => ProofKind::Timestamp,
+            _ => return false,
+        };
+        rules.shadow.contains(&kind)
     }
 
     /// Whether anything vouches for the sender; a problem where something speaks against it.
     pub(super) fn verify(&mut self) -> Result<bool, Problem> {
-        match self.proven() {
-            Ok(is_verified) => Ok(is_verified && self.shadow.is_none()),
-            Err(problem) if self.contract.verification.shadow => {
-                self.shadow.get_or_insert(problem);
-                Ok(false)
+        let rules = &self.contract.verification;
+        let proofs = [
+            (ProofKind::Networks, self.network()),
+            (ProofKind::Token, self.token()),
+            (ProofKind::Signature, self.signature()),
+        ];
+        // What is only tried vouches for nobody where anything that is tried fails.
+        let (mut by_enforced, mut by_tried) = (false, false);
+        for (kind, proof) in proofs {
+            match proof {
+                Ok(is_proven) if rules.enforces(kind) => by_enforced |= is_proven,
+                Ok(is_proven) => by_tried |= is_proven,
+                Err(problem) if rules.enforces(kind) => return Err(problem),
+                Err(problem) => _ = self.shadow.get_or_insert(problem),
             }
-            Err(problem) => Err(problem),
         }
-    }
-
-    fn proven(&self) -> Result<bool, Problem> {
-        let proofs = [self.network()?, self.token()?, self.signature()?];
-        Ok(proofs.into_iter().any(|is_proven| is_proven))
+        Ok(by_enforced || by_tried && self.shadow.is_none())
     }
 
     fn network(&self) -> Result<bool, Problem> {
@@ -126,7 +138,8 @@ impl Reader<'_> {
     fn token(&self) -> Result<bool, Problem> {
         let rules = &self.contract.verification;
         let Some(canonical) = rules.token else { return Ok(false) };
-        let name = self.contract.parameter(canonical).map_or(TOKEN, Parameter::name);
+        let parameter = self.contract.parameter(canonical);
+        let name = parameter.map_or(TOKEN, |parameter| self.sent.name_of(parameter));
         let wrong = |detail: String| Problem::new(Reason::SignatureMismatch, Some(name), detail);
         let tokens = &self.sender.tokens;
         if tokens.is_empty() {
@@ -134,7 +147,9 @@ impl Reader<'_> {
             return if rules.token_required { Err(detail()) } else { Ok(false) };
         }
         let Some(text) = self.text(canonical) else {
-            return Err(wrong(format!("`{name}` is missing")));
+            let is_header = parameter.is_some_and(|parameter| parameter.in_header);
+            let detail = format!("`{name}` is missing");
+            return Err(self.missing_proof((name, is_header), parameter, detail));
         };
         // All are compared: how long it takes says nothing about which one it is.
         let is_right = tokens.iter().fold(false, |is_right, token| is_right | token.verifies(text));
@@ -147,7 +162,7 @@ impl Reader<'_> {
         let (Some(scheme), Some(parameter)) = (&rules.signature, parameter) else {
             return Ok(false);
         };
-        let name = parameter.name();
+        let name = self.sent.name_of(parameter);
         let wrong = |detail| Problem::new(Reason::SignatureMismatch, Some(name), detail);
         let signing = &self.sender.signing;
         if signing.is_empty() {
@@ -156,6 +171,53 @@ impl Reader<'_> {
         }
         signature::verify([self.contract, self.reading], scheme, parameter, self.sent, signing)
             .map(|()| true)
-            .map_err(wrong)
+            .map_err(|fault| match fault {
+                signature::Fault::Wrong(detail) => wrong(detail),
+                signature::Fault::Missing { name: missing, is_header, detail } => {
+                    let carrier = Some(parameter).filter(|_| missing == name);
+                    self.missing_proof((&missing, is_header), carrier, detail)
+                }
+            })
+    }
+
+    /// What is to be said where a proof, or something that it is made over, was not sent as
+    /// `name`, or was blank; a proof may have other names too.
+    fn missing_proof(
+        &self,
+        (name, is_header): (&str, bool),
+        carrier: Option<&Parameter>,
+        detail: String,
+    ) -> Problem {
+        let own = carrier.map(|carrier| carrier.canonical.to_string());
+        let others = carrier.into_iter().flat_map(|carrier| &carrier.names).chain(&own);
+        let wanted: Vec<&str> = others.map(String::as_str).chain([name]).collect();
+        let sent = self.sent.all.iter().chain(&self.sent.headers);
+        let unread: Vec<&Pair> = sent.filter(|pair| !self.is_looked_at(pair)).collect();
+        let names: Vec<&str> = unread.iter().map(|pair| pair.name.as_str()).collect();
+        let nearest = macros::nearest_to_any(&wanted, &names);
+        let pair = nearest.and_then(|near| unread.iter().find(|pair| pair.name == near));
+        let detail = match pair {
+            None => detail,
+            Some(Pair { name, is_header: true, .. }) if !is_header => {
+                format!("{detail}; the nearest name sent is the header `{name}`")
+            }
+            Some(Pair { name, is_header: false, .. }) if is_header => {
+                format!("{detail}; the nearest name sent is `{name}`, which is no header")
+            }
+            Some(Pair { name, .. }) => format!("{detail}; the nearest name sent is `{name}`"),
+        };
+        let nearest = nearest.map(str::to_owned);
+        Problem { nearest, ..Problem::new(Reason::SignatureMismatch, Some(name), detail) }
+    }
+
+    /// Whether anything is read from it, or signed with it.
+    fn is_looked_at(&self, pair: &Pair) -> bool {
+        let both = [self.contract, self.reading].into_iter().flat_map(|one| &one.parameters);
+        let scheme = self.contract.verification.signature.as_ref();
+        both.into_iter().any(|parameter| pair.is_of(parameter))
+            || scheme.is_some_and(|scheme| match pair.is_header {
+                true => scheme.headers().any(|name| name.eq_ignore_ascii_case(&pair.name)),
+                false => scheme.input.fields().any(|name| name == pair.name),
+            })
     }
 }

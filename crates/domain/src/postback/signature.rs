@@ -38,15 +38,49 @@ const SPELLINGS: [Spelling; 5] = [
 /// One sender's sample encodes values before it builds a query, which encodes them again.
 const TWICE: Spelling = Spelling { blank: "+", plain: b"", times: 2 };
 
+/// Why a signature does not hold, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// What carries it, or what it is made over, was not sent under this name.
+    Missing {
+        name: String,
+        is_header: bool,
+        detail: String,
+    },
+    Wrong(String),
+}
+
+impl Fault {
+    fn missing(name: &str, is_header: bool) -> Self {
+        let detail = match is_header {
+            true => format!("the header `{name}` is missing"),
+            false => format!("`{name}` is missing"),
+        };
+        Self::Missing { name: name.to_owned(), is_header, detail }
+    }
+
+    fn into_detail(self) -> String {
+        match self {
+            Self::Missing { detail, .. } | Self::Wrong(detail) => detail,
+        }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(detail: String) -> Self {
+        Self::Wrong(detail)
+    }
+}
+
 /// Whether one of `secrets` made the signature that `signature` carries, and whether it covers what
-/// `contracts` read. `Err` says in words why not.
+/// `contracts` read.
 pub(super) fn verify(
     contracts: [&Contract; 2],
     scheme: &Scheme,
     signature: &Parameter,
     sent: &Pairs<'_>,
     secrets: &[&Secret],
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let given = given(scheme, signature, sent)?;
     if scheme.input.is_body() {
         check_url(contracts, sent)?;
@@ -64,8 +98,9 @@ pub(super) fn verify(
             is_made |= given.iter().any(|given| bool::from(given.as_slice().ct_eq(&right)));
         }
     }
-    let name = signature.name();
-    if is_made { Ok(()) } else { Err(format!("`{name}` was not made with the agreed secret")) }
+    let name = sent.name_of(signature);
+    let wrong = || Fault::Wrong(format!("`{name}` was not made with the agreed secret"));
+    if is_made { Ok(()) } else { Err(wrong()) }
 }
 
 /// The signature that `sent` should carry, as its receiver expects it to be written.
@@ -77,7 +112,7 @@ pub(crate) fn sign(
 ) -> Result<String, String> {
     let key = scheme.key.bytes(secret.expose()).filter(|key| !key.is_empty());
     let key = key.ok_or("the secret is not written as the scheme says")?;
-    let inputs = inputs(scheme, signature, sent)?;
+    let inputs = inputs(scheme, signature, sent).map_err(Fault::into_detail)?;
     let input = inputs.first().ok_or("there is nothing to sign")?;
     let made = compute(scheme.algorithm, &key, input);
     Ok(format!("{}{}", scheme.prefix, scheme.encoding.encode(&made)))
@@ -119,15 +154,16 @@ fn check_headers(
 }
 
 /// The signatures that were sent, as bytes.
-fn given(scheme: &Scheme, signature: &Parameter, sent: &Pairs<'_>) -> Result<Vec<Vec<u8>>, String> {
-    let name = signature.name();
+fn given(scheme: &Scheme, signature: &Parameter, sent: &Pairs<'_>) -> Result<Vec<Vec<u8>>, Fault> {
+    let name = sent.name_of(signature);
     let mut carriers = sent.of_parameter(signature);
-    let Some(pair) = carriers.next() else { return Err(format!("`{name}` is missing")) };
+    let missing = || Fault::missing(name, signature.in_header);
+    let pair = carriers.next().ok_or_else(missing)?;
     if carriers.next().is_some() {
-        return Err(format!("`{name}` was sent twice"));
+        return Err(format!("`{name}` was sent twice").into());
     }
     if pair.text.trim().is_empty() {
-        return Err(format!("`{name}` is missing"));
+        return Err(missing());
     }
     let texts: Vec<&str> = match scheme.separator.as_str() {
         "" => vec![&pair.text],
@@ -147,7 +183,7 @@ fn given(scheme: &Scheme, signature: &Parameter, sent: &Pairs<'_>) -> Result<Vec
     };
     let given: Vec<Vec<u8>> = texts.into_iter().filter_map(read).collect();
     if given.is_empty() {
-        return Err(format!("`{name}` is not written as the contract says"));
+        return Err(format!("`{name}` is not written as the contract says").into());
     }
     Ok(given)
 }
@@ -169,7 +205,7 @@ fn inputs<'a>(
     scheme: &'a Scheme,
     signature: &Parameter,
     sent: &'a Pairs<'a>,
-) -> Result<Vec<Vec<Piece<'a>>>, String> {
+) -> Result<Vec<Vec<Piece<'a>>>, Fault> {
     let hit = sent.hit;
     let whole = match &scheme.input {
         Input::Fields { fields, separator, optional, integers, values } => {
@@ -204,7 +240,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn of(&self, fields: &[String], sent: &'a Pairs<'a>) -> Result<Vec<Piece<'a>>, String> {
+    fn of(&self, fields: &[String], sent: &'a Pairs<'a>) -> Result<Vec<Piece<'a>>, Fault> {
         let mut pieces = Vec::with_capacity(2 * fields.len());
         for field in fields {
             let piece = match field.as_str() {
@@ -212,7 +248,8 @@ impl<'a> Fields<'a> {
                 name => match self.value(name, sent)? {
                     Some(value) if self.runs_on(&value) => {
                         let joint = self.separator;
-                        return Err(format!("`{name}`, which is signed, holds a `{joint}`"));
+                        let detail = format!("`{name}`, which is signed, holds a `{joint}`");
+                        return Err(detail.into());
                     }
                     Some(value) => Piece::Bytes(value),
                     None => continue,
@@ -234,20 +271,24 @@ impl<'a> Fields<'a> {
     }
 
     /// `None`: it drops out.
-    fn value(&self, name: &str, sent: &'a Pairs<'a>) -> Result<Option<Cow<'a, [u8]>>, String> {
+    fn value(&self, name: &str, sent: &'a Pairs<'a>) -> Result<Option<Cow<'a, [u8]>>, Fault> {
         let mut all = sent.all.iter().filter(|pair| pair.name == name);
         let first = all.next();
         if all.next().is_some() {
-            return Err(format!("`{name}`, which is signed, was sent twice"));
+            return Err(format!("`{name}`, which is signed, was sent twice").into());
         }
         let is_optional = self.optional.iter().any(|optional| optional == name);
         let pair = match first {
             Some(pair) if !(is_optional && pair.text.trim().is_empty()) => pair,
-            None if !is_optional => return Err(format!("`{name}`, which is signed, is missing")),
+            None if !is_optional => {
+                let (name, detail) =
+                    (name.to_owned(), format!("`{name}`, which is signed, is missing"));
+                return Err(Fault::Missing { name, is_header: false, detail });
+            }
             _ => return Ok(None),
         };
         if pair.is_malformed {
-            return Err(format!("`{name}`, which is signed, is not properly encoded"));
+            return Err(format!("`{name}`, which is signed, is not properly encoded").into());
         }
         if self.integers.iter().any(|integer| integer == name) {
             let whole = integer(&pair.text)
@@ -284,12 +325,12 @@ fn received<'a>(pair: &'a Pair, hit: &'a Hit) -> Cow<'a, [u8]> {
     Cow::Borrowed(own.map_or(pair.text.as_bytes(), |(_, value)| value))
 }
 
-fn header<'a>(hit: &'a Hit, name: &str) -> Result<&'a str, String> {
+fn header<'a>(hit: &'a Hit, name: &str) -> Result<&'a str, Fault> {
     let mut all = hit.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
     match (all.next(), all.next()) {
         (Some((_, value)), None) if !value.trim().is_empty() => Ok(value.trim()),
-        (Some(_), Some(_)) => Err(format!("the header `{name}` was sent twice")),
-        _ => Err(format!("the header `{name}` is missing")),
+        (Some(_), Some(_)) => Err(format!("the header `{name}` was sent twice").into()),
+        _ => Err(Fault::missing(name, true)),
     }
 }
 

@@ -250,10 +250,18 @@ fn a_token_proves_the_sender_and_a_wrong_one_speaks_against_it() {
     let flags = |query: &str| read(&contract, &get(query), &sender).result.map(|one| one.flags);
     assert!(!flags("click_id=a&token=s3cret").unwrap().has(Flag::Unverified));
     assert!(!flags("click_id=a&secret=%20s3cret").unwrap().has(Flag::Unverified));
-    for query in ["click_id=a", "click_id=a&token=", "click_id=a&token=S3CRET", "token=x"] {
+    for (query, name, nearest) in [
+        ("click_id=a", "secret", None),
+        ("click_id=a&scret=s", "secret", Some("scret")),
+        ("click_id=a&Token=s", "secret", Some("Token")),
+        ("click_id=a&token=", "token", None),
+        ("click_id=a&token=S3CRET", "token", None),
+        ("token=x", "token", None),
+    ] {
         let problem = flags(query).unwrap_err();
         assert_eq!(problem.reason, Reason::SignatureMismatch, "{query}");
-        assert_eq!(problem.parameter.as_deref(), Some("secret"), "the name we ask for");
+        assert_eq!(problem.parameter.as_deref(), Some(name), "as sent, else as we ask for it");
+        assert_eq!(problem.nearest.as_deref(), nearest, "{query}");
         assert!(!problem.detail.contains("s3cret"));
     }
     assert_eq!(flags("token=s3cret").unwrap_err().reason, Reason::MissingParameter);
@@ -481,4 +489,52 @@ fn a_currency_that_is_not_sent_can_be_agreed_on() {
     );
     assert_eq!(currency("&currency=usd"), Some(Ok(Currency::USD)));
     assert_eq!(currency("&currency=x"), Some(Err("x".to_owned())));
+}
+
+#[test]
+fn what_was_sent_blank_is_blamed_under_the_name_it_was_sent_as() {
+    let contract = contract("click_id!=cid,subid txn_id!=txid,order");
+    let blamed = |query: &str| refused(&contract, query).1;
+    assert_eq!(blamed("txid=1"), "cid");
+    assert_eq!(blamed("txid=1&subid="), "subid");
+    assert_eq!(blamed("subid=a&order=%20"), "order");
+}
+
+#[test]
+fn what_stands_inside_of_a_body_is_read_under_a_name_with_dots() {
+    let nested = contract("click_id!=data.click.id status=data.status revenue=data.sale.amount");
+    let read_by = |contract: &Contract, body: &str| {
+        let hit = Hit {
+            method: "POST".to_owned(),
+            target: b"/postback/k".to_vec(),
+            content_type: Some("application/json".to_owned()),
+            body: body.as_bytes().to_vec(),
+            ..Hit::default()
+        };
+        read(contract, &hit, &Sender::default())
+    };
+    let body =
+        r#"{"type":"sale.created","data":{"click":{"id":"c1"},"sale":{"amount":2.5},"x":1}}"#;
+    let reading = read_by(&nested, body);
+    assert_eq!(reading.unread, ["type", "data.x"]);
+    let postback = reading.result.unwrap();
+    assert_eq!(postback.click_id, "c1");
+    assert_eq!(postback.revenue.unwrap().micros, Micros::parse("2.5").unwrap().amount);
+    let conflict = r#"{"data":{"click":{"id":"c1"}},"data.click.id":"c2"}"#;
+    let problem = read_by(&nested, conflict).result.unwrap_err();
+    assert_eq!(problem.reason, Reason::InvalidPayload);
+    assert_eq!(problem.parameter.as_deref(), Some("data.click.id"));
+    let missing = read_by(&nested, r#"{"data":{"clck":{"id":"c1"}}}"#).result.unwrap_err();
+    assert_eq!(missing.nearest.as_deref(), Some("data.clck.id"));
+    let flat = contract("click_id!");
+    let deeper = read_by(&flat, r#"{"data":{"id":"x","clickid":"c1"}}"#).result.unwrap_err();
+    assert_eq!(deeper.nearest.as_deref(), Some("data.clickid"));
+    // What is beyond the limit might be what decides: it matters to whoever reads such names.
+    let flood = format!(
+        r#"{{"click_id":"c1","data":{{"click":{{"id":"c1"}},"x":[{}]}}}}"#,
+        vec!["1"; 2_000].join(",")
+    );
+    let problem = read_by(&nested, &flood).result.unwrap_err();
+    assert!(problem.detail.contains("more values than"), "{}", problem.detail);
+    assert_eq!(read_by(&contract("click_id!"), &flood).result.unwrap().click_id, "c1");
 }

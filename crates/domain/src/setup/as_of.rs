@@ -43,6 +43,12 @@ impl<'a> AsOf<'a> {
         self.get(&self.setup.campaigns, &id)
     }
 
+    /// The campaigns whose own integration it is.
+    pub fn campaigns_of(self, id: IntegrationId) -> impl Iterator<Item = &'a Campaign> {
+        let all = self.setup.campaigns.keys().filter_map(move |one| self.campaign(*one));
+        all.filter(move |campaign| campaign.integration_id == Some(id))
+    }
+
     pub fn link(self, id: LinkId) -> Option<&'a Link> {
         self.get(&self.setup.links, &id)
     }

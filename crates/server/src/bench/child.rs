@@ -133,7 +133,7 @@ fn pass_on_errors(process: &mut Process) {
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if ["WARN", "ERROR", "error", "panicked"].iter().any(|word| line.contains(word)) {
-                eprintln!("server: {line}");
+                remark!("server: {line}");
             }
         }
     });

@@ -57,7 +57,7 @@ impl Args {
 }
 
 fn beside_nginx(args: &Args, parent: &Path) -> anyhow::Result<()> {
-    println!(
+    say!(
         "{}: {} connections, {} s a round, nothing stored before",
         bold("Clicks"),
         args.connections,
@@ -88,11 +88,11 @@ fn beside_nginx(args: &Args, parent: &Path) -> anyhow::Result<()> {
     table.print(2);
     if nginx.is_some() {
         let (ours, theirs) = (median(ours), median(theirs));
-        println!("  counterfoil / nginx: {} (medians)", ratio(ours, theirs));
+        say!("  counterfoil / nginx: {} (medians)", ratio(ours, theirs));
     } else {
-        println!("  there is no nginx on this machine to compare with");
+        say!("  there is no nginx on this machine to compare with");
     }
-    println!();
+    say!();
     server.stop();
     Ok(())
 }
@@ -101,7 +101,7 @@ fn with_more_stored(args: &Args, parent: &Path) -> anyhow::Result<()> {
     if args.stored.is_empty() {
         return Ok(());
     }
-    println!("{}: clicks that are stored before, and redirects beside them", bold("Growth"));
+    say!("{}: clicks that are stored before, and redirects beside them", bold("Growth"));
     let mut table = results("stored before", "redirects/s");
     for stored in &args.stored {
         let scratch = Scratch::new(parent, "bench")?;
@@ -112,7 +112,7 @@ fn with_more_stored(args: &Args, parent: &Path) -> anyhow::Result<()> {
         server.stop();
     }
     table.print(2);
-    println!("  each server keeps its own clicks of the run beside those");
+    say!("  each server keeps its own clicks of the run beside those");
     Ok(())
 }
 

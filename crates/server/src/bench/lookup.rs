@@ -51,24 +51,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let parent = absolute(&args.common.data)?;
     print_machine(&parent);
     let set = DataSet::at(&parent, args.stored)?;
-    println!(
-        "{}: {} clicks, sealed, in {}",
-        bold("Stored"),
-        number(args.stored),
-        set.data.display()
-    );
+    say!("{}: {} clicks, sealed, in {}", bold("Stored"), number(args.stored), set.data.display());
     set.print_sizes(args.stored)?;
-    println!();
+    say!();
     over_http(args, &set)?;
     directly(&set)
 }
 
 fn over_http(args: &Args, set: &DataSet) -> anyhow::Result<()> {
     let server = Server::start(&set.data)?;
-    println!("{}: {}", bold("Start"), time(server.started_in));
-    println!("  memory after it: {}", bytes(server.resident_bytes()));
-    println!();
-    println!(
+    say!("{}: {}", bold("Start"), time(server.started_in));
+    say!("  memory after it: {}", bytes(server.resident_bytes()));
+    say!();
+    say!(
         "{}: GET /api/v1/clicks/{{id}}, {} connections, {} s",
         bold("Look-ups"),
         args.connections,
@@ -86,8 +81,8 @@ fn over_http(args: &Args, set: &DataSet) -> anyhow::Result<()> {
     let mut table = results("by", "look-ups/s");
     result(&mut table, "HTTP", &tally);
     table.print(2);
-    println!("  memory after them: {}", bytes(server.resident_bytes()));
-    println!();
+    say!("  memory after them: {}", bytes(server.resident_bytes()));
+    say!();
     server.stop();
     Ok(())
 }
@@ -118,8 +113,8 @@ fn directly(set: &DataSet) -> anyhow::Result<()> {
             bail!("a stored click was not found");
         }
     }
-    println!("{}: {} one after the other", bold("The facts alone"), number(latency.count()));
-    println!("  opened in: {}", time(opened_in));
+    say!("{}: {} one after the other", bold("The facts alone"), number(latency.count()));
+    say!("  opened in: {}", time(opened_in));
     let mut table =
         Table::new([("p50", Side::Right), ("p99", Side::Right), ("p99.9", Side::Right)]);
     table.row([500, 990, 999].map(|per_mille| time(latency.within(per_mille))));
@@ -175,9 +170,9 @@ impl DataSet {
         }
         let each = |bytes: u64| ratio(bytes, stored);
         let labels = LABELS.map(number).join(", ");
-        println!("  files: {files}");
-        println!("  disk per click: {} bytes, with five sub ids of {labels} values", each(columns));
-        println!("  and for address and user agent, which go first: {} bytes", each(personal));
+        say!("  files: {files}");
+        say!("  disk per click: {} bytes, with five sub ids of {labels} values", each(columns));
+        say!("  and for address and user agent, which go first: {} bytes", each(personal));
         Ok(())
     }
 }

@@ -81,16 +81,16 @@ pub(crate) fn run(args: Args, _config: Config) -> anyhow::Result<ExitCode> {
 
 /// The first lines of every result.
 fn print_machine(dir: &Path) {
-    println!("{}", bold("Machine"));
+    say!("{}", bold("Machine"));
     for line in Machine::look(dir).lines() {
-        println!("  {line}");
+        say!("  {line}");
     }
-    println!("  release:    {} ({})", env!("CARGO_PKG_VERSION"), build());
-    println!(
+    say!("  release:    {} ({})", env!("CARGO_PKG_VERSION"), build());
+    say!(
         "  durable:    answered after the fsync of the journal, which takes what came together; \
          the ledger follows (WAL, synchronous=normal)"
     );
-    println!();
+    say!();
 }
 
 fn build() -> &'static str {

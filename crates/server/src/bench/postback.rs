@@ -65,15 +65,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let postbacks = Arc::new(fill(args, &data)?);
     let server = Server::start(&data)?;
     let of = if args.spread { "spread over all stored ones" } else { "recent ones" };
-    println!(
+    say!(
         "{}: {} connections, {} s a round, clicks: {of}",
         bold("Postbacks"),
         args.connections,
         args.common.seconds
     );
-    println!("  conversions stored before: {}", number(args.stored));
-    println!("  clicks stored before: {}", number(args.clicks()));
-    println!("  ledger: {}", bytes(ledger_bytes(&data)));
+    say!("  conversions stored before: {}", number(args.stored));
+    say!("  clicks stored before: {}", number(args.clicks()));
+    say!("  ledger: {}", bytes(ledger_bytes(&data)));
     let numbers = Arc::new(AtomicU64::new(0));
     let load = Load {
         address: server.address,
@@ -90,22 +90,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         rates.push(tally.rate());
     }
     table.print(2);
-    println!("  memory of the server: {}", bytes(server.resident_bytes()));
+    say!("  memory of the server: {}", bytes(server.resident_bytes()));
     server.stop();
-    println!();
+    say!();
     let ours = super::median(rates);
     compare(args, scratch.path(), ours)
 }
 
 fn compare(args: &Args, dir: &Path, ours: u64) -> anyhow::Result<()> {
-    println!("{}: one-row upserts on the same disk", bold("Reference"));
+    say!("{}: one-row upserts on the same disk", bold("Reference"));
     let (connections, rows) = (args.connections, args.stored);
     match Upserts::measure(dir, connections, rows, args.common.time())? {
         Some(upserts) => {
-            println!("  {}: {}/s{}", upserts.what, number(upserts.rate), upserts.latency);
-            println!("  postbacks / upserts: {}", ratio(ours, upserts.rate));
+            say!("  {}: {}/s{}", upserts.what, number(upserts.rate), upserts.latency);
+            say!("  postbacks / upserts: {}", ratio(ours, upserts.rate));
         }
-        None => println!("  neither PostgreSQL with pgbench nor sqlite3 is here to compare with"),
+        None => say!("  neither PostgreSQL with pgbench nor sqlite3 is here to compare with"),
     }
     Ok(())
 }

@@ -42,7 +42,9 @@ impl Upserts {
         if let Some(programs) = Programs::find() {
             match programs.measure(dir, connections, rows, time) {
                 Ok(upserts) => return Ok(Some(upserts)),
-                Err(error) => eprintln!("warning: PostgreSQL could not be measured: {error:#}"),
+                Err(error) => {
+                    remark!("warning: PostgreSQL could not be measured: {error:#}");
+                }
             }
         }
         match find_program("sqlite3", &[]) {

@@ -4,7 +4,7 @@ use super::place::{Fault, Texts};
 use super::reader::Entry;
 use domain::contract::{Canonical, Contract, Parameter, Secret};
 use domain::hit::Hit;
-use domain::macros::Value;
+use domain::macros::{Value, nearest_in_words};
 use domain::money::{Currency, Micros};
 use domain::outbound::{Field, Outbound, Verdict as Heard};
 use domain::postback::{self, Amount, Pairs, Postback, Problem, Reading, Said, Sender};
@@ -272,8 +272,7 @@ fn check_value(
     let canonical = Canonical::from_name(name).ok_or_else(|| {
         let names: Vec<String> =
             contract.parameters.iter().map(|one| one.canonical.to_string()).collect();
-        let near = domain::macros::nearest(name, names.iter().map(String::as_str));
-        let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
+        let near = nearest_in_words(name, names.iter().map(String::as_str));
         format!("says: no canonical parameter is called `{name}`{near}")
     })?;
     if canonical.is_secret() {
@@ -328,9 +327,8 @@ impl Called {
         for (name, value) in &self.values {
             let field = Field::parse(name)?.ok_or_else(|| {
                 let names: Vec<String> = Field::names().collect();
-                let near = domain::macros::nearest(name, names.iter().map(String::as_str));
-                let near = near.map(|near| format!("; the nearest is `{near}`"));
-                format!("values: there is no `{name}`{}", near.unwrap_or_default())
+                let near = nearest_in_words(name, names.iter().map(String::as_str));
+                format!("values: there is no `{name}`{near}")
             })?;
             values.insert(field, value.as_str());
         }

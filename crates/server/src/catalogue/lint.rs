@@ -3,7 +3,7 @@
 use super::fixture;
 use super::place::{Fault, Texts};
 use super::reader::Entry;
-use domain::contract::{Canonical, Contract};
+use domain::contract::{Canonical, Contract, Parameter};
 use domain::macros;
 use domain::outbound::{Field, Outbound, Syntax, Template};
 use domain::partner::Confidence;
@@ -37,7 +37,9 @@ pub(super) fn lint(texts: &Texts<'_>, entry: &Entry<'_>) -> Vec<Fault> {
         outbound_rules(entry, outbound, &mut found);
     }
     instructions(entry, &mut found);
-    found.into_iter().map(|(span, detail)| texts.fault(&span, detail)).collect()
+    let found = found.into_iter().map(|(span, detail)| texts.fault(&span, detail));
+    let odd = entry.odd_items().into_iter();
+    found.chain(odd.map(|(key, span, detail)| texts.fault(&span, detail).about(&key))).collect()
 }
 
 /// Two entries that people could not tell apart.
@@ -84,13 +86,8 @@ fn sources(entry: &Entry<'_>, found: &mut Vec<(Range<usize>, String)>) {
 }
 
 fn paths(entry: &Entry<'_>, found: &mut Vec<(Range<usize>, String)>) {
-    let mut seen: Vec<&str> = Vec::new();
     for path in &entry.partner.paths {
         let mut add = |detail: String| found.push((entry.place_of("paths"), detail));
-        if seen.contains(&path.as_str()) {
-            add(format!("`{path}` stands twice"));
-        }
-        seen.push(path);
         if ALWAYS_SERVED.contains(&path.as_str()) {
             continue;
         }
@@ -132,10 +129,10 @@ fn macros_come_back(
                 );
                 found.push((span, detail));
             }
-            None if parameter.in_url && !is_ours_to_fill(canonical) && !is_noted => {
+            None if is_left_open(contract, parameter) && !is_noted => {
                 let detail = format!(
-                    "`{canonical}` is in the URL and has no macro: where nobody knows it, `notes` \
-                     say so"
+                    "`{canonical}` must be sent, is not `appended` and has no macro: where nobody \
+                     knows it, `notes` say so"
                 );
                 found.push((span, detail));
             }
@@ -144,9 +141,14 @@ fn macros_come_back(
     }
 }
 
-/// Filled in by us, or handed over by a way of its own.
-fn is_ours_to_fill(canonical: Canonical) -> bool {
-    canonical == Canonical::CampaignId || canonical.is_secret()
+/// Whether a URL of the contract needs it, and nothing says what is to stand there. Some are
+/// filled in by us, or handed over by a way of their own.
+fn is_left_open(contract: &Contract, parameter: &Parameter) -> bool {
+    let canonical = parameter.canonical;
+    let is_ours_to_fill = canonical == Canonical::CampaignId || canonical.is_secret();
+    let is_needed = parameter.required || parameter.in_url;
+    let is_elsewhere = parameter.in_header || parameter.appended || contract.signs_bodies();
+    is_needed && !is_elsewhere && !is_ours_to_fill
 }
 
 fn signature(entry: &Entry<'_>, contract: &Contract, found: &mut Vec<(Range<usize>, String)>) {

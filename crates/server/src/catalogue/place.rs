@@ -62,6 +62,13 @@ impl<'a> Texts<'a> {
     }
 }
 
+impl Fault {
+    /// The same about a key that stands elsewhere: a list may begin on a line before.
+    pub(super) fn about(self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self }
+    }
+}
+
 /// No more of a line is repeated.
 const KEY_CHARS_MAX: usize = 60;
 
@@ -71,13 +78,17 @@ pub(crate) struct Fault {
     pub(crate) file: String,
     /// From 1 on.
     pub(crate) line: usize,
-    /// What stands before the line's `=`, or the table it opens.
+    /// What stands before the line's `=`, or the table it opens; empty: it is about no one key.
     pub(crate) key: String,
     pub(crate) detail: String,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}: {}", self.file, self.line, self.key, self.detail)
+        write!(f, "{}:{}: ", self.file, self.line)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.detail)
     }
 }

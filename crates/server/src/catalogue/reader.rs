@@ -7,9 +7,10 @@ use domain::contract::Contract;
 use domain::outbound::Outbound;
 use domain::partner::{ClickParameter, Confidence, Partner};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// A file that reads: a partner, and what is tried on it.
 #[derive(Debug)]
@@ -133,10 +134,6 @@ fn take_tried<'a>(whole: &mut Spanned<DeTable<'a>>) -> Option<DeTable<'a>> {
 impl Entry<'_> {
     /// What is wrong with the partner, and where.
     fn fault(&self) -> Option<(Range<usize>, String)> {
-        let contract = self.partner.contract.as_ref();
-        if let Some((place, detail)) = contract.and_then(Contract::parameter_fault) {
-            return Some((self.parameter(place), detail));
-        }
         let detail = self.partner.fault()?;
         let path = detail.split(':').next().unwrap_or_default();
         Some((self.place_of(path), detail))
@@ -161,6 +158,46 @@ impl Entry<'_> {
     }
 }
 
+/// Blank keys, and what stands in a list and is blank or stands there before: by the list's key,
+/// its place, and in words.
+type Odd = (String, Range<usize>, String);
+
+impl Entry<'_> {
+    pub(super) fn odd_items(&self) -> Vec<Odd> {
+        let mut found = Vec::new();
+        odd_in_table(&self.table, &mut found);
+        found
+    }
+}
+
+fn odd_in_table(table: &DeTable<'_>, found: &mut Vec<Odd>) {
+    for (key, value) in table {
+        if key.get_ref().trim().is_empty() {
+            found.push((String::new(), key.span(), "a blank key".to_owned()));
+        }
+        match value.get_ref() {
+            DeValue::Table(inner) => odd_in_table(inner, found),
+            DeValue::Array(items) => odd_in_list(key.get_ref(), items, found),
+            _ => {}
+        }
+    }
+}
+
+fn odd_in_list(key: &str, items: &DeArray<'_>, found: &mut Vec<Odd>) {
+    let mut seen = BTreeSet::new();
+    for item in items {
+        let mut add = |detail: String| found.push((key.to_owned(), item.span(), detail));
+        match item.get_ref() {
+            DeValue::String(text) if text.trim().is_empty() => add("a blank text".to_owned()),
+            DeValue::String(text) if !seen.insert(text.trim()) => {
+                add(format!("`{}` stands twice", text.trim()));
+            }
+            DeValue::Table(inner) => odd_in_table(inner, found),
+            _ => {}
+        }
+    }
+}
+
 fn value<'t, 'a>(table: &'t DeTable<'a>, key: &str) -> Option<&'t DeValue<'a>> {
     Some(table.get(key)?.get_ref())
 }
@@ -170,8 +207,18 @@ fn walk(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     let mut found = None;
     let mut table = Some(table);
     for part in path.split('.') {
-        let Some((key, value)) = table.and_then(|table| table.get_key_value(part)) else { break };
+        let (name, places) = part.split_once('[').unwrap_or((part, ""));
+        let Some((key, value)) = table.and_then(|table| table.get_key_value(name)) else { break };
         found = Some(key.span());
+        let mut value = value;
+        // Of `parameters[3]` what stands behind the name is `3]`.
+        for place in places.split(['[', ']']).filter_map(|place| place.parse::<usize>().ok()) {
+            let Some(item) = value.get_ref().as_array().and_then(|all| all.get(place)) else {
+                return found;
+            };
+            found = Some(item.span());
+            value = item;
+        }
         table = value.get_ref().as_table();
     }
     found

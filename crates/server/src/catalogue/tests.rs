@@ -346,13 +346,13 @@ fn a_mistake_is_told_with_file_line_and_key() {
     good.toml:16: outbound.success: outbound.success: a body has 1 to 500 bytes
     good.toml:27: identity: unknown variant `clicks`, expected one of `click_goal_txn`, `click_goal`, `click`, `txn`
     good.toml:30: absent: unknown variant `paid`, expected one of `pending`, `approved`, `rejected`, `reversed`
-    good.toml:26: contract: a status that may be absent needs a meaning: statuses.absent
-    good.toml:41: canonical: no canonical parameter is called `amount`
-    good.toml:41: canonical: `click_id` stands twice among the parameters
+    good.toml:29: contract.statuses: contract.statuses.absent: a status that may be absent needs a meaning: one of pending, approved, rejected, reversed
+    good.toml:41: canonical: no canonical name is `amount`; there are: click_id, campaign_id, txn_id, status, goal, event_type, revenue, sale_amount, payout, currency, conversion_ref, geo, device, placement, campaign, timestamp, signature, token, sub1 to sub10, param1 to param20, event1 to event30
+    good.toml:41: canonical: contract.parameters[1].canonical: `click_id` stands twice among the parameters
     good.toml:42: names: `amount` names a range, so it has {n} in it
     good.toml:45: contract.parameters: `sub2..sub1` ends before it begins
-    good.toml:41: canonical: `click_id` names both `click_id` and `revenue`
-    good.toml:41: canonical: `revenue` needs 1 to 20 names
+    good.toml:42: names: contract.parameters[1].names[0]: `click_id` names both `click_id` and `revenue`
+    good.toml:42: names: contract.parameters[1].names: `revenue` has 1 to 20 names
     good.toml:43: unit: unknown variant `cents`, expected `decimal` or `minor`
     good.toml:36: required: invalid type: string "yes", expected a boolean
     good.toml:29: contract.statuses: unclosed table, expected `]`
@@ -377,6 +377,16 @@ fn the_rules_are_held() {
         changed("{your_parameter}", "xxc1xx"),
         changed("{your_parameter}", "REPLACE"),
         changed("c={external_id}&", ""),
+        changed(
+            "[\"amount\"]",
+            "[\"amount\"]\nallowed = [\n    \"2.50\",\n    \" \",\n    \"2.50\",\n]",
+        ),
+        changed("[\"amount\"]", "[\" \"]"),
+        changed("in_url = true\n", "appended = true\n"),
+        complaints(&[(
+            "good.toml",
+            &GOOD.replace("macro = \"{your_parameter}\"", "").replace("notes", "#"),
+        )]),
     ];
     insta::assert_snapshot!(told.join("\n"), @r#"
     good.toml:5: sources: at least one: a title, or a title and its URL
@@ -396,6 +406,12 @@ fn the_rules_are_held() {
     good.toml:33: contract.parameters: `REPLACE` is for a person to replace: REPLACE
     good.toml:15: url: without {external_id} the platform cannot know which click it was
     good.toml:18: outbound.fixtures: it calls http://a.example/?s=1
+    good.toml:45: allowed: a blank text
+    good.toml:46: allowed: `2.50` stands twice
+    good.toml:42: names: contract.parameters[1].names[0]: `revenue` has a name that is blank, too long, or has control characters or backticks
+    good.toml:37: appended: contract.parameters[0].appended: `click_id` is added by its sender, so it has no place and no macro in the URL
+    good.toml:15: url: https; where the platform has no more than http, `notes` say so
+    good.toml:34: canonical: `click_id` must be sent, is not `appended` and has no macro: where nobody knows it, `notes` say so
     "#);
 }
 

@@ -101,9 +101,9 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     let app = served.app();
     let key = app.keys.new_admin_key.clone().context("a fresh directory has no admin key")?;
     let address = app.address.get().copied().context("the server does not listen")?;
-    println!("{} {}", bold("Counterfoil"), env!("CARGO_PKG_VERSION"));
-    println!("  serving {} from {}", app.base_url(), app.config.data.display());
-    println!();
+    say!("{} {}", bold("Counterfoil"), env!("CARGO_PKG_VERSION"));
+    say!("  serving {} from {}", app.base_url(), app.config.data.display());
+    say!();
     let mut world = World::begin(address, &key).await?;
     clickwall::tell(&mut world).await.context("ClickWall")?;
     kiwiwall::tell(&mut world).await.context("KiwiWall")?;
@@ -111,12 +111,13 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     peerclick::tell(&mut world).await.context("PeerClick")?;
     pushground::tell(&mut world).await.context("Pushground")?;
     world.check_and_print().await?;
-    println!("{}: every answer and figure above is what the story must lead to", bold("Checked"));
-    println!();
+    say!("{}: every answer and figure above is what the story must lead to", bold("Checked"));
+    say!();
     if ends {
         return Ok(());
     }
-    invite(&world, &app.base_url(), &key);
+    let page = contract_page(&mut world).await?;
+    invite(&world, &app.base_url(), &key, &page);
     tokio::select! {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
@@ -124,18 +125,28 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     }
 }
 
+/// The address at which KiwiWall would read what was agreed with it.
+async fn contract_page(world: &mut World) -> anyhow::Result<String> {
+    let integrations = world.get("/integrations?partner=kiwiwall").await?;
+    let id = integrations["items"][0]["id"].as_u64().context("KiwiWall has no integration")?;
+    let versions = world.get(&format!("/integrations/{id}/contracts")).await?;
+    let page = versions["items"][0]["page_url"].as_str().context("its contract has no page")?;
+    Ok(page.to_owned())
+}
+
 /// What to try next.
-fn invite(world: &World, base: &str, key: &str) {
+fn invite(world: &World, base: &str, key: &str, page: &str) {
     let token = world.open_link.as_deref().unwrap_or("TOKEN");
-    println!("{}", bold("Try it"));
-    println!("  API:        {base}/api/v1");
-    println!("  admin key:  {key}");
-    println!();
-    println!("  curl -si '{base}/c/{token}?sub1=me' | grep -i '^location'");
-    println!("  curl -s '{base}/postback?click_id=THE_ID_ABOVE&txn_id=my-first'");
-    println!(
+    say!("{}", bold("Try it"));
+    say!("  API:        {base}/api/v1");
+    say!("  admin key:  {key}");
+    say!("  a contract: {page} in a browser");
+    say!();
+    say!("  curl -si '{base}/c/{token}?sub1=me' | grep -i '^location'");
+    say!("  curl -s '{base}/postback?click_id=THE_ID_ABOVE&txn_id=my-first'");
+    say!(
         "  curl -s -H 'Authorization: Bearer {key}' '{base}/api/v1/reports?group_by=campaign,sub1'"
     );
-    println!();
-    println!("Ctrl-C ends it");
+    say!();
+    say!("Ctrl-C ends it");
 }

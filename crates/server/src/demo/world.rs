@@ -287,15 +287,15 @@ impl World {
 
     /// Ends a partner's story: prints what was done and what came of it.
     pub(super) fn chapter(&mut self, name: &str, about: &str) {
-        println!("{}: {about}", bold(name));
+        say!("{}: {about}", bold(name));
         self.steps.print(2);
-        println!();
+        say!();
         self.steps = steps();
     }
 
     /// The server's log and figures, printed, and held against what they must be.
     pub(super) async fn check_and_print(&mut self) -> anyhow::Result<()> {
-        println!("{}", bold("Hits by verdict and reason"));
+        say!("{}", bold("Hits by verdict and reason"));
         let found = self.log().await?;
         let mut table =
             Table::new([("verdict", Side::Left), ("reason", Side::Left), ("hits", Side::Right)]);
@@ -303,33 +303,33 @@ impl World {
             table.row([verdict.clone(), reason.clone(), number(*count)]);
         }
         table.print(2);
-        println!();
+        say!();
         if found != self.hits {
             bail!("the log of hits is not what was sent: expected {:?}", self.hits);
         }
         self.figures("campaign").await?;
         self.figures("sub1").await?;
         let Some(receipt) = self.refused.clone() else { return Ok(()) };
-        println!("{}: what the sender of a refused postback finds out", bold("A receipt"));
+        say!("{}: what the sender of a refused postback finds out", bold("A receipt"));
         let answer = self.api.receipt(&receipt).await?;
-        println!("  GET /receipts/{receipt}");
+        say!("  GET /receipts/{receipt}");
         for name in ["verdict", "reason", "parameter", "nearest", "detail", "retriable"] {
-            println!("  {:<10} {}", name, text_of(&answer[name]));
+            say!("  {:<10} {}", name, text_of(&answer[name]));
         }
-        println!();
+        say!();
         Ok(())
     }
 
     async fn figures(&mut self, dimension: &str) -> anyhow::Result<()> {
         let report = self.get(&format!("/reports?group_by={dimension}")).await?;
         let found = figures::read(&report, dimension)?;
-        println!("{}", bold(&format!("Figures by {dimension}")));
+        say!("{}", bold(&format!("Figures by {dimension}")));
         let names = &self.names;
         figures::print(dimension, &found, |group| match names.get(group) {
             Some(name) if dimension == "campaign" => format!("{group} {name}"),
             _ => group.to_owned(),
         });
-        println!();
+        say!();
         let expected = match dimension {
             "campaign" => &self.by_campaign,
             _ => &self.by_sub1,

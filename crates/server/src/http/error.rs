@@ -34,6 +34,9 @@ pub(crate) enum Error {
     /// It is right, but not now: 409.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String },
+    /// Something that is done one at a time, and is being done: 429.
+    #[error("{0}; try again in {RETRY_AFTER_S} seconds")]
+    Busy(&'static str),
     /// 408.
     #[error("the request did not arrive in time")]
     Slow,
@@ -109,6 +112,7 @@ impl Error {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
@@ -135,6 +139,7 @@ impl Error {
             Self::Unauthorized => "unauthorized",
             Self::NotFound(_) => "not_found",
             Self::Method(_) => "method_not_allowed",
+            Self::Busy(_) => "busy",
             Self::Slow => "request_too_slow",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::TargetTooLong(_) => "target_too_long",
@@ -244,6 +249,9 @@ impl IntoResponse for Error {
         match self {
             Self::Unauthorized => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Busy(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
             }
             Self::Method(allowed) => {
                 let allowed = HeaderValue::from_str(&allowed).expect("methods are ASCII");

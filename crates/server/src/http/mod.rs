@@ -119,7 +119,7 @@ async fn answer(worker: &Worker, surface: Surface, peer: IpAddr, request: Reques
         Place::Api => api(worker, request).await,
         _ if !is_read => Error::Method("GET, HEAD".into()).into_response(),
         Place::Receipt(receipt) => receipt::show(app, receipt).await.into_response(),
-        Place::Contract(name) => contract::show(app, name).into_response(),
+        Place::Contract(name) => contract::show(app, name),
         Place::Alive => health::alive(),
         Place::Ready => health::ready(app),
     }

@@ -6,7 +6,7 @@ use crate::server::{ADMIN_KEY, PROGRAM};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn run(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
@@ -45,15 +45,51 @@ fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let never = format!("{own}?partner=tiktok");
     let wrong = network.refused("GET", &never, None, (400, "invalid_parameter"));
     assert!(text(&wrong["detail"]).contains("never calls us"), "{wrong}");
+    let unknown = network.ask(&format!("{own}?partner=offer18"));
+    let url_with_gap = text(&unknown["url"]);
+    assert!(url_with_gap.ends_with("?click_id=REPLACE_WITH_THEIR_CLICK_ID_MACRO"), "{unknown}");
+    let click_id = &unknown["parameters"][0];
+    assert!(click_id["macro"].is_null(), "{click_id}");
+    assert_eq!((&click_id["macro_known"], &click_id["appended"]), (&json!(false), &json!(false)));
+    let body = json!({ "partner": "offer18", "url": url_with_gap });
+    let said = network.make("/builder/check", &body);
+    assert_eq!((&said["ok"], &said["macros"][0]["judged"]), (&json!(false), &json!("gap")));
+    assert_eq!(said["macros"][0]["note"], "fill in the platform's macro for click_id");
+    let target = url_with_gap.strip_prefix(base.as_str()).unwrap();
+    network.refuses(target, (400, "macro_not_replaced", Some("click_id")));
+    let appends = format!("{own}?partner=tapjoy");
+    let wrong = network.refused("GET", &appends, None, (400, "invalid_parameter"));
+    assert!(text(&wrong["detail"]).contains("`snuid`"), "{wrong}");
     let goal = format!("{own}?goal=nothing");
     let wrong = network.refused("GET", &goal, None, (400, "invalid_parameter"));
     assert_eq!(wrong["parameter"], "goal");
+}
 
+#[test]
+fn the_command_line_tells_what_the_api_tells() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let affise = network.ask("/integrations/1/postback-url?partner=affise");
+    let url = text(&affise["url"]);
+    let base = format!("http://{}", network.server.address());
+    let start = format!("{base}/c/{}?external_id=${{SUBID}}", campaign.token);
     let listen = network.server.address().to_string();
     let settings = [("COUNTERFOIL_LISTEN", listen.as_str()), ("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)];
     let folder = tempfile::tempdir().unwrap();
     let asked = run(folder.path(), &["url", "postback", "1", "--partner", "affise"], &settings);
-    assert_eq!(printed(&asked).trim(), url);
+    assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), url);
+    assert!(printed(&asked).contains("macro not known, and left out: "), "{asked:?}");
+    let gap = run(folder.path(), &["url", "postback", "1", "--partner", "superrewards"], &settings);
+    assert!(printed(&gap).contains("`uid`"), "{gap:?}");
+    let gap = run(folder.path(), &["url", "postback", "1", "--partner", "theoremreach"], &settings);
+    for text in [
+        "click_id=REPLACE_WITH_THEIR_CLICK_ID_MACRO",
+        "macro not known, and to be filled in: click_id\n",
+        "confidence: C: ",
+        "note: All of this is from receivers' working code",
+    ] {
+        assert!(printed(&gap).contains(text), "{text}: {gap:?}");
+    }
     let number = campaign.link.to_string();
     let asked =
         run(folder.path(), &["url", "click", &number, "--partner", "propellerads"], &settings);
@@ -61,6 +97,17 @@ fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let nobody = run(folder.path(), &["url", "postback", "99"], &settings);
     assert!(!nobody.status.success());
     assert!(printed(&nobody).contains("integration 99"), "{nobody:?}");
+    let wall = network.make("/integrations", &json!({ "level": "global", "partner": "adscend" }));
+    let wall = wall["id"].to_string();
+    let asked = run(folder.path(), &["url", "postback", &wall], &settings);
+    for text in [
+        "&secret=REPLACE_WITH_TOKEN\n",
+        "the agreed token, to be filled in: secret\n",
+        "macro not known, and to be filled in: sub1, transaction, status\n",
+        "macro not known, and left out: rate, reward\n",
+    ] {
+        assert!(printed(&asked).contains(text), "{text}: {asked:?}");
+    }
     let no_key = run(folder.path(), &["url", "postback", "1"], &settings[..1]);
     assert!(printed(&no_key).contains("COUNTERFOIL_ADMIN_KEY"), "{no_key:?}");
 }
@@ -95,8 +142,89 @@ fn a_senders_own_macros_are_saved_and_every_postback_url_follows() {
         let wrong = network.refused("PUT", &path, Some(&table), (400, "invalid_parameter"));
         assert_eq!(wrong["parameter"], parameter);
     }
+    for wrong in ["http://evil", "#", "a=b", "{x}#top", "fixed", "REPLACE_WITH_CLICK_ID"] {
+        let table = json!({ "click_id": wrong });
+        let wrong = network.refused("PUT", &path, Some(&table), (400, "invalid_parameter"));
+        assert_eq!(wrong["parameter"], "macros.click_id");
+    }
     let none = network.change("PUT", &path, &json!({}));
     assert_eq!(text(&none["postback_url"]), before);
+}
+
+#[test]
+fn a_senders_macros_are_shown_and_changed_from_the_command_line() {
+    let mut network = Network::start();
+    let made = network.make("/integrations", &json!({ "level": "global", "partner": "peerclick" }));
+    let id = made["id"].as_u64().unwrap().to_string();
+    let listen = network.server.address().to_string();
+    let settings = [("COUNTERFOIL_LISTEN", listen.as_str()), ("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)];
+    let folder = tempfile::tempdir().unwrap();
+    let macros = |rows: &[&str]| {
+        let output = run(folder.path(), &[&["url", "macros", &id], rows].concat(), &settings);
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), output)
+    };
+    assert!(printed(&macros(&[]).2).contains("no macros are saved"));
+    let (is_done, table, output) = macros(&["click_id={aff_sub}", "conversion_ref={order}"]);
+    assert!(is_done, "{output:?}");
+    assert_eq!(table, "click_id={aff_sub}\nconversion_ref={order}\n");
+    assert!(printed(&output).contains("its postback URL: http://"), "{output:?}");
+    assert_eq!(macros(&["click_id={sub}", "conversion_ref="]).1, "click_id={sub}\n");
+    assert_eq!(macros(&["status=1"]).1, "click_id={sub}\nstatus=1\n");
+    for (row, said) in [
+        ("click_id=http://evil", "macros.click_id: `http://evil` is no macro"),
+        ("click_id", "`click_id` is no row"),
+        ("nothing={x}", "nothing"),
+    ] {
+        let (is_done, _, output) = macros(&[row]);
+        assert!(!is_done && printed(&output).contains(said), "{output:?}");
+    }
+    assert!(!macros(&["--replace", "geo={c}"]).0, "the contract has no geo");
+    assert_eq!(macros(&["--replace"]).1, "");
+    assert_eq!(network.ask(&format!("/integrations/{id}"))["macros"], json!({}));
+}
+
+/// Whoever reads no further, such as `head`, is no mistake; what cannot be written is one.
+#[test]
+fn a_closed_pipe_is_no_panic_and_a_full_disk_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "https://t.example/c/a";
+    for arguments in [
+        &["partners", "list"][..],
+        &["partners", "lint"],
+        &["partners", "test"],
+        &["partners", "show", "affise"],
+        &["url", "click", url, "--partner", "affise"],
+        &["openapi"],
+        &["check-config"],
+    ] {
+        let run = |stdout: Stdio, stderr: Stdio| {
+            let mut command = Command::new(PROGRAM);
+            command.args(arguments).current_dir(folder.path());
+            command.stdout(stdout).stderr(stderr).spawn().unwrap().wait_with_output().unwrap()
+        };
+        let closed = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            Stdio::from(writer)
+        };
+        let quiet = run(closed(), Stdio::piped());
+        assert_eq!(quiet.status.code(), Some(0), "{arguments:?}: {quiet:?}");
+        let said = printed(&quiet);
+        assert!(!said.contains("panic") && !said.contains("error"), "{arguments:?}: {said}");
+        assert_eq!(run(closed(), closed()).status.code(), Some(0), "{arguments:?}");
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let failed = run(Stdio::from(full), Stdio::piped());
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}: {failed:?}");
+        let said = printed(&failed);
+        assert!(said.contains("error: cannot write to the standard output: "), "{said}");
+        assert!(!said.contains("panic"), "{said}");
+    }
+    let nothing = ["url", "check", "--partner", "tiktok", "https://t.example/c/a?x=_CLICKID_"];
+    let mut command = Command::new(PROGRAM);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let failed = command.args(nothing).current_dir(folder.path()).stdout(writer).status().unwrap();
+    assert_eq!(failed.code(), Some(1), "a verdict is told all the same");
 }
 
 #[test]
@@ -176,6 +304,21 @@ fn the_catalogue_is_shown_and_checked() {
     }
     fs::write(&file, vec![b'#'; 70_000]).unwrap();
     assert!(printed(&partners(&["lint", "--dir", dir])).contains("at most 65536 bytes"));
-    fs::write(&file, [0xFF, 0xFE]).unwrap();
-    assert!(!partners(&["lint", "--dir", dir]).status.success());
+    fs::write(&file, b"name = \"mine\"\ntitle = \"\xFF\"\n").unwrap();
+    let other = own.join("other.toml");
+    let doubled = "name = \"other\"\ntitle = \"Other\"\nextends = \"affise\"\n\
+        sources = [\n    \"A: a\",\n    \"A: a\",\n]\n";
+    fs::write(&other, doubled).unwrap();
+    for verb in ["lint", "test", "list"] {
+        let wrong = partners(&[verb, "--dir", dir]);
+        assert_eq!(wrong.status.code(), Some(1));
+        assert!(printed(&wrong).contains("mine.toml:2: it is no UTF-8 from here on"), "{wrong:?}");
+    }
+    let lint = printed(&partners(&["lint", "--dir", dir]));
+    assert!(lint.contains("1 partners read, 2 complaints"), "{lint}");
+    assert!(lint.contains("other.toml:6: sources: `A: a` stands twice"), "{lint}");
+    fs::remove_file(&file).unwrap();
+    fs::write(&other, doubled.replace("    \"A: a\",\n]", "    \" \",\n]")).unwrap();
+    let lint = printed(&partners(&["lint", "--dir", dir]));
+    assert!(lint.contains("sources: blank"), "{lint}");
 }

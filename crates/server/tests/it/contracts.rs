@@ -206,6 +206,7 @@ fn a_mistake_in_a_contract_is_named_by_its_place() {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");
     let contract = active(&mut network, &campaign);
+    let trial = path(&campaign).replace("/contracts", "/try");
     let with = |field: &str, value: Value| {
         let mut contract = contract.clone();
         contract[field] = value;
@@ -216,13 +217,21 @@ fn a_mistake_in_a_contract_is_named_by_its_place() {
         (with("identity", json!("clicks")), "contract.identity"),
         (
             with("parameters", json!([{ "canonical": "clickid", "names": [] }])),
-            "contract.parameters[0]",
+            "contract.parameters[0].canonical",
         ),
         (
             with("parameters", json!([{ "canonical": "click_id", "names": [] }])),
-            "contract.parameters[0]",
+            "contract.parameters[0].names",
         ),
-        (with("parameters", json!([])), "contract"),
+        (with("parameters", json!([])), "contract.parameters"),
+        (
+            with(
+                "verification",
+                json!({ "signature": { "algorithm": "md5", "input": { "kind": "x" } } }),
+            ),
+            "contract.verification.signature.input.kind",
+        ),
+        (with("times", json!({ "zone": "Mars" })), "contract.times.zone"),
         (json!({ "partner": "nobody" }), "partner"),
         (json!({ "from": 9 }), "from"),
         (json!({ "from": 1, "partner": "kiwiwall" }), "from"),
@@ -236,6 +245,10 @@ fn a_mistake_in_a_contract_is_named_by_its_place() {
             (400, Some(parameter)),
             "{answer}"
         );
+        if parameter.starts_with("contract") {
+            let tried = network.client.api("POST", &trial, Some(&body)).json();
+            assert_eq!(tried["parameter"], parameter, "{tried}");
+        }
     }
     assert_eq!(statuses(&mut network, &campaign), ["active"]);
     let nowhere = network.client.api("GET", &format!("{}/2", path(&campaign)), None);
@@ -314,11 +327,94 @@ fn a_contract_is_a_page_that_tells_no_secret() {
         (200, Some("text/css; charset=utf-8"))
     );
     for nowhere in ["/contracts/", "/contracts/.md", "/contracts/0000000000", "/contracts/a/b"] {
-        assert_eq!(network.client.send("GET", nowhere, &[], b"").status, 404, "{nowhere}");
+        let nothing = network.client.send("GET", nowhere, &[], b"");
+        assert_eq!(nothing.status, 404, "{nowhere}");
+        assert_eq!(nothing.header("cache-control"), Some("no-store"), "{nowhere}");
+        assert!(nothing.text().contains("There is no contract at this address"), "{nowhere}");
     }
     assert_eq!(network.client.send("POST", "/contracts/style.css", &[], b"").status, 405);
     let token = network.ask(&format!("{}/2", path(&campaign)))["page_url"].clone();
     network.make(&format!("{}/2/discard", path(&campaign)), &json!({}));
     let (_, token) = text(&token).rsplit_once('/').unwrap();
     assert_eq!(network.client.send("GET", format!("/contracts/{token}"), &[], b"").status, 404);
+}
+
+/// What has to stand on the page of a partner's contract, and what must not.
+#[test]
+fn a_page_says_what_its_reader_has_to_know() {
+    let mut network = Network::start();
+    for (partner, said, never) in [
+        (
+            "clickwall",
+            &["`campaign_id=1` stays as it is", "within 30 days", "default goal, `install`"][..],
+            &["As soon as the secret"][..],
+        ),
+        (
+            "counterfoil",
+            &["`sub1` … `sub10`", "`event1` … `event30`", "once it is agreed on", "`UTC`"],
+            &["`sub2`"],
+        ),
+        (
+            "ayet",
+            &[
+                "in `transaction_id`, with `r-` before it",
+                "header `x-ayetstudios-security-hash`",
+                "No time is read",
+                "see Status words",
+            ],
+            &["in `txn_id`"],
+        ),
+        (
+            "trackier",
+            &["In `goal_value` a goal's own key", "goals are `install`."],
+            &["`campaign_id=`"],
+        ),
+        ("kiwiwall", &["| what you pay us for it; beside a revenue, what our"], &["| what our"]),
+        ("playtime", &["made of `", ", joined by `_`"], &["made of `param2`"]),
+        ("pushground", &["Every postback is taken for approved", "`OK`"], &["any other word"]),
+        ("kiwiwall-wall", &["`1`, as plain text", "`34.193.235.172/32` only"], &["a ping"]),
+        (
+            "standard-webhooks",
+            &["Sent by POST", "more than 300 seconds ago", "`stale_timestamp`"],
+            &["Sent by GET", "`source_not_allowed`"],
+        ),
+    ] {
+        let campaign = network.campaign(partner);
+        let shown = page(&mut network, &format!("{}/1", path(&campaign)), ".md").text();
+        for said in said {
+            assert!(shown.contains(said), "{partner}: {said} is missing: {shown}");
+        }
+        for never in never {
+            assert!(!shown.contains(never), "{partner}: {never} stands in {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_page_follows_its_version_from_draft_to_retirement() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let contract = renamed(active(&mut network, &campaign), "click_id", &json!(["visit"]));
+    network.make(&path(&campaign), &json!({ "contract": contract, "note": "Soon.\nReally." }));
+    let all = path(&campaign);
+    let says = |network: &mut Network, number: u32, said: &str| {
+        let shown = page(network, &format!("{all}/{number}"), ".md").text();
+        assert!(shown.contains(said), "{said} is missing: {shown}");
+    };
+    says(&mut network, 1, "It has been in force since");
+    for said in
+        ["This is a draft", "\nNote: Soon.\n\nReally.\n", "By our words, `click_id` is `visit`."]
+    {
+        says(&mut network, 2, said);
+    }
+    sign(&mut network, &format!("{all}/2"), &["operations", "engineering", "finance"]);
+    says(&mut network, 2, "This is a draft");
+    network.make(&format!("{all}/2/activate"), &json!({}));
+    says(&mut network, 1, "Version 2 has taken its place. Postbacks that speak as this one says");
+    says(&mut network, 2, "It has been in force since");
+    network.make(&format!("{all}/1/retire"), &json!({}));
+    says(&mut network, 1, "This one has not been read since");
+    network.make(&format!("{all}/1/activate"), &json!({}));
+    says(&mut network, 1, "It has been in force since");
+    says(&mut network, 2, "Version 1 has taken its place.");
 }

@@ -200,6 +200,9 @@ fn holds(
         "minimum" => number(value).is_none_or(|one| Some(one) >= number(says)),
         "maximum" => number(value).is_none_or(|one| Some(one) <= number(says)),
         "maxItems" => value.as_array().is_none_or(|all| Some(all.len() as i128) <= number(says)),
+        "uniqueItems" => value.as_array().is_none_or(|all| {
+            all.iter().enumerate().all(|(place, one)| !all[..place].contains(one))
+        }),
         "maxProperties" => {
             value.as_object().is_none_or(|all| Some(all.len() as i128) <= number(says))
         }

@@ -29,4 +29,5 @@ mod seeds;
 mod setup;
 mod sub_labels;
 mod tidy;
+mod transactions;
 mod triage;

@@ -59,3 +59,35 @@ fn keys_in_paths_and_our_own_paths_are_nobodys() {
     assert_eq!(network.verdict(&reply)["reason"], "unknown_integration");
     assert_eq!(network.client.get("/healthz").status, 200);
 }
+
+#[test]
+fn a_keitaro_url_with_its_old_key_is_read_by_its_click() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    let sent = format!("/e89bcbe/postback?subid={click}&status=sale&payout=2&tid=77&return=OK");
+    let request = json!({ "request": sent });
+    let told = network.make("/debug", &request);
+    assert_eq!(
+        (&told["route"], &told["partner"], &told["read"]["foreign_key"]),
+        (&json!("foreign_key"), &json!("keitaro"), &json!(true)),
+        "{told}"
+    );
+    let reply = network.client.get(&sent);
+    assert_eq!((reply.status, reply.text()), (200, "OK".to_owned()));
+    let verdict = network.verdict(&reply);
+    assert_eq!(
+        (&verdict["verdict"], &verdict["contract"]),
+        (&json!("recorded"), &json!("keitaro")),
+        "{verdict}"
+    );
+    let strangers = ["/e89bcbe/postback?subid=51ts6sgr1cbkdhljnrv", "/e89bcbe/postback"];
+    let elsewhere = format!("/postback/e89bcbe?subid={click}&status=sale&payout=2");
+    for sent in strangers.into_iter().chain([elsewhere.as_str()]) {
+        let reply = network.client.get(sent);
+        assert_eq!(reply.json()["reason"], "unknown_integration", "{sent}");
+        let told = network.make("/debug", &json!({ "request": sent }));
+        assert_eq!(told["reason"], "unknown_integration", "{told}");
+        assert_eq!((&told["route"], &told["read"]["foreign_key"]), (&json!("key"), &json!(false)));
+    }
+}

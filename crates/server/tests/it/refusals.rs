@@ -45,7 +45,7 @@ fn a_mistake_in_a_campaign_is_told_where_it_stands() {
         ("currency", json!(978), "currency", "ISO 4217"),
         ("time_zone", json!("Mars/Olympus"), "time_zone", "Europe/Berlin"),
         ("window_days", json!(731), "window_days", "from 1 to 730"),
-        ("partner", json!("nobody"), "partner", "the catalogue has those there are"),
+        ("partner", json!("nobody"), "partner", "`GET /api/v1/partners` lists them all"),
         ("partner", json!("click-wal"), "partner", "the nearest is `clickwall`"),
         ("integration_id", json!(99), "integration_id", "no integration 99"),
         ("goals", json!({}), "goals", "a list"),

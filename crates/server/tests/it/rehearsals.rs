@@ -1,6 +1,7 @@
 //! A contract tried on what was sent, refused hits decided again, and a request debugged, on the
 //! real program.
 
+use crate::client::Client;
 use crate::network::{Campaign, Network, text};
 use serde_json::{Value, json};
 
@@ -71,8 +72,14 @@ fn a_draft_is_tried_and_then_what_was_refused_is_replayed_once() {
     assert_eq!(preview["changes"]["conversions"]["added"], 3);
     assert_eq!(conversions(&mut network), 1);
 
-    let replayed = network.make(&replay, &json!({}));
+    let key = [("Idempotency-Key", "once")];
+    let replayed = network.client.api_with("POST", &replay, &key, Some(&json!({}))).json();
     assert_eq!((&replayed["found"], &replayed["left"]), (&json!(3), &json!(0)), "{replayed}");
+    assert!(replayed["changes"].is_null(), "a preview tells what it would change");
+    let again = network.client.api_with("POST", &replay, &key, Some(&json!({}))).json();
+    assert_eq!(again, replayed, "it is answered as before");
+    let other = network.client.api_with("POST", &replay, &key, Some(&json!({ "days": 3 })));
+    assert_eq!((other.status, text(&other.json()["code"])), (409, "idempotency_key_reused"));
     let hits = replayed["replayed"].as_array().unwrap();
     assert!(hits.iter().all(|hit| hit["verdict"] == "recorded"), "{replayed}");
     assert_eq!(conversions(&mut network), 4);
@@ -94,7 +101,7 @@ fn what_a_shadow_would_refuse_is_counted_and_counts() {
     let (mut network, campaign, click) = misunderstood();
     let own = format!("/integrations/{}", campaign.integration);
     let mut contract = network.ask(&format!("{own}/contracts"))["items"][0]["contract"].clone();
-    contract["verification"]["shadow"] = json!(true);
+    contract["verification"]["shadow"] = json!(["token"]);
     network.set_token(campaign.integration, "s3cret");
     let drafted = network.make(&format!("{own}/contracts"), &json!({ "contract": contract }));
     let version = format!("{own}/contracts/{}", drafted["number"]);
@@ -107,7 +114,11 @@ fn what_a_shadow_would_refuse_is_counted_and_counts() {
         network.sends(&target, "recorded");
     }
     let shadow = network.ask(&format!("{own}/shadow"));
-    assert_eq!((&shadow["shadow"], &shadow["complete"]), (&json!(true), &json!(true)), "{shadow}");
+    assert_eq!(
+        (&shadow["shadow"], &shadow["complete"]),
+        (&json!(["token"]), &json!(true)),
+        "{shadow}"
+    );
     assert_eq!((&shadow["hits"], &shadow["would_be_refused"]), (&json!(8), &json!(3)), "{shadow}");
     let causes: Vec<_> =
         shadow["causes"].as_array().unwrap().iter().map(|one| &one["hits"]).collect();
@@ -152,6 +163,15 @@ fn a_request_is_debugged_and_nothing_is_recorded() {
     assert_eq!(wrong["read"]["unread"], json!(["clickid"]));
     let known = debug(url(&format!("click_id={click}&txn_id=known")));
     assert_eq!(text(&known["reason"]), "already_processed");
+    let there = &network.ask("/conversions")["items"][0];
+    for key in ["id", "txn_id", "status", "revenue"] {
+        assert_eq!(known["conversion"][key], there[key], "{known}");
+    }
+    let receipt = text(&known["original"]);
+    assert_eq!(network.ask(&format!("/hits?receipt={receipt}"))["items"][0]["verdict"], "recorded");
+    let keys: Vec<_> = known["read"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["contract", "foreign_key", "parameters", "unread"]);
+    let mut debug = |request: String| network.make("/debug", &json!({ "request": request }));
     let new = debug(format!(
         "POST {} HTTP/1.1\nHost: t.example\nContent-Type: application/json\n\n\
          {{\"click_id\":\"{click}\",\"txn_id\":\"new\",\"status\":\"pending\"}}",
@@ -164,6 +184,18 @@ fn a_request_is_debugged_and_nothing_is_recorded() {
     let nowhere = debug("https://t.example/favicon.ico?click_id=1".to_owned());
     assert_eq!((text(&nowhere["route"]), &nowhere["http_status"]), ("none", &json!(404)));
     assert_eq!(nowhere["verdict"], Value::Null);
+    let wall = network.make("/integrations", &json!({ "level": "global", "partner": "adscend" }));
+    let target = format!("{}?sub1={click}", text(&wall["postback_url"]).split('?').next().unwrap());
+    let mut from = |address: &Value| {
+        network.make("/debug", &json!({ "request": target, "remote_ip": address }))
+    };
+    let anywhere = from(&Value::Null);
+    assert_eq!(text(&anywhere["reason"]), "source_not_allowed");
+    let detail = text(&anywhere["detail"]);
+    assert!(detail.contains("54.204.57.82/32") && detail.contains("`remote_ip`"), "{detail}");
+    let outside = from(&json!("192.0.2.1"));
+    assert!(!text(&outside["detail"]).contains("remote_ip"), "{outside}");
+    assert_ne!(text(&from(&json!("54.204.57.82"))["reason"]), "source_not_allowed");
     for body in [json!({ "request": "hello" }), json!({ "request": "/p", "remote_ip": "x" })] {
         network.refused("POST", "/debug", Some(&body), (400, "invalid_parameter"));
     }
@@ -223,4 +255,24 @@ fn another_identity_pays_nothing_twice() {
     for (order, verdict) in [("1", "recorded"), ("2", "duplicate")] {
         network.sends(&format!("{}?click_id={new}&txn_id={order}", campaign.postback), verdict);
     }
+}
+
+/// Many at once have their turn, one after the other.
+#[test]
+fn several_who_try_at_once_are_all_answered() {
+    let (mut network, campaign, _) = misunderstood();
+    let contract = understanding(&mut network, &campaign);
+    let address = network.server.address();
+    let path = format!("/integrations/{}/try", campaign.integration);
+    let body = json!({ "contract": contract });
+    let answers: Vec<(u16, Value)> = std::thread::scope(|scope| {
+        let ask = || {
+            let reply = Client::new(address).api("POST", &path, Some(&body));
+            (reply.status, reply.json()["conversions"].clone())
+        };
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let expected = json!({ "added": 3, "lost": 0, "changed": 0 });
+    assert!(answers.iter().all(|one| *one == (200, expected.clone())), "{answers:?}");
 }

@@ -20,6 +20,8 @@ alter table conversion add column merged_into integer;
 
 -- For the list of those that wait; they are few.
 create index conversion_triaged on conversion (created_at) where triaged is not null;
+-- For those of one click: only so many may wait.
+create index conversion_waiting on conversion (home) where triaged is not null;
 create unique index conversion_was_triaged on conversion (home, triage_identity)
     where triage_identity is not null;
 

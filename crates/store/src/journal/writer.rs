@@ -180,17 +180,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets readers see what is durable, before anybody is told so. Both happen under one lock:
-    /// whoever has read a record finds its ticket settled, and whoever has a settled ticket can
-    /// read its record.
+    /// Lets readers see what is durable, before anybody is told so. All of it happens under one
+    /// lock: whoever has read a record finds its ticket settled, and whoever has a settled ticket
+    /// can read its record, and sees how far the journal is.
     fn publish(&self, batch: &Batch, written: Written) {
         let mut table = self.shared.table();
-        batch.decide(Ok(written));
         table.end = self.segment.end;
         table.next = self.segment.next;
         table.last_at_us = written.at_us;
-        drop(table);
         self.durable.send_replace(Position(self.segment.next));
+        batch.decide(Ok(written));
     }
 
     fn refusal(&self, error: &io::Error) -> AppendError {

@@ -149,12 +149,16 @@ impl Writer {
         }
         let ids: Vec<_> = reads.iter().flatten().filter_map(|read| read.click_id).collect();
         let mut found = self.facts.find(&ids, Position(u64::MAX))?.into_iter();
-        for ((one, hit), read) in hits.iter().zip(&reads) {
+        for ((one, hit), read) in hits.iter().zip(&mut reads) {
             let click: Found = match read {
                 Some(read) if read.click_id.is_some() => found
                     .next()
                     .expect("one answer for each id")
                     .filter(|found| found.position < one.position),
+                Some(read) if read.asks_for().is_some() => {
+                    self.find_transaction(one.position, setup, read)?;
+                    self.click_of(read, one.position)?
+                }
                 _ => None,
             };
             let (position, at) = (one.position, one.at);
@@ -178,6 +182,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Finds the click of a hit that names a transaction in its place: that of the conversion that
+    /// has it by now. `by` is the record that has the hit decided.
+    fn find_transaction<'s>(
+        &self,
+        by: Position,
+        setup: &'s Setup,
+        read: &mut Read<'s>,
+    ) -> Result<(), Error> {
+        let Some(key) = read.asks_for() else { return Ok(()) };
+        match conversion::by_key(&self.connection, key)? {
+            Some(conversion) => guarded(by, || read.found(setup, &conversion)),
+            None => Ok(()),
+        }
+    }
+
     /// `by` is the record that has it decided: the hit, or a command. `read` is `None` for a hit
     /// whose decision panicked before.
     fn decide_one(
@@ -195,6 +214,10 @@ impl Writer {
             None => None,
         };
         let has_earlier = conversion.is_none() && self.has_earlier(read)?;
+        let waiting = match read.and_then(Read::waits) {
+            Some(id) if conversion.is_none() => conversion::waiting(&self.connection, id)?,
+            _ => 0,
+        };
         let events = match read.and_then(Read::tells_of) {
             Some(id) => event::of_click(&self.connection, id)?,
             None => None,
@@ -207,6 +230,7 @@ impl Writer {
                     click,
                     conversion: conversion.as_ref(),
                     has_earlier,
+                    waiting,
                     events: events.as_ref(),
                     next_id: self.state.next_conversion,
                 };
@@ -249,13 +273,11 @@ impl Writer {
         Ok((decision, verdict))
     }
 
-    /// Whether the click has a conversion of the goal, where the contract asks.
+    /// Whether the click has a conversion of the goal, where what was agreed asks.
     fn has_earlier(&self, read: Option<&Read<'_>>) -> Result<bool, Error> {
-        let Some(read) = read else { return Ok(false) };
-        let marks = read.contract.is_some_and(|contract| contract.repeats.mark);
-        match (read.click_id, read.goal) {
-            (Some(id), Some(goal)) if marks => conversion::has(&self.connection, id, &goal.key),
-            _ => Ok(false),
+        match read.and_then(Read::marks) {
+            Some((id, goal)) => conversion::has(&self.connection, id, goal),
+            None => Ok(false),
         }
     }
 
@@ -359,7 +381,7 @@ impl Writer {
                 self.merge(*id, *into, reason, commanded(position, at, command))?
             }
             Act::Redecide { position: hit } => self.redecide(position, *hit, at, decided_at)?,
-            Act::Replay { id, hits } => {
+            Act::Replay { id, hits, .. } => {
                 let occasion = Replay { by: position, at, evidence: command_digest(command) };
                 answer = Answer::Replayed(self.replay(*id, hits, &occasion, decided_at)?);
                 Ok(())
@@ -433,7 +455,8 @@ impl Writer {
         decided_at: Timestamp,
     ) -> Result<Result<(), Failure>, Error> {
         let keyring = &self.keyring;
-        let read = guarded(by, || ledger::read(setup, keyring, hit, occasion.at))?;
+        let mut read = guarded(by, || ledger::read(setup, keyring, hit, occasion.at))?;
+        self.find_transaction(by, setup, &mut read)?;
         let found = self.click_of(&read, occasion.position)?;
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;

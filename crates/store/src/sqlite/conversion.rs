@@ -8,7 +8,7 @@ use domain::click::Label;
 use domain::click_id::ClickId;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId};
-use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key, Missing};
+use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key, Missing, WAITING_MAX};
 use domain::money::Micros;
 use domain::reason::Flags;
 use domain::time::Timestamp;
@@ -78,6 +78,25 @@ pub(super) fn has(connection: &Connection, click_id: ClickId, goal: &str) -> Res
                 ":home": Home::of(click_id).0,
                 ":click_id": click_id.to_bytes(),
                 ":goal": goal,
+            },
+            |row| row.get(0),
+        )?;
+    Ok(found)
+}
+
+/// How many conversions of the click are in triage, as far as it matters.
+pub(super) fn waiting(connection: &Connection, click_id: ClickId) -> Result<u32, Error> {
+    let found = connection
+        .prepare_cached(
+            "-- conversion::waiting
+            select count(*) from (select 1 from conversion indexed by conversion_waiting
+                where home = :home and triaged is not null and click_id = :click_id limit :max)",
+        )?
+        .query_row(
+            named_params! {
+                ":home": Home::of(click_id).0,
+                ":click_id": click_id.to_bytes(),
+                ":max": WAITING_MAX,
             },
             |row| row.get(0),
         )?;

@@ -1,12 +1,14 @@
 //! One digest over everything that the same records must bring back.
 
 use crate::Error;
+use domain::command::Outcome;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use sha2::{Digest, Sha256};
 
-/// Every reproducible table in the order of its key. `decided_at` is the one column left out:
-/// it says when a clock stood where, and decides nothing.
+/// Every reproducible table in the order of its key. Two columns are left out, which decide nothing:
+/// `decided_at` says when a clock stood where, and `detail` puts for people what reason, parameter
+/// and flags say, in words that every release may choose anew.
 const TABLES: [(&str, &str); 9] = [
     ("state", "select * from state"),
     ("setup", "select * from setup order by number"),
@@ -20,14 +22,16 @@ const TABLES: [(&str, &str); 9] = [
 ];
 /// How many of them the first schema step made.
 const FIRST_TABLES: usize = 6;
-const NOT_REPRODUCIBLE: &str = "decided_at";
+const LEFT_OUT: [&str; 2] = ["decided_at", "detail"];
+/// Of a command that failed, it has a `detail` too.
+const OUTCOME: &str = "outcome";
 /// Columns of later schema steps. They count where they say something, and later tables where they
 /// have rows, so that records that were there before them make the digest that they always made.
 const ADDED: [&str; 4] = ["conversion_home", "triaged", "triage_identity", "merged_into"];
 
 pub(super) fn digest(connection: &mut Connection) -> Result<[u8; 32], Error> {
     let tx = connection.transaction()?;
-    let mut hash = Sha256::new_with_prefix(b"counterfoil state 1");
+    let mut hash = Sha256::new_with_prefix(b"counterfoil state 2");
     for (place, (table, sql)) in TABLES.into_iter().enumerate() {
         let mut statement = tx.prepare(&format!("-- digest::digest\n{sql}"))?;
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
@@ -45,17 +49,32 @@ pub(super) fn digest(connection: &mut Connection) -> Result<[u8; 32], Error> {
             for (place, column) in columns.iter().enumerate() {
                 let value = row.get_ref(place)?;
                 let is_added = ADDED.contains(&column.as_str());
-                if column == NOT_REPRODUCIBLE || is_added && value == ValueRef::Null {
+                if LEFT_OUT.contains(&column.as_str()) || is_added && value == ValueRef::Null {
                     continue;
                 }
                 if is_added {
                     hash.update(column);
+                }
+                if let Some(outcome) = (column == OUTCOME).then(|| without_detail(value)).flatten()
+                {
+                    update(&mut hash, ValueRef::Text(outcome.as_bytes()));
+                    continue;
                 }
                 update(&mut hash, value);
             }
         }
     }
     Ok(hash.finalize().into())
+}
+
+/// What came of a command that failed, but for the words of it; `None`: it has none.
+fn without_detail(outcome: ValueRef<'_>) -> Option<String> {
+    let Outcome::Failed(mut failure) = serde_json::from_str(outcome.as_str().ok()?).ok()? else {
+        return None;
+    };
+    failure.detail.clear();
+    let outcome = Outcome::Failed(failure);
+    Some(serde_json::to_string(&outcome).expect("an outcome is plain data"))
 }
 
 /// A tag for the type, then the value; of variable length, preceded by it.

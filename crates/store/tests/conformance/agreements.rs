@@ -1,11 +1,12 @@
 //! What contracts can agree on beside one conversion for each click, goal and transaction id.
 
-use super::world::{BEGIN, World, shown};
+use super::world::{BEGIN, World, decided, shown};
 use domain::click::Label;
 use domain::click_id::ClickId;
 use domain::command::{Act, Answer, Outcome};
 use domain::conversion::Status;
 use domain::id::ConversionId;
+use domain::ledger::WAITING_MAX;
 use domain::report::{Dimension, Query, Test};
 use serde_json::{Value, json};
 use store::list::{ConversionFilter, VerdictFilter};
@@ -57,6 +58,46 @@ async fn a_transaction_id_makes_one_conversion_of_many_clicks_and_is_found_by_it
     assert_eq!(hits_of(&world, 2).await, 1);
     assert_eq!(hits_of(&world, 9).await, 0);
     assert_eq!(world.store.verify().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_transaction_alone_finds_its_conversion_and_its_click() {
+    let mut world = World::agreeing(json!({
+        "identity": "txn",
+        "parameters": parameters("click_id txn_id! status revenue token"),
+    }))
+    .await;
+    let click = world.click("us").await;
+    let (second, third) = (world.click_record("ca"), world.click_record("de"));
+    let reversal = "txn_id=1&status=reversed";
+    let early = world.hit(click, reversal).await;
+    assert_eq!(shown(&early), "refused unknown_click");
+    assert_eq!((early.click_id, early.conversion_id), (None, None));
+    // In one batch with what it finds, and between hits that name their clicks.
+    let batch = [
+        second.1,
+        world.hit_record(second.0, "click_id={click}&txn_id=2"),
+        world.hit_record(click, "click_id={click}&txn_id=1"),
+        world.hit_record(click, reversal),
+        third.1,
+        world.hit_record(third.0, "click_id={click}&txn_id=3"),
+        world.hit_record(click, "txn_id=9"),
+    ];
+    let applied = world.apply(&batch).await.unwrap();
+    let verdicts: Vec<_> = applied.into_iter().map(decided).collect();
+    let said: Vec<String> = verdicts.iter().map(shown).collect();
+    assert_eq!(said, ["recorded", "recorded", "updated", "recorded", "refused unknown_click"]);
+    let reversed = &verdicts[2];
+    assert_eq!(reversed.click_id, Some(click));
+    assert_eq!(reversed.labels.get(Label::Sub(1)), Some("us"), "its click's");
+    assert_eq!(verdicts[3].labels.get(Label::Sub(1)), Some("de"));
+    assert_eq!((hits_of(&world, 2).await, hits_of(&world, 1).await), (2, 1));
+    let (conversion, entries) = world.store.conversion(ConversionId(2)).await.unwrap().unwrap();
+    assert_eq!((conversion.status, entries.len()), (Status::Reversed, 2));
+    let key = conversion.key;
+    assert_eq!(world.store.conversion_by_key(&key).await.unwrap().unwrap().id, conversion.id);
+    assert_eq!(world.store.verify().await.unwrap(), []);
+    assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }
 
 #[tokio::test]
@@ -185,6 +226,36 @@ async fn triaged(world: &World) -> Vec<u64> {
     let filter = ConversionFilter { is_triaged: Some(true), limit: 100, ..Default::default() };
     let found = world.store.conversions(&filter).await.unwrap().items;
     found.iter().map(|one| one.id.0).collect()
+}
+
+#[tokio::test]
+async fn only_so_many_conversions_of_a_click_wait_for_their_ids() {
+    let mut world = triaging().await;
+    let (click, other) = (world.click("us").await, world.click("ca").await);
+    let mut records = Vec::new();
+    for number in 0..WAITING_MAX + 2 {
+        records.push(world.hit_record(click, &format!("click_id={{click}}&n={number}")));
+    }
+    let applied = world.apply(&records).await.unwrap();
+    let verdicts = applied.into_iter().map(|one| shown(&decided(one)));
+    let verdicts: Vec<String> = verdicts.collect();
+    let (first, last) = verdicts.split_at(verdicts.len() - 2);
+    assert!(first.iter().all(|one| one == "recorded"), "{first:?}");
+    assert_eq!(last, ["refused missing_parameter"; 2]);
+    for (id, n, expected) in [
+        (click, "x", "refused missing_parameter"),
+        (click, "0", "duplicate already_processed"),
+        (other, "x", "recorded"),
+    ] {
+        let sent = world.hit(id, &format!("click_id={{click}}&n={n}")).await;
+        assert_eq!(shown(&sent), expected, "{n}");
+    }
+    world.done(repair(1, "T-1")).await;
+    for (n, expected) in [("x", "recorded"), ("y", "refused missing_parameter")] {
+        let sent = world.hit(click, &format!("click_id={{click}}&n={n}")).await;
+        assert_eq!(shown(&sent), expected, "one of them has its id: {n}");
+    }
+    assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ async fn replayed(
     id: IntegrationId,
     hits: &[Position],
 ) -> Vec<(Position, Verdict)> {
-    match world.done(Act::Replay { id, hits: hits.to_vec() }).await {
+    match world.done(Act::Replay { id, hits: hits.to_vec(), found: hits.len(), overtaken: 0 }).await
+    {
         Answer::Replayed(replayed) => replayed,
         other => panic!("{other:?}"),
     }
@@ -87,10 +88,11 @@ async fn a_replay_names_what_it_is_of_and_is_short() {
     };
     let position = Position(1);
     let hits = vec![position; REPLAY_HITS_MAX + 1];
-    let outcome = world.act(Act::Replay { id: OWN, hits }).await;
+    let outcome = world.act(Act::Replay { id: OWN, found: hits.len(), hits, overtaken: 0 }).await;
     assert_eq!(code(outcome), ("invalid_parameter".to_owned(), "hits".to_owned()));
     assert_eq!(replayed(&mut world, OWN, &[]).await, []);
-    let unknown = Act::Replay { id: IntegrationId(9), hits: vec![position] };
+    let unknown =
+        Act::Replay { id: IntegrationId(9), hits: vec![position], found: 1, overtaken: 0 };
     assert_eq!(code(world.act(unknown).await).0, "not_found");
     // A command, and what is not there yet.
     assert_eq!(replayed(&mut world, OWN, &[position, Position(9_999)]).await, []);

@@ -176,3 +176,38 @@ async fn a_batch_that_fails_half_way_leaves_nothing_and_says_why() {
         assert_eq!(world.store.verify().await.unwrap(), []);
     }
 }
+
+/// Words are for people: a release that puts them better replays an old journal all the same.
+#[tokio::test]
+async fn the_digest_sees_what_was_decided_and_not_how_it_is_put() {
+    let mut world = world_with_a_conversion().await;
+    let click = world.click("us").await;
+    world.hit(click, "click_id={click}&revenue=x").await;
+    world.act(Act::ArchiveCampaign { id: domain::id::CampaignId(99) }).await;
+    let change = |sql: &str| {
+        let connection = Connection::open(world.dir.join("ledger.db")).unwrap();
+        assert!(connection.execute(sql, []).unwrap() > 0, "{sql}");
+    };
+    let digest = world.store.digest().await.unwrap();
+    for words in [
+        "update verdict set detail = 'said otherwise' where detail is not null",
+        r#"update command set outcome = replace(outcome, '"detail":"', '"detail":"Well: ')"#,
+        "update verdict set decided_at = decided_at + 1",
+    ] {
+        change(words);
+        assert_eq!(world.store.digest().await.unwrap(), digest, "{words}");
+    }
+    let mut digests = vec![digest];
+    for meaning in [
+        "update verdict set reason = 'unknown_goal' where reason is not null",
+        "update verdict set parameter = 'sum' where parameter is not null",
+        "update verdict set nearest = 'sum' where parameter is not null",
+        "update verdict set flags = flags + 1",
+        r#"update command set outcome = replace(outcome, '"code":"not', '"code":"was_not')"#,
+    ] {
+        change(meaning);
+        let digest = world.store.digest().await.unwrap();
+        assert!(!digests.contains(&digest), "{meaning}");
+        digests.push(digest);
+    }
+}

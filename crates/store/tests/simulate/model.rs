@@ -87,7 +87,10 @@ impl Model {
             return Ok(DUPLICATE);
         }
         let found = self.conversions.get_mut(&key);
-        if found.as_ref().is_some_and(|conversion| conversion.said.contains(said)) {
+        // And it is known with its transaction id too.
+        let without = Said { txn: None, ..said.clone() };
+        let knows = |one: &&mut Conversion| one.said.contains(said) || one.said.contains(&without);
+        if found.as_ref().is_some_and(knows) {
             return Ok(DUPLICATE);
         }
         if !["install", "sale"].contains(&goal) {

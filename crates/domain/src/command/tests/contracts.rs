@@ -1,6 +1,7 @@
 //! The life of a contract: who has to sign what, what is in force when, and what is still read.
 
 use super::*;
+use crate::contract::ProofKind;
 use crate::contract::version::{DRAFTS_MAX, EARLIER_MAX, VERSIONS_MAX};
 use crate::ledger::ContractRef;
 use crate::reason::{Flag, Reason};
@@ -193,8 +194,8 @@ fn a_draft_is_checked_and_discarded() {
         parameter.allowed = vec!["y".repeat(1_000); 50];
     }
     for (source, parameter) in [
-        (DraftSource::Contract(Box::new(faulty)), "contract"),
-        (DraftSource::Contract(Box::new(unnamed)), "contract.parameters[1]"),
+        (DraftSource::Contract(Box::new(faulty)), "contract.parameters"),
+        (DraftSource::Contract(Box::new(unnamed)), "contract.parameters[1].names"),
         (DraftSource::Contract(Box::new(large)), "contract"),
         (DraftSource::Partner("nobody".to_owned()), "partner"),
         (DraftSource::Version(7), "from"),
@@ -467,4 +468,43 @@ fn what_is_archived_has_its_contracts_as_they_were() {
     );
     let act = Act::ActivateContract { integration_id: id, number: 1, sunset: Sunset::Usual };
     assert_eq!(told(&world.attempt(&act).unwrap_err()), conflict("archived"));
+}
+
+#[test]
+fn a_version_that_would_accept_nothing_is_not_activated() {
+    let mut world = world();
+    let mut guarded = plain();
+    let token = contract("click_id! token").parameters.remove(1);
+    guarded.parameters.retain(|one| one.canonical != Canonical::Token);
+    guarded.parameters.push(token);
+    guarded.verification.token = Some(Canonical::Token);
+    guarded.verification.token_required = true;
+    let mut tried = guarded.clone();
+    tried.verification.shadow = [ProofKind::Token].into();
+    let set = |world: &mut World, secret: Option<&str>| {
+        let secret = secret.map(|secret| Secret::new(secret.to_owned()));
+        world.act(Act::ChangeIntegration {
+            id: ID,
+            landing_params: None,
+            secrets: Some(BTreeMap::from([("token".to_owned(), secret)])),
+            old_secrets_until: None,
+        });
+    };
+    for contract in [guarded, tried] {
+        let number = drafted(&mut world, contract).number;
+        sign(&mut world, number, &Role::ALL);
+    }
+    let failure = activate(&mut world, 2, Sunset::Usual).unwrap_err();
+    assert_eq!(told(&failure), conflict("secret_missing"));
+    let call = format!(
+        r#"`token`, which is not set: set it first, with PATCH /api/v1/integrations/{ID} {{"secrets":{{"token":"…"}}}}"#
+    );
+    assert!(failure.detail.ends_with(&call), "{}", failure.detail);
+    activate(&mut world, 3, Sunset::Usual).expect("what is only tried refuses nothing");
+    set(&mut world, Some("t0ken"));
+    activate(&mut world, 2, Sunset::Usual).unwrap();
+    activate(&mut world, 1, Sunset::Usual).unwrap();
+    set(&mut world, None);
+    let back = activate(&mut world, 2, Sunset::Usual).unwrap_err();
+    assert_eq!(told(&back), conflict("secret_missing"), "nor is one rolled back to");
 }

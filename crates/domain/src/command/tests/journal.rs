@@ -72,7 +72,7 @@ fn every_command_comes_back_from_the_journal() {
         Act::LoadCatalogue { partners: vec![partner("it", plain())], key: text() },
         Act::Quarantine { position: Position(u64::MAX) },
         Act::Redecide { position: Position(0) },
-        Act::Replay { id, hits: vec![Position(0), Position(u64::MAX)] },
+        Act::Replay { id, hits: vec![Position(0), Position(u64::MAX)], found: 9, overtaken: 0 },
         Act::SkipIds,
     ];
     for act in acts.into_iter().chain(campaign_acts()).chain(contract_acts()).chain(more_acts()) {

@@ -493,6 +493,8 @@ fn a_senders_macros_are_those_of_the_contracts_parameters() {
         (Canonical::ClickId, "", "macros.click_id"),
         (Canonical::ClickId, "{a b}", "macros.click_id"),
         (Canonical::ClickId, "{a}&x=1", "macros.click_id"),
+        (Canonical::ClickId, "http://evil", "macros.click_id"),
+        (Canonical::TxnId, "#", "macros.txn_id"),
     ];
     for (canonical, text, parameter) in wrong {
         let failure = set(&mut world, &[(canonical, text)]).unwrap_err();

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::contract::{
-    Identity, Network, Profile, RepeatedAmount, RepeatedEvents, Reply, Reversal, Transition,
-    TxnIdAbsent,
+    Identity, Network, Profile, ProofKind, RepeatedAmount, RepeatedEvents, Reply, Reversal,
+    Transition, TxnIdAbsent,
 };
 use crate::ledger::tests::world::{contract, plain};
 
@@ -29,16 +29,18 @@ fn parameters_are_told_of_in_words() {
     after.parameters[0].in_url = true;
     after.parameters[0].placeholder = Some("{c}".to_owned());
     after.parameters[4].in_header = true;
+    after.parameters[5].appended = true;
     after.parameters.swap(4, 5);
     insta::assert_snapshot!(told(&before, &after), @r#"
     parameters.click_id.names: `click_id` is read from `cid` instead of `click_id`
     parameters.click_id.in_url: `click_id` now stands in the postback URL that we hand out
-    parameters.click_id.macro: `click_id` is asked for by `{c}` instead of `{click_id}`
+    parameters.click_id.macro: `click_id` is asked for by `{c}` instead of `REPLACE_WITH_THEIR_CLICK_ID_MACRO`
     $ parameters.txn_id.required: `txn_id` is now required
     $ parameters.txn_id.max_length: `txn_id` may have 100 bytes; it was 255
     $ parameters.payout.names: `payout` is read from `sum` too
     $ parameters.payout.unit: `payout` is counted in minor units (`235` is 2.35); it was units, with a point before the decimals (`2.35`)
     $ parameters.currency: `currency` is read now, from `currency`
+    parameters.status.appended: `status` is now added by its sender of its own accord
     parameters.sub1.in_header: `sub1` is now read from a header
     $ parameters.sub1.required: `sub1` is now required
     $ parameters.sale_amount: `sale_amount` is not read any more; it was read from `sale` or `total`
@@ -113,11 +115,11 @@ fn rules_are_told_of_in_words() {
     after.verification.token = Some(Canonical::Token);
     after.verification.token_required = true;
     after.verification.timestamp_tolerance_s = Some(300);
-    after.verification.shadow = true;
+    after.verification.shadow = [ProofKind::Signature, ProofKind::Timestamp].into();
     let signed = r#"{"algorithm":"sha256","input":{"kind":"fields","fields":["click_id","{secret}"],"separator":"."}}"#;
     after.verification.signature = serde_json::from_str(signed).unwrap();
     after.verification.networks = vec![Network::parse("192.0.2.0/24").unwrap()];
-    insta::assert_snapshot!(told(&before, &after), @r#"
+    insta::assert_snapshot!(told(&before, &after), @r"
     $ statuses.values.hold: `hold` is unknown now; it meant pending
     $ statuses.values.ping: `ping` now means rejected; it meant nothing, as a ping
     $ statuses.values.test: `test` now means nothing, as a ping; it was unknown
@@ -135,14 +137,15 @@ fn rules_are_told_of_in_words() {
     $ repeats.transitions: the changes of status that postbacks may ask for are pending > approved; they were all that there are
     verification.token: the shared token is carried by `token`; it was not asked for
     verification.token_required: whatever comes without the agreed proof is now refused
-    verification.signature: the signature is SHA-256 over the values of `click_id` and `{secret}`, joined by `.`; written in hexadecimal. It was not asked for
+    verification.signature: the signature is SHA-256 over the values of `click_id` and `{secret}`, joined by `.`; as they are before they are percent-encoded; written in hexadecimal. It was not asked for
     verification.networks: postbacks may come from `192.0.2.0/24`; it was anywhere
     verification.timestamp_tolerance_s: the sender's time is at most 300 seconds from ours; it was not looked at
-    verification.shadow: what lacks the agreed proof is only counted now
+    verification.shadow.signature: what fails by the signature is not refused yet, and counted
+    verification.shadow.timestamp: what fails by the sender's time is not refused yet, and counted
     times.zone: a time that names no zone is of `Europe/Berlin`; it was `UTC`
     $ txn_id_folded: `txn_id_folded` is now `true`; it was `false`
     unreplaced: `unreplaced` is now `xx`
-    "#);
+    ");
 }
 
 #[test]
@@ -199,10 +202,10 @@ fn answers_are_told_of_one_by_one() {
     answers.recorded: answers to a new conversion: 200 as soon as it is on disk instead of the receipt
     answers.updated: answers to a change of one: 200 as soon as it is on disk instead of the receipt
     answers.duplicate: answers to a duplicate: 200 as soon as it is on disk instead of the receipt
-    answers.parked: answers to a postback that cannot be decided yet: 200 as soon as it is on disk instead of the receipt
-    answers.ignored: answers to a ping: 200 as soon as it is on disk instead of the receipt
+    answers.parked: answers to a postback that waits for something, such as an exchange rate: 200 as soon as it is on disk instead of the receipt
+    answers.ignored: answers to a postback that asks for nothing: 200 as soon as it is on disk instead of the receipt
     answers.refused: answers to a refusal: 200 as soon as it is on disk instead of the receipt
-    answers.received: answers to a postback that is not decided yet: 200 as soon as it is on disk instead of the receipt
+    answers.received: answers to a postback that is on disk and not decided yet: 200 as soon as it is on disk instead of the receipt
     "#);
 }
 
@@ -224,7 +227,7 @@ fn every_field_has_been_thought_of() {
         fields(schemars::schema_for!(Reply)),
     ];
     insta::assert_snapshot!(all.join("\n"), @"
-    allowed canonical in_header in_url macro max_length names required unit
+    allowed appended canonical in_header in_url macro max_length names required unit
     absent blank ignore negative undone values
     amount events mark status transitions
     formats zone
@@ -232,4 +235,43 @@ fn every_field_has_been_thought_of() {
     duplicate ignored max_retries parked profile received recorded refused retry_after_s return_name updated
     body content_type http_status
     ");
+}
+
+#[test]
+fn what_begins_and_ceases_to_be_refused_is_told() {
+    let mut guarded = contract("click_id! token");
+    guarded.verification.token = Some(Canonical::Token);
+    let mut tried = guarded.clone();
+    tried.verification.shadow = [ProofKind::Token].into();
+    let open = contract("click_id! token");
+    let told = [
+        told(&guarded, &tried),
+        told(&tried, &guarded),
+        told(&open, &tried),
+        told(&tried, &open),
+        told(&open, &guarded),
+    ];
+    insta::assert_snapshot!(told.join("\n--\n"), @r"
+    verification.shadow.token: what fails by the shared token is refused no longer, and counted
+    --
+    verification.shadow.token: what fails by the shared token is refused from now on; it was only counted
+    --
+    verification.token: the shared token is carried by `token`; it was not asked for
+    verification.shadow.token: what fails by the shared token is not refused yet, and counted
+    --
+    verification.token: the shared token is not asked for; it was carried by `token`
+    --
+    verification.token: the shared token is carried by `token`; it was not asked for
+    ");
+}
+
+#[test]
+fn a_macro_that_gets_known_is_told() {
+    let silent = contract("click_id! status");
+    let mut known = silent.clone();
+    assert_eq!(told(&silent, &known), "");
+    known.parameters[1].placeholder = Some("{state}".to_owned());
+    let sentence =
+        "`status` is asked for by `{state}` instead of `REPLACE_WITH_THEIR_STATUS_MACRO`";
+    assert_eq!(told(&silent, &known), format!("parameters.status.macro: {sentence}"));
 }

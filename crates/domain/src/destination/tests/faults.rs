@@ -83,7 +83,7 @@ fn faulty_rules_are_refused_with_the_field() {
         (
             NewDestination { outbound: NewOutbound::Partner("nobody".to_owned()), ..new(url) },
             "partner",
-            "GET /partners",
+            "GET /api/v1/partners",
         ),
         (
             NewDestination { outbound: NewOutbound::Partner("it".to_owned()), ..new(url) },

@@ -104,6 +104,7 @@ fn arrives(request: &Request, scheme: &Scheme, in_header: Option<&str>) -> (Cont
         in_header: in_header.is_some(),
         required: true,
         in_url: false,
+        appended: false,
         placeholder: None,
         max_length: None,
         allowed: Vec::new(),

@@ -67,6 +67,28 @@ fn events_beside_a_conversion_count_too() {
 }
 
 #[test]
+fn an_event_that_does_not_read_makes_no_conversion() {
+    let mut world = world(RepeatedEvents::Replace);
+    world.check(
+        "
+        ?click_id=@a&event1=abc                -> refused invalid_payload event1
+        ?click_id=@a&sub1=us&event2=1%2C5      -> refused invalid_payload event2
+        ?click_id=@a&event1=%00                -> refused invalid_payload event1
+        ?click_id=@a&event1=abc&revenue=       -> refused invalid_payload event1
+        ?click_id=nobodys&event1=abc           -> refused invalid_payload event1
+        ?click_id=@a&event1=abc&event2=4       -> recorded !label_dropped
+        ?click_id=@b&event1=abc&revenue=1      -> recorded approved 1/1.75 !label_dropped
+        ?click_id=@c&event1=abc&status=hold    -> recorded pending 0/0 !amount_missing !label_dropped
+        ?click_id=@d&event1=abc&txn_id=1       -> recorded approved 0/1.75 !amount_missing !label_dropped
+        ?click_id=@e&event1={event1}           -> recorded approved 0/1.75 !amount_missing !label_dropped
+        ?click_id=@f&event1=                   -> recorded approved 0/1.75 !amount_missing
+        ?click_id=@g&event1={event1}&event2=x  -> refused invalid_payload event2
+        ",
+    );
+    assert_eq!(world.events_of("a"), "2=4");
+}
+
+#[test]
 fn a_number_never_leaves_its_range() {
     let mut world = world(RepeatedEvents::Add);
     world.check(
@@ -77,7 +99,7 @@ fn a_number_never_leaves_its_range() {
         ?click_id=@a&event1=-1000000001            -> recorded
         ?click_id=@b&event1=-1000000000.000001     -> duplicate already_processed !label_dropped
         ?click_id=@b&event1=-9223372036854.775808  -> duplicate already_processed !label_dropped
-        ?click_id=@b&event1=99999999999999999999   -> recorded approved 0/1.75 !amount_missing !label_dropped
+        ?click_id=@b&event1=99999999999999999999   -> refused invalid_payload event1
         ",
     );
     assert_eq!(world.events_of("a"), "1=-1 2=2");

@@ -197,7 +197,7 @@ fn events_alone_make_no_conversion() {
 }
 
 #[test]
-fn an_event_that_is_no_number_is_as_good_as_none() {
+fn an_event_that_is_no_number_is_as_good_as_none_beside_a_conversion() {
     World::new(plain(), LEAD).check(
         "
         ?click_id=@a&event1={event1}                   -> recorded approved 0/1.75 !amount_missing !label_dropped

@@ -159,9 +159,7 @@ fn the_table_of_flags_is_the_codes() {
         Flag::Unverified => {
             "no token, no signature and no network vouched for the sender: only the click id did"
         }
-        Flag::ShadowRefused => {
-            "the contract's verification would have refused it, were it more than a shadow"
-        }
+        Flag::ShadowRefused => "a proof that the contract only tries would have refused it",
         Flag::TxnIdMissing => {
             "the transaction id that it must have is missing: it is not paid until it is found"
         }

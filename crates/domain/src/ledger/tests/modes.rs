@@ -179,7 +179,12 @@ fn a_transaction_id_alone_can_make_it_one_whichever_click_it_is_told_of() {
 }
 
 /// Another campaign of `advertiser`, in use, and a click of it.
-fn another_campaign(world: &mut World, advertiser: AdvertiserId, terms: &str, click: &str) {
+pub(super) fn another_campaign(
+    world: &mut World,
+    advertiser: AdvertiserId,
+    terms: &str,
+    click: &str,
+) {
     let new =
         crate::command::NewCampaign { advertiser_id: advertiser, ..campaign("More", goals(terms)) };
     let Answer::Campaign(made) = world.act(Act::CreateCampaign(Box::new(new))) else { panic!() };

@@ -2,7 +2,7 @@
 
 use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, plain};
 use crate::command::Act;
-use crate::contract::{Canonical, Contract, Network, Secret};
+use crate::contract::{Canonical, Contract, Network, ProofKind, Secret};
 use crate::hit::Hit;
 use crate::ledger::read;
 use crate::reason::Verdict;
@@ -87,7 +87,7 @@ fn all_that_is_asked_for_must_hold() {
         from 203.0.113.7
         ?click_id=@a&{SIGNED}&token=t0ke    -> refused signature_mismatch token
         ?click_id=@a&{SIGNED}&token=        -> refused signature_mismatch token
-        ?click_id=@a&token=t0ken&sig=00     -> refused signature_mismatch sig
+        ?click_id=@a&token=t0ken&sig=00     -> refused signature_mismatch geo
         ?click_id=@a&{SIGNED}&token=t0ken   -> recorded approved 2.35/1.75
         "
     ));
@@ -135,7 +135,7 @@ fn a_header_is_none_of_the_parameters_and_a_parameter_no_header() {
     let fields = "revenue=2.35&geo=user-1";
     let signature = "f43125e8ce2ceb5f608cf7d84f64d74f";
     world.check(&format!(
-        "?click_id=@a&{fields}&X-Sig={signature} -> refused signature_mismatch X-Sig"
+        "?click_id=@a&{fields}&X-Sig={signature} -> refused signature_mismatch X-Sig ~X-Sig"
     ));
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let bare = world.hit(&format!("?click_id=@a&{fields}&ref=1"));
@@ -155,7 +155,7 @@ fn a_header_is_none_of_the_parameters_and_a_parameter_no_header() {
 #[test]
 fn a_shadow_refuses_nothing_and_says_what_it_would() {
     let mut tried = signed("click_id! txn_id revenue geo token! timestamp! signature=sig");
-    tried.verification.shadow = true;
+    tried.verification.shadow = ProofKind::ALL.into();
     tried.verification.token = Some(Canonical::Token);
     tried.verification.timestamp_tolerance_s = Some(300);
     tried.verification.networks = vec![Network::parse("203.0.113.0/24").unwrap()];
@@ -174,7 +174,7 @@ fn a_shadow_refuses_nothing_and_says_what_it_would() {
         ?click_id=@f&{SIGNED}0&token=t0ken&timestamp=@now -> recorded approved 2.35/1.75 !unverified !shadow_refused
         ?click_id=@g&{SIGNED}&token=t0ken&timestamp=7    -> recorded approved 2.35/1.75 !unverified !shadow_refused
         ?click_id=@g&{SIGNED}&token=t&timestamp=@now     -> duplicate already_processed !unverified !shadow_refused
-        ?click_id=@h&token=t0ken&timestamp=x             -> refused invalid_payload timestamp
+        ?click_id=@h&token=t0ken&timestamp=x             -> recorded approved 0/1.75 !amount_missing !unverified !shadow_refused
         "
     ));
     let hit = world.hit(&format!("?click_id=@i&{SIGNED}0&token=t0ken&timestamp=@now"));
@@ -183,11 +183,35 @@ fn a_shadow_refuses_nothing_and_says_what_it_would() {
     assert_eq!(decision.reason, None);
 }
 
+/// A version that adds a signature to try it asks for the token as the one before it did.
+#[test]
+fn a_proof_that_is_only_tried_suspends_no_other() {
+    let mut tried = signed("click_id! txn_id revenue geo token timestamp! signature=sig");
+    tried.verification.shadow = [ProofKind::Signature, ProofKind::Timestamp].into();
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.timestamp_tolerance_s = Some(300);
+    assert_eq!(tried.fault(), None);
+    let mut world = World::new(tried, LEAD);
+    set(&mut world, "token", "t0ken");
+    set(&mut world, "signature", "s3cret");
+    world.shows_unverified = true;
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}&token=t0ken&timestamp=@now  -> recorded approved 2.35/1.75
+        ?click_id=@b&{SIGNED}0&token=t0ken&timestamp=@now -> recorded approved 2.35/1.75 !shadow_refused
+        ?click_id=@c&{SIGNED}&token=t0ken&timestamp=7     -> recorded approved 2.35/1.75 !shadow_refused
+        ?click_id=@d&{SIGNED}&token=t0ken                 -> recorded approved 2.35/1.75 !shadow_refused
+        ?click_id=@e&{SIGNED}&token=t&timestamp=@now      -> refused signature_mismatch token
+        ?click_id=@e&{SIGNED}&timestamp=@now              -> refused signature_mismatch token
+        "
+    ));
+}
+
 /// The campaign's own integration is a shadow; the call comes by the global key.
 #[test]
 fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
     let mut tried = signed(PARAMETERS);
-    tried.verification.shadow = true;
+    tried.verification.shadow = [ProofKind::Signature].into();
     let mut world = World::new(tried, LEAD);
     set(&mut world, "signature", "s3cret");
     world.shows_unverified = true;
@@ -208,7 +232,7 @@ fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
         "
         /postback/{GLOBAL}?click_id=@c&{SIGNED}             -> refused signature_mismatch token
         /postback/{GLOBAL}?click_id=@c&{SIGNED}&token=t0ken -> recorded approved 2.35/1.75
-        /postback/{GLOBAL}?click_id=@d&revenue=1&token=t0ken -> recorded approved 1/1.75 !unverified !shadow_refused
+        /postback/{GLOBAL}?click_id=@d&revenue=1&token=t0ken -> recorded approved 1/1.75 !shadow_refused
         "
     ));
 }

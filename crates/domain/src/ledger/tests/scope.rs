@@ -9,12 +9,12 @@ use crate::contract::{Canonical, Contract, Network};
 use crate::hit::Hit;
 use crate::id::{AdvertiserId, CampaignId, IntegrationId};
 use crate::integration::Scope;
-use crate::ledger::{ContractRef, Route, is_ours, read, route};
+use crate::ledger::{Route, is_ours, read, route};
 use crate::reason::{Flag, Reason, Verdict};
 use crate::settings::{Settings, Unverified};
 use crate::time::Timestamp;
 
-fn guarded() -> Contract {
+pub(super) fn guarded() -> Contract {
     let mut contract = contract("click_id! txn_id status revenue token");
     contract.verification.token = Some(Canonical::Token);
     contract
@@ -279,84 +279,6 @@ fn a_timestamp_is_within_the_tolerance_on_both_sides() {
         ?click_id=@c&revenue=1&timestamp={ts} -> recorded approved 1/1.75 !label_dropped
         ",
     );
-}
-
-#[test]
-fn a_path_says_who_reads() {
-    let mut catalogue = super::world::partner("bound", contract("click_id!=subid revenue=amount"));
-    catalogue.paths = vec!["/click.php".to_owned()];
-    let mut world = World::new(plain(), LEAD);
-    world.act(Act::LoadCatalogue { partners: vec![catalogue], key: "unused".to_owned() });
-    let cases: [(&str, Route<'_>); 10] = [
-        ("/postback", Route::Plain),
-        ("/postback/", Route::Elsewhere),
-        ("/postback/own", Route::Key("own")),
-        ("/own/postback", Route::Key("own")),
-        ("/click.php", Route::Path("/click.php")),
-        ("/click.php/", Route::Elsewhere),
-        ("/a/b/postback", Route::Elsewhere),
-        ("/postback/a/b", Route::Elsewhere),
-        ("//postback", Route::Elsewhere),
-        ("/", Route::Elsewhere),
-    ];
-    for (path, wanted) in cases {
-        assert_eq!(route(&world.setup, path.as_bytes()), wanted, "{path}");
-    }
-    assert_eq!(route(&world.setup, b"/postback/\xFF"), Route::Elsewhere);
-    world.check(
-        "
-        /click.php?subid=@a&amount=2      -> recorded approved 2/1.75
-        /click.php?click_id=@a            -> refused missing_parameter subid ~click_id
-        /click.php?subid=nobodys          -> refused unknown_click subid
-        ",
-    );
-    let key = "bound-key";
-    world.integration(Scope::Campaign { campaign_id: CAMPAIGN }, "bound", key, "");
-    let hit = world.hit("/click.php?subid=@a&amount=2");
-    let ring = keyring();
-    let read = read(&world.setup, &ring, &hit, world.now);
-    let reader = world.setup.integration_by_key(key).unwrap();
-    let by = ContractRef::Integration { id: reader.id, version: 1 };
-    assert_eq!(read.contract_ref, Some(by));
-}
-
-#[test]
-fn partners_may_share_a_path() {
-    let shared = |name: &str, speaks: &str, paths: &[&str]| {
-        let mut one = super::world::partner(name, contract(speaks));
-        one.paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        one
-    };
-    let served = "/{key}/postback";
-    let partners = vec![
-        shared("first", "click_id!=cid revenue=sum", &["/conv", "/postback", served]),
-        shared("second", "click_id!=tid txn_id=cid revenue=amount", &["/conv"]),
-        shared("elsewhere", "click_id!=other", &["/other"]),
-    ];
-    let mut world = World::new(plain(), LEAD);
-    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
-    let path = |world: &World, path: &str| format!("{:?}", route(&world.setup, path.as_bytes()));
-    assert_eq!(path(&world, "/postback"), "Plain");
-    assert_eq!(path(&world, served), "Key(\"{key}\")");
-    let by = |world: &mut World, sent: &str| {
-        let ring = keyring();
-        let hit = world.hit(sent);
-        read(&world.setup, &ring, &hit, world.now).contract_ref.unwrap().to_string()
-    };
-    assert_eq!(by(&mut world, "/conv?cid=@a&sum=1"), "first");
-    assert_eq!(by(&mut world, "/conv?tid=@a&cid=77"), "second", "our id came under its name");
-    assert_eq!(by(&mut world, "/conv?cid=nobodys&tid=nobodys"), "first");
-    world.check(
-        "
-        /conv?cid=@a&sum=2            -> recorded approved 2/1.75
-        /conv?tid=@b&cid=77&amount=3  -> recorded approved 3/1.75
-        /conv?cid=@c&tid=@a           -> refused invalid_payload tid
-        ",
-    );
-    world.integration(Scope::Campaign { campaign_id: CAMPAIGN }, "second", "second-key", "");
-    let own = world.setup.integration_by_key("second-key").unwrap().id;
-    assert_eq!(by(&mut world, "/conv?cid=@a&sum=1"), format!("{own}.1"), "it is around the click");
-    assert_eq!(by(&mut world, "/other?other=@a"), "elsewhere");
 }
 
 #[test]

@@ -91,6 +91,9 @@ fn an_unknown_status_is_refused_never_guessed() {
         ",
     );
     assert!(world.conversions.is_empty());
+    let hit = world.hit("?click_id=@a&status=zzz");
+    let detail = world.receive(&hit).detail.unwrap_or_default();
+    assert!(detail.contains("; it knows `"), "{detail}");
 }
 
 #[test]

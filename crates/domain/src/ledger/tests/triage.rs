@@ -3,12 +3,14 @@
 
 use super::world::{World, contract};
 use crate::command::Failure;
-use crate::contract::{Canonical, Contract};
+use crate::contract::{Canonical, Contract, RepeatedAmount};
 use crate::conversion::Status;
 use crate::hit::Hit;
-use crate::ledger::{Rehearsal, change_by_person, likely_ids, merge, read, repair, repaired_key};
+use crate::ledger::{
+    Rehearsal, WAITING_MAX, change_by_person, likely_ids, merge, read, repair, repaired_key,
+};
 use crate::postback::Pairs;
-use crate::reason::Flag;
+use crate::reason::{Flag, Reason};
 use crate::time::Timestamp;
 
 const GOALS: &str = r#"[{"key":"lead","default":true,"revenue":{"from":"postback"},"payout":"1.75"},
@@ -162,6 +164,44 @@ fn a_repair_makes_it_what_it_would_have_been() {
 }
 
 #[test]
+fn what_was_said_without_the_id_counts_no_second_time_with_it() {
+    for (amount, other) in [
+        (RepeatedAmount::Add, "updated approved 7/0"),
+        (RepeatedAmount::Replace, "updated approved 2/0"),
+        (RepeatedAmount::Keep, "duplicate already_processed !sent_amount_differs"),
+    ] {
+        let mut adding = triaging();
+        adding.repeats.amount = amount;
+        let mut world = World::new(adding, GOALS);
+        world.check(
+            "
+            ?cid=@a&revenue=5              -> recorded pending 0/0 !txn_id_missing
+            ?cid=@b&revenue=5              -> recorded pending 0/0 !txn_id_missing
+            ?cid=@b&revenue=4&txn_id=T-2   -> recorded approved 4/1.75
+            ",
+        );
+        repaired(&mut world, 1, "T-1").unwrap();
+        merged(&mut world, 2, 3).unwrap();
+        let known = if amount == RepeatedAmount::Keep { " !sent_amount_differs" } else { "" };
+        world.check(&format!(
+            "
+            ?cid=@a&revenue=5&txn_id=T-1   -> duplicate already_processed
+            ?cid=@b&revenue=5&txn_id=T-2   -> duplicate already_processed{known}
+            ?cid=@a&revenue=7&txn_id=T-1   -> {other}
+            ?cid=@a&revenue=7&txn_id=T-1   -> duplicate already_processed{known}
+            ?cid=@a&revenue=5&txn_id=T-9   -> recorded approved 5/1.75
+            "
+        ));
+    }
+    let mut world = world();
+    world.check("?cid=@a&revenue=5 -> recorded pending 0/0 !txn_id_missing");
+    world.change_by_person(Status::Rejected).unwrap();
+    repaired(&mut world, 1, "T-1").unwrap();
+    world.check("?cid=@a&revenue=5&txn_id=T-1 -> duplicate already_processed");
+    assert_eq!(world.conversion().status, Status::Rejected, "a person's word stays");
+}
+
+#[test]
 fn what_has_the_id_already_is_named_and_merged_into() {
     let mut world = world();
     world.check(
@@ -256,6 +296,32 @@ fn the_other_parts_of_an_id_are_no_id() {
 }
 
 #[test]
+fn only_so_many_of_one_click_wait() {
+    let mut world = world();
+    let send = |world: &mut World, number: u32| world.send(&format!("?cid=@a&n={number}"));
+    for number in 0..WAITING_MAX {
+        assert!(send(&mut world, number).starts_with("recorded pending"), "{number}");
+    }
+    let hit = world.hit("?cid=@a&goal=sale&n=new");
+    let refused = world.receive(&hit);
+    assert_eq!(refused.reason, Some(Reason::MissingParameter));
+    assert_eq!(refused.parameter.as_deref(), Some("txn_id"));
+    assert!(refused.detail.unwrap().contains("100 conversions of this click wait"));
+    world.check(
+        "
+        ?cid=@a&n=7               -> duplicate already_processed !txn_id_missing
+        ?cid=@a&goal=nope&n=new   -> refused missing_parameter txn_id !txn_id_missing
+        ?cid=@a&event1=1          -> recorded
+        ?cid=@a&revenue=1&txn_id=T-1 -> recorded approved 1/1.75
+        ?cid=@b&n=new             -> recorded pending 0/0 !amount_missing !txn_id_missing
+        ",
+    );
+    repaired(&mut world, 1, "T-2").unwrap();
+    assert!(send(&mut world, WAITING_MAX).starts_with("recorded pending"), "one has its id");
+    assert!(send(&mut world, WAITING_MAX + 1).starts_with("refused missing_parameter txn_id"));
+}
+
+#[test]
 fn a_campaign_whose_conversions_need_no_id_has_no_triage() {
     let mut by_click = plain_click();
     by_click.identity = crate::contract::Identity::Click;
@@ -289,6 +355,32 @@ fn likely_ids_are_unread_and_look_like_one() {
     let many = format!("/p?{}", "x1=ab1&".repeat(50));
     let hit = Hit { target: many.into_bytes(), ..Hit::default() };
     assert_eq!(likely_ids(&contract, &Pairs::of(&hit)).len(), 10);
+}
+
+#[test]
+fn a_rehearsal_counts_what_waits() {
+    let mut world = world();
+    let lines: Vec<String> =
+        (0..=WAITING_MAX).map(|number| format!("?cid=@a&n={number}")).collect();
+    let hits: Vec<Hit> = lines.iter().map(|line| world.hit(line)).collect();
+    let (setup, keyring) = (world.setup.clone(), super::world::keyring());
+    let mut rehearsal = Rehearsal::new(&setup);
+    let mut occasions = Vec::new();
+    let mut send = |rehearsal: &mut Rehearsal<'_>, hit: &Hit| {
+        let occasion = world.occasion();
+        world.enter([]);
+        occasions.push(occasion);
+        rehearsal.decide(&read(&setup, &keyring, hit, occasion.at), None, occasion).reason
+    };
+    let last = hits.last().unwrap();
+    for hit in &hits[..hits.len() - 1] {
+        assert_eq!(send(&mut rehearsal, hit), None);
+    }
+    assert_eq!(send(&mut rehearsal, last), Some(Reason::MissingParameter));
+    let first = occasions[0];
+    rehearsal.repair(first.position, "T-1", "found", first);
+    let again = read(&setup, &keyring, last, first.at);
+    assert_eq!(rehearsal.decide(&again, None, first).reason, None, "one has its id");
 }
 
 #[test]

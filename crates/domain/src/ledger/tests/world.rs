@@ -57,6 +57,7 @@ pub(crate) fn contract(parameters: &str) -> Contract {
             in_header: false,
             required: canonical != bare,
             in_url: false,
+            appended: false,
             placeholder: None,
             max_length: None,
             allowed: Vec::new(),
@@ -344,13 +345,17 @@ impl World {
     /// Decides a hit that arrived earlier and was parked.
     pub(crate) fn receive_again(&mut self, hit: &Hit, arrived_at: Timestamp) -> Decision {
         let setup = &self.setup;
-        let read = read(setup, &keyring(), hit, arrived_at);
+        let mut read = read(setup, &keyring(), hit, arrived_at);
+        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
+            read.found(setup, conversion);
+        }
         let conversion = read.key.as_ref().and_then(|key| self.conversion_by_key(key));
         let next = self.conversions.len() + 1;
         let facts = Facts {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),
             conversion,
             has_earlier: self.has_conversion(&read),
+            waiting: self.waiting(&read),
             events: read.tells_of().and_then(|id| self.events.get(&id)),
             next_id: ConversionId(next as u64),
         };
@@ -376,13 +381,17 @@ impl World {
         decision
     }
 
-    /// Whether the click has one of the goal.
+    /// Whether the click has one of the goal, where that is to be looked up.
     fn has_conversion(&self, read: &Read<'_>) -> bool {
-        let is_it = |one: &Conversion| {
-            Some(one.click_id) == read.click_id
-                && read.goal.is_some_and(|goal| goal.key == one.goal)
-        };
-        self.conversions.values().any(is_it)
+        let all = || self.conversions.values();
+        read.marks().is_some_and(|told| all().any(|one| (one.click_id, &*one.goal) == told))
+    }
+
+    /// How many of the click wait for their ids, where that is to be looked up.
+    fn waiting(&self, read: &Read<'_>) -> u32 {
+        let Some(id) = read.waits() else { return 0 };
+        let is_it = |one: &&Conversion| one.click_id == id && one.triaged.is_some();
+        u32::try_from(self.conversions.values().filter(is_it).count()).unwrap()
     }
 
     /// A person changes the only conversion there is.

@@ -259,7 +259,7 @@ fn what_a_webhook_is_made_of_must_be_there_once() {
     the header `webhook-timestamp` is missing
     the header `webhook-id` was sent twice
     `webhook-signature` was sent twice
-    `webhook-signature` is missing
+    the header `webhook-signature` is missing
     `webhook-signature` is not written as the contract says
     there is no body that could be signed
     `webhook-signature` was not made with the agreed secret

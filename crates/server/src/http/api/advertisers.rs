@@ -112,5 +112,5 @@ pub(super) async fn postback_url(
     let setup = app.live.setup();
     setup.advertiser(id).ok_or_else(|| not_found(NOUN, id))?;
     let integration = of_advertiser(&setup, id)?;
-    Ok(Body::of(PostbackUrl::of(&base, integration, None, None)))
+    Ok(Body::of(PostbackUrl::of(&setup, &base, integration, None, None)))
 }

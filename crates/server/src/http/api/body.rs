@@ -5,6 +5,7 @@
 use super::field::{Field, names};
 use super::idempotency;
 use super::route::Declared;
+use super::typed;
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::{FromRequest, Request};
@@ -229,7 +230,7 @@ pub(super) fn number<T: FromStr>(at: &str, value: Value) -> Result<T, Error> {
 
 /// Whatever reads itself from JSON and says what it expects.
 pub(super) fn plain<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, Error> {
-    serde_json::from_value(value).map_err(|error| Error::parameter(at, error.to_string()))
+    typed::read(at, value)
 }
 
 pub(super) fn list<T>(

@@ -15,11 +15,12 @@ use crate::http::Error;
 use axum::extract::State;
 use domain::builder::{self, CHECKED_BYTES_MAX, Use};
 use domain::campaign::{Campaign, Goal};
-use domain::command::{Act, Answer};
+use domain::command::{ALL_PARTNERS, Act, Answer};
 use domain::contract::Canonical;
 use domain::id::{IntegrationId, LinkId};
 use domain::integration::{Integration, Scope};
-use domain::partner::Partner;
+use domain::macros::nearest_in_words;
+use domain::partner::{Confidence, Partner};
 use domain::setup::{History, Setup};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -85,9 +86,8 @@ pub(super) fn routes() -> Vec<Route> {
 fn partner<'a>(setup: &'a Setup, name: &str) -> Result<&'a Partner, Error> {
     setup.partner(name).ok_or_else(|| {
         let names = setup.partners.keys().map(String::as_str);
-        let near = domain::macros::nearest(name, names);
-        let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
-        Error::parameter("partner", format!("no partner is called `{name}`{near}"))
+        let near = nearest_in_words(name, names);
+        Error::parameter("partner", format!("no partner is called `{name}`{near}; {ALL_PARTNERS}"))
     })
 }
 
@@ -96,6 +96,10 @@ fn partner<'a>(setup: &'a Setup, name: &str) -> Result<&'a Partner, Error> {
 struct ClickUrl<'a> {
     url: String,
     parameters: Vec<ClickMacro<'a>>,
+    /// Whose macros they are: a name of the catalogue.
+    partner: &'a str,
+    /// How well they are known; A: from its own documentation.
+    confidence: Option<Confidence>,
     /// For whoever uses it: contradictions, traps, what is unknown.
     notes: &'a [String],
 }
@@ -128,7 +132,8 @@ async fn click_url(
     let parameters = parameters
         .map(|one| ClickMacro { name: &one.name, placeholder: &one.placeholder })
         .collect();
-    Ok(Body::of(ClickUrl { url, parameters, notes: &partner.notes }))
+    let Partner { name, confidence, notes, .. } = partner;
+    Ok(Body::of(ClickUrl { url, parameters, partner: name, confidence: *confidence, notes }))
 }
 
 async fn postback_url(
@@ -147,12 +152,22 @@ async fn postback_url(
         let detail = format!("`{}` never calls us", partner.name);
         return Err(Error::parameter("partner", detail));
     }
+    if let Some((ours, theirs)) =
+        partner.and_then(|partner| builder::unreadable(integration, partner))
+    {
+        let (theirs, ours, name) = (theirs.name(), ours.name(), &integration.partner);
+        let detail = format!(
+            "it adds `{theirs}` to any URL by itself, and the contract of `{name}` reads `{ours}` \
+             instead: only an integration that reads `{theirs}` can be given to it"
+        );
+        return Err(Error::parameter("partner", detail));
+    }
     let goal = query.text("goal").map(|key| goal(&setup, integration, key)).transpose()?;
     let campaign_id = match integration.scope {
         Scope::Campaign { campaign_id } => Some(campaign_id),
         Scope::Global | Scope::Advertiser { .. } => None,
     };
-    Ok(Body::of(PostbackUrl::for_partner(&base, integration, partner, campaign_id, goal)))
+    Ok(Body::of(PostbackUrl::for_partner(&setup, &base, integration, partner, campaign_id, goal)))
 }
 
 /// The goal of that key, of any campaign whose postbacks the integration may read.
@@ -219,7 +234,7 @@ struct Judged {
     parameter: Option<String>,
     #[serde(rename = "macro")]
     text: String,
-    /// `recognised`, `misspelt`, `elsewhere` or `unknown`.
+    /// `recognised`, `misspelt`, `elsewhere`, `gap` or `unknown`.
     #[serde(rename = "judged")]
     verdict: &'static str,
     /// What it is to us, by our word.
@@ -257,5 +272,49 @@ impl Judged {
     fn of(one: builder::Checked) -> Self {
         let builder::Checked { parameter, text, judged, means, nearest, note } = one;
         Self { parameter, text, verdict: judged.name(), means, nearest, note }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::tests::integration;
+    use super::*;
+    use crate::catalogue;
+    use domain::builder::Judged;
+    use domain::macros::is_unreplaced;
+
+    /// A URL that we hand out has nothing in it that we ourselves would call unknown.
+    #[test]
+    fn every_postback_url_is_made_of_the_platforms_macros_and_of_gaps() {
+        for partner in catalogue::partners() {
+            let Some(contract) = partner.contract.clone() else { continue };
+            let own = integration(Scope::Global, contract);
+            let own = Integration { partner: partner.name.clone(), ..own };
+            let url = builder::postback_url("https://t.example", &own, None, None, None);
+            for one in builder::check(&partner, &url, Use::Postback) {
+                let is_good = matches!(one.judged, Judged::Recognised | Judged::Gap);
+                assert!(is_good, "{}: {one:?}", partner.name);
+                let is_seen = is_unreplaced(&one.text, &own.contract.unreplaced);
+                assert!(is_seen, "{}: {one:?}", partner.name);
+            }
+            let has_gap = url.contains("REPLACE_WITH_THEIR");
+            let is_told = partner.notes.iter().any(|note| note.contains("REPLACE_WITH_"));
+            assert_eq!(has_gap, is_told, "{}: {url}", partner.name);
+        }
+    }
+
+    #[test]
+    fn every_macro_of_the_catalogue_may_be_saved_for_a_sender() {
+        for partner in catalogue::partners() {
+            let contract = partner.contract.iter();
+            for (contract, parameter) in
+                contract.flat_map(|it| it.parameters.iter().map(move |one| (it, one)))
+            {
+                if let Some(text) = &parameter.placeholder {
+                    let fault = builder::row_fault(contract, parameter.canonical, text);
+                    assert_eq!(fault, None, "{}", partner.name);
+                }
+            }
+        }
     }
 }

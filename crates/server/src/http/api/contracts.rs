@@ -14,13 +14,13 @@ use crate::http::Error;
 use axum::extract::State;
 use domain::command::{Act, Answer, DraftSource, Sunset};
 use domain::contract::version::{self, SUNSET_DAYS_MAX};
-use domain::contract::{Contract, Difference, Parameter, Role, difference};
+use domain::contract::{Contract, Difference, Role, difference};
 use domain::id::IntegrationId;
 use domain::setup::{History, Setup};
 use domain::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 const NOUN: &str = "contract";
@@ -71,7 +71,7 @@ const WITH: &[Field] = &[Field::optional(
 pub(super) fn routes() -> Vec<Route> {
     use refusal::{
         ALREADY_ACTIVE, ARCHIVED, IN_USE, NOT_A_DRAFT, NOT_IN_SUNSET, NOT_SIGNED_OFF,
-        TOO_MANY_DRAFTS, TOO_MANY_IN_SUNSET, TOO_MANY_VERSIONS,
+        SECRET_MISSING, TOO_MANY_DRAFTS, TOO_MANY_IN_SUNSET, TOO_MANY_VERSIONS,
     };
     vec![
         Route::get(
@@ -109,6 +109,7 @@ pub(super) fn routes() -> Vec<Route> {
             ALREADY_ACTIVE,
             NOT_A_DRAFT,
             NOT_SIGNED_OFF,
+            SECRET_MISSING,
             TOO_MANY_IN_SUNSET,
         ]),
         Route::post(
@@ -293,22 +294,7 @@ fn source(fields: &mut Fields) -> Result<Option<DraftSource>, Error> {
 
 /// A whole contract; what does not read is named by its place in it.
 pub(super) fn contract(at: &str, value: Value) -> Result<Box<Contract>, Error> {
-    let error = match serde_json::from_value(value.clone()) {
-        Ok(contract) => return Ok(Box::new(contract)),
-        Err(error) => error,
-    };
-    let Value::Object(fields) = value else { return Err(Error::parameter(at, "it is an object")) };
-    for (name, value) in fields {
-        if let ("parameters", Value::Array(all)) = (name.as_str(), &value) {
-            for (place, one) in all.iter().enumerate() {
-                plain::<Parameter>(&format!("{at}.parameters[{place}]"), one.clone())?;
-            }
-        }
-        let mut alone = json!({ "parameters": [], "statuses": {} });
-        alone[&name] = value;
-        plain::<Contract>(&format!("{at}.{name}"), alone)?;
-    }
-    Err(Error::parameter(at, error.to_string()))
+    plain(at, value).map(Box::new)
 }
 
 pub(super) async fn change(
@@ -439,39 +425,10 @@ pub(super) async fn diff(
 mod tests {
     use super::super::body::tests::blamed;
     use super::*;
+    use serde_json::json;
 
     fn fields(json: &Value, known: &'static [Field]) -> Fields {
         Fields::read(json.to_string().as_bytes(), known).unwrap()
-    }
-
-    #[test]
-    fn what_is_wrong_in_a_contract_is_named_by_its_place() {
-        let parameter = json!({ "canonical": "click_id", "names": ["c"], "required": true });
-        let good = json!({ "parameters": [parameter], "statuses": { "absent": "approved" } });
-        assert!(contract("contract", good.clone()).is_ok());
-        let mut wrong = vec![
-            (json!(5), "contract"),
-            (json!({ "parameters": [] }), "contract"),
-            (json!({ "statuses": {} }), "contract"),
-        ];
-        for (name, value, place) in [
-            ("identiy", json!("click"), "contract.identiy"),
-            ("identity", json!("clicks"), "contract.identity"),
-            ("parameters", json!({}), "contract.parameters"),
-            ("parameters", json!([{ "canonical": "x" }]), "contract.parameters[0]"),
-            ("parameters", json!([{ "canonical": "txn_id" }]), "contract.parameters[0]"),
-            ("statuses", json!({ "values": { "paid": [] } }), "contract.statuses"),
-            ("verification", json!({ "networks": ["x"] }), "contract.verification"),
-            ("answers", json!({ "profile": "loud" }), "contract.answers"),
-        ] {
-            let mut bad = good.clone();
-            bad[name] = value;
-            wrong.push((bad, place));
-        }
-        for (value, place) in wrong {
-            let (name, detail) = blamed(contract("contract", value.clone()).unwrap_err());
-            assert_eq!(name.as_deref(), Some(place), "{value}: {detail}");
-        }
     }
 
     #[test]

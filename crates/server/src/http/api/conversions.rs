@@ -372,8 +372,13 @@ pub(super) async fn set_status(
     let id = id.of(NOUN)?;
     let mut fields = sent.fields();
     let (to, reason) = (fields.required("to", plain)?, fields.required("reason", text)?);
-    match command(&app, sent, Act::ChangeConversionStatus { id, to, reason }).await? {
-        Answer::Conversion(id) => whole(&app, id).await,
+    settle(&app, sent, Act::ChangeConversionStatus { id, to, reason }).await
+}
+
+/// Has the command carried out and answers with the conversion as it left it.
+pub(super) async fn settle(app: &App, sent: Sent, act: Act) -> Result<Body<Whole<'static>>, Error> {
+    match command(app, sent, act).await? {
+        Answer::Conversion(id) => whole(app, id).await,
         other => Err(odd(&other)),
     }
 }

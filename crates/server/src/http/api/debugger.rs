@@ -2,21 +2,22 @@
 
 use super::body::{Sent, text};
 use super::field::Field;
+use super::hits::receipt;
 use super::kind::Kind;
+use super::rehearsals::Standing;
 use super::reply::Body;
 use super::route::Route;
-use super::show::Amount;
-use super::trace::Trace;
+use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
 use domain::click::Click;
-use domain::conversion::Status;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
 use domain::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
-use domain::ledger::{self, Cause, ContractRef, Decision, Facts, Occasion, Read, Route as Way};
-use domain::money::Currency;
+use domain::ledger::{
+    self, Cause, ContractRef, Conversion, Decision, Facts, Occasion, Read, Route as Way,
+};
 use domain::reason::{Flag, Reason, Verdict};
 use domain::setup::Setup;
 use domain::time::Timestamp;
@@ -36,7 +37,12 @@ const REQUEST: &[Field] = &[
         "A URL, or a whole request: its first line, headers, a blank line and the body",
     )
     .such_as("https://t.example.com/postback/k3y?click_id=abc&status=approved"),
-    Field::optional("remote_ip", Kind::Text, "The address it comes from").such_as("203.0.113.7"),
+    Field::optional(
+        "remote_ip",
+        Kind::Text,
+        "The address it comes from; needed where the contract lets in some networks alone",
+    )
+    .such_as("203.0.113.7"),
 ];
 
 pub(super) fn routes() -> Vec<Route> {
@@ -53,7 +59,9 @@ pub(super) fn routes() -> Vec<Route> {
 /// What would become of a request.
 #[derive(JsonSchema, Serialize)]
 struct Debugged {
-    /// How its path was understood: `key`, `catalogue`, `plain`, or `none`: no postback endpoint.
+    /// How its path was understood: `key`, `catalogue`, `plain`, `none`: no postback endpoint; or
+    /// `foreign_key`: the key before `/postback` is none of ours, and a partner of the catalogue
+    /// with keys there reads it by its click.
     route: &'static str,
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
@@ -70,13 +78,15 @@ struct Debugged {
     page: Option<String>,
     /// What its sender would be answered with.
     http_status: u16,
-    /// The conversion as it would stand.
-    conversion: Option<Standing>,
+    /// The conversion as it would stand: one that is new or changed, else the one there is already.
+    conversion: Option<Known>,
+    /// Of a duplicate: the receipt of the hit that made the conversion.
+    original: Option<String>,
     /// What matters for it and was not sent, by the names that are asked for.
     missing: Vec<String>,
     flags: Vec<Flag>,
     /// What was taken under which name, and what nobody asked for.
-    read: Trace,
+    read: Reading,
 }
 
 /// The click it is about.
@@ -91,17 +101,13 @@ struct About {
     detail: bool,
 }
 
-/// A conversion in short.
+/// A conversion, and which one it is.
 #[derive(JsonSchema, Serialize)]
-struct Standing {
+struct Known {
     /// Null: it would be made.
     id: Option<ConversionId>,
-    goal: String,
-    txn_id: Option<String>,
-    status: Status,
-    revenue: Amount,
-    payout: Amount,
-    currency: Currency,
+    #[serde(flatten)]
+    standing: Standing,
 }
 
 async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debugged>, Error> {
@@ -116,7 +122,12 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
     caught_up(&app).await?;
     let setup = app.live.setup().clone();
     let now = app.clock.now();
-    let read = ledger::read(&setup, &app.keys.click, &hit, now);
+    let mut read = ledger::read(&setup, &app.keys.click, &hit, now);
+    if let Some(key) = read.asks_for()
+        && let Some(conversion) = app.store.conversion_by_key(key).await?
+    {
+        read.found(&setup, &conversion);
+    }
     let click = match read.click_id {
         Some(id) => app.store.click(id).await?.map(|(_, click)| click),
         None => None,
@@ -133,6 +144,7 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         click: click.as_ref(),
         conversion: conversion.as_ref(),
         has_earlier: has_earlier(&app, &read).await?,
+        waiting: waiting(&app, &read).await?,
         events: events.as_ref(),
         next_id: ConversionId(u64::MAX),
     };
@@ -148,15 +160,31 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         return Ok(Body::of(Debugged::elsewhere(&setup, &hit, &read)));
     }
     let decision = ledger::decide(&setup, &read, facts, occasion);
-    Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, click.as_ref(), &decision)))
+    let found = Found { click: click.as_ref(), conversion: conversion.as_ref() };
+    Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, &found, &decision)))
 }
 
-/// Whether the click has a conversion of the goal already.
+/// What there is already.
+struct Found<'a> {
+    click: Option<&'a Click<'a>>,
+    conversion: Option<&'a Conversion>,
+}
+
+/// Whether the click has a conversion of the goal already, where that marks another one.
 async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
-    let (Some(click_id), Some(goal)) = (read.click_id, read.goal) else { return Ok(false) };
-    let (click_id, goal) = (Some(click_id), Some(goal.key.clone()));
+    let Some((click_id, goal)) = read.marks() else { return Ok(false) };
+    let (click_id, goal) = (Some(click_id), Some(goal.to_owned()));
     let filter = ConversionFilter { click_id, goal, limit: 1, ..ConversionFilter::default() };
     Ok(!app.store.conversions(&filter).await?.items.is_empty())
+}
+
+/// How many conversions of the click are in triage, where it would be one more.
+async fn waiting(app: &App, read: &Read<'_>) -> Result<u32, Error> {
+    let Some(click_id) = read.waits() else { return Ok(0) };
+    let (click_id, is_triaged, limit) = (Some(click_id), Some(true), ledger::WAITING_MAX);
+    let filter = ConversionFilter { click_id, is_triaged, limit, ..ConversionFilter::default() };
+    let found = app.store.conversions(&filter).await?.items.len();
+    Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
 
 impl Debugged {
@@ -176,9 +204,10 @@ impl Debugged {
             page: None,
             http_status: 404,
             conversion: None,
+            original: None,
             missing: Vec::new(),
             flags: Vec::new(),
-            read: Trace::of_read(setup, hit, read),
+            read: Reading::of(setup, hit, read),
         }
     }
 
@@ -187,10 +216,11 @@ impl Debugged {
         setup: &Setup,
         hit: &Hit,
         read: &Read<'_>,
-        click: Option<&Click<'_>>,
+        found: &Found<'_>,
         decision: &Decision,
     ) -> Self {
         let route = match ledger::route(setup, hit.path()) {
+            Way::Key(_) if read.has_foreign_key => "foreign_key",
             Way::Key(_) => "key",
             Way::Path(_) => "catalogue",
             Way::Plain => "plain",
@@ -213,32 +243,45 @@ impl Debugged {
                 campaign_id: read.campaign.map(|campaign| campaign.id),
                 publisher_id: read.link.map(|link| link.publisher_id),
                 link_id: id.link(),
-                detail: click.is_some(),
+                detail: found.click.is_some(),
             }),
             verdict: Some(decision.verdict),
             reason: decision.reason,
             parameter,
             nearest: decision.nearest.clone(),
-            detail: decision.detail.clone(),
+            detail: detail(hit, read, decision),
             page: decision.reason.map(|reason| format!("docs/reasons/{}.md", reason.name())),
             http_status: answers.http_status(Some(decision.verdict), decision.reason),
-            conversion: decision.effect.as_ref().map(|effect| {
-                let one = &effect.conversion;
-                Standing {
-                    id: Some(one.id).filter(|id| id.0 != u64::MAX),
-                    goal: one.goal.clone(),
-                    txn_id: one.txn_id.clone(),
-                    status: one.status,
-                    revenue: Amount(one.revenue),
-                    payout: Amount(one.payout),
-                    currency: one.currency,
-                }
-            }),
+            conversion: standing(found, decision),
+            original: decision.original.map(|position| receipt(app, position)),
             missing: missing(read),
             flags: decision.flags.iter().collect(),
-            read: Trace::of_read(setup, hit, read),
+            read: Reading::of(setup, hit, read),
         }
     }
+}
+
+/// The conversion that it would make or change, else the one that it tells of.
+fn standing(found: &Found<'_>, decision: &Decision) -> Option<Known> {
+    let effect = decision.effect.as_ref().map(|effect| &effect.conversion);
+    let one = effect.or_else(|| found.conversion.filter(|_| decision.conversion.is_some()))?;
+    let id = Some(one.id).filter(|id| id.0 != u64::MAX);
+    Some(Known { id, standing: Standing::of(one) })
+}
+
+/// In words. That no address was given is no fault of the request's.
+fn detail(hit: &Hit, read: &Read<'_>, decision: &Decision) -> Option<String> {
+    if decision.reason != Some(Reason::SourceNotAllowed) || hit.peer.is_some() {
+        return decision.detail.clone();
+    }
+    let networks = read.contract.map(|contract| &contract.verification.networks);
+    let networks = networks.into_iter().flatten().map(|network| String::from(*network));
+    let networks: Vec<String> = networks.collect();
+    Some(format!(
+        "its contract lets in {} alone, and the request has no address here: give the sender's as \
+         `remote_ip`",
+        networks.join(", ")
+    ))
 }
 
 fn partner(setup: &Setup, read: &Read<'_>) -> Option<String> {

@@ -4,11 +4,14 @@
 //! The key travels inside the command, so whether it was used is decided where commands are
 //! applied, in the journal's order: two requests at once cannot both be the first.
 
+use super::auth;
+use crate::app::App;
 use crate::http::Error;
 use crate::keys::hex;
 use axum::http::{HeaderMap, Method};
 use domain::command::{IDEMPOTENCY_KEY_BYTES_MAX, Idempotency};
 use sha2::{Digest, Sha256};
+use store::list::StoredCommand;
 
 const HEADER: &str = "Idempotency-Key";
 
@@ -30,6 +33,18 @@ pub(super) fn read(
         return Err(Error::parameter(HEADER, detail));
     };
     Ok(Some(Idempotency { key: key.to_owned(), request: digest(method, path, body) }))
+}
+
+/// The command that the same request has led to before, where everything that was acknowledged is
+/// applied. For what has to be worked out before there is a command, and is not the same later.
+pub(super) async fn earlier(
+    app: &App,
+    idempotency: Option<&Idempotency>,
+) -> Result<Option<StoredCommand>, Error> {
+    let Some(sent) = idempotency else { return Ok(None) };
+    let earlier = app.store.command_by_key(auth::ACTOR, &sent.key).await?;
+    // Another request under the key is refused where commands are applied.
+    Ok(earlier.filter(|one| one.command.idempotency.as_ref() == Some(sent)))
 }
 
 /// SHA-256 over method, path and body, in hex. Neither of the first two can hold a line end.

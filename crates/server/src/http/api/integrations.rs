@@ -239,7 +239,7 @@ pub(super) async fn postback_url(
 ) -> Result<Body<PostbackUrl<'static>>, Error> {
     let setup = app.live.setup();
     let integration = global(&setup)?;
-    Ok(Body::of(PostbackUrl::of(&base, integration, None, None)))
+    Ok(Body::of(PostbackUrl::of(&setup, &base, integration, None, None)))
 }
 
 #[cfg(test)]

@@ -63,17 +63,20 @@ impl<'a> Mask<'a> {
         for parameter in &contract.parameters {
             let is_secret = parameter.canonical.is_secret();
             let names = if is_secret { &mut self.hidden } else { &mut self.shown };
-            names.extend(parameter.names.iter().map(String::as_str));
+            let own = parameter.names.iter().map(String::as_str);
+            names.extend(own.flat_map(|name| [name, member(name)]));
         }
     }
 
     /// Whether a value that was sent under that name is not to be shown.
     pub(super) fn hides(&self, name: &str, value: &str) -> bool {
         let value = value.trim();
-        let is_near = || nearest(name, self.hidden.iter().copied()).is_some();
+        let is_near = |name: &str| nearest(name, self.hidden.iter().copied()).is_some();
+        let is_hidden =
+            |name: &str| self.hidden.contains(name) || !self.shown.contains(name) && is_near(name);
         !value.is_empty()
-            && (self.hidden.contains(name)
-                || !self.shown.contains(name) && is_near()
+            && (is_hidden(name)
+                || is_hidden(member(name))
                 || self.secrets.iter().any(|secret| secret.verifies(value)))
     }
 
@@ -143,6 +146,13 @@ impl<'a> Mask<'a> {
         shown.push_str(rest);
         shown
     }
+}
+
+/// What the member is called that a name with dots leads to: `id` of `data.click.id`, and of
+/// `data.tokens.0` the list.
+fn member(name: &str) -> &str {
+    let is_place = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
+    name.rsplit('.').find(|part| !is_place(part)).unwrap_or(name)
 }
 
 fn decode(text: &str) -> String {
@@ -317,6 +327,24 @@ mod tests {
         let shown = r#" {"b" : 1.50, "sig" : "***" ,"b":"x","signature":"***","d":
             {"sig":"***"},"e":"signature","f":"***" }"#;
         assert_eq!(body(Some("application/json"), sent).as_deref(), Some(shown));
+    }
+
+    #[test]
+    fn what_stands_deeper_is_hidden_by_what_it_is_called_there() {
+        let mut token = parameter(Canonical::Token, true);
+        token.names = vec!["data.auth.pw".to_owned(), "keys.0".to_owned()];
+        let mut reference = parameter(Canonical::ConversionRef, false);
+        reference.names = vec!["data.tokens".to_owned()];
+        let mut setup = setup();
+        let one = integration(Scope::Global, contract_of(vec![token, reference]));
+        setup.put(Timestamp::UNIX_EPOCH, Change::Integration(one));
+        let body = br#"{"data":{"auth":{"pw":"a"},"tokens":7,"x":1},"keys":["b","c"]}"#.to_vec();
+        let mask = Mask::of(&setup, Some("3.1"));
+        let shown = r#"{"data":{"auth":{"pw":"***"},"tokens":7,"x":1},"keys":"***"}"#;
+        assert_eq!(mask.body(&Hit { body, ..Hit::default() }).as_deref(), Some(shown));
+        let named = ["data.auth.pw", "other.pw", "data.token", "a.signatrue.1", "data.tokens", "x"];
+        let hidden = named.map(|name| mask.hides(name, "v"));
+        assert_eq!(hidden, [true, true, true, true, false, false]);
     }
 
     #[test]

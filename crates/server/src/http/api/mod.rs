@@ -38,6 +38,7 @@ mod sub_labels;
 mod test_clicks;
 mod trace;
 mod triage;
+mod typed;
 
 use crate::app::App;
 use crate::http::{Error, client};
@@ -195,7 +196,12 @@ async fn caught_up(app: &App) -> Result<(), Error> {
 async fn command(app: &App, sent: Sent, act: Act) -> Result<Answer, Error> {
     let actor = auth::ACTOR.to_owned();
     let command = Command { actor, idempotency: sent.idempotency, act };
-    match app.ingest.command(command).await? {
+    answered(app.ingest.command(command).await?)
+}
+
+/// What a command's caller is told.
+fn answered(outcome: Outcome) -> Result<Answer, Error> {
+    match outcome {
         Outcome::Done(answer) => Ok(*answer),
         Outcome::Failed(failure) => Err(Error::from(failure)),
     }

@@ -1,7 +1,8 @@
 //! The URL that a sender is given: a contract's parameters with a macro for each, in the
 //! contract's order.
 //!
-//! It is for a person to copy and adapt, so macros stay readable. A secret is never filled in.
+//! It is for a person to copy and adapt, so macros stay readable. A secret is never filled in. A
+//! macro that nobody knows is not made up: the URL says where a person has to fill one in.
 
 use crate::http::Error;
 use domain::builder::{self, Filled};
@@ -9,7 +10,7 @@ use domain::campaign::{Campaign, Goal};
 use domain::contract::Canonical;
 use domain::id::{AdvertiserId, CampaignId};
 use domain::integration::{Integration, Scope};
-use domain::partner::Partner;
+use domain::partner::{Confidence, Partner};
 use domain::setup::Setup;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,9 +18,16 @@ use serde::Serialize;
 /// What whoever sets a postback up needs.
 #[derive(JsonSchema, Serialize)]
 pub(super) struct PostbackUrl<'a> {
+    /// What says `REPLACE_WITH_…` in it is for a person to fill in.
     url: String,
     method: &'static str,
     parameters: Vec<Described<'a>>,
+    /// Whose macros they are: a name of the catalogue.
+    partner: &'a str,
+    /// How well they are known; A: from its own documentation.
+    confidence: Option<Confidence>,
+    /// Of the catalogue, for whoever uses it: contradictions, traps, what is unknown.
+    notes: &'a [String],
 }
 
 /// One parameter of the contract, whether it is in the URL or may be added to it.
@@ -29,45 +37,55 @@ struct Described<'a> {
     name: &'a str,
     canonical: Canonical,
     required: bool,
+    /// What its sender writes for its value; null: nobody has told us.
     #[serde(rename = "macro")]
-    placeholder: String,
-    /// Whether its sender is known to have that macro.
+    placeholder: Option<&'a str>,
     #[serde(rename = "macro_known")]
     is_known: bool,
+    /// Its sender adds it by itself: it needs no place in the URL.
+    #[serde(rename = "appended")]
+    is_appended: bool,
     /// In bytes.
     max_length: usize,
 }
 
 impl<'a> PostbackUrl<'a> {
     pub(super) fn of(
+        setup: &'a Setup,
         base: &str,
         integration: &'a Integration,
         campaign_id: Option<CampaignId>,
         goal: Option<&Goal>,
     ) -> Self {
-        Self::for_partner(base, integration, None, campaign_id, goal)
+        Self::for_partner(setup, base, integration, None, campaign_id, goal)
     }
 
     /// With the macros of `partner`.
     pub(super) fn for_partner(
+        setup: &'a Setup,
         base: &str,
         integration: &'a Integration,
         partner: Option<&'a Partner>,
         campaign_id: Option<CampaignId>,
         goal: Option<&Goal>,
     ) -> Self {
-        let described = |Filled { parameter, placeholder, is_known }| Described {
+        let described = |Filled { parameter, placeholder, is_appended }| Described {
             name: parameter.name(),
             canonical: parameter.canonical,
             required: parameter.required,
             placeholder,
-            is_known,
+            is_known: placeholder.is_some(),
+            is_appended,
             max_length: parameter.length_max(),
         };
+        let sender = partner.or_else(|| setup.partner(&integration.partner));
         Self {
             url: builder::postback_url(base, integration, partner, campaign_id, goal),
             method: "GET",
             parameters: builder::parameters(integration, partner).map(described).collect(),
+            partner: sender.map_or(&integration.partner, |sender| &sender.name),
+            confidence: sender.and_then(|sender| sender.confidence),
+            notes: sender.map_or(&[], |sender| &sender.notes),
         }
     }
 }
@@ -126,7 +144,7 @@ pub(super) fn of_campaign<'a>(
         );
         return Err(Error::parameter("goal", detail));
     }
-    Ok(PostbackUrl::of(base, integration, campaign_id, goal))
+    Ok(PostbackUrl::of(setup, base, integration, campaign_id, goal))
 }
 
 fn find_goal<'a>(campaign: &'a Campaign, key: &str) -> Result<&'a Goal, Error> {
@@ -218,8 +236,8 @@ mod tests {
     fn the_url_has_what_the_contract_asks_for_in_its_order() {
         assert_eq!(
             asked(Level::Campaign, None).unwrap(),
-            "https://t.example/postback/k3y?click_id={click_id}&campaign_id=7&revenue={payout}\
-             &signature={signature}"
+            "https://t.example/postback/k3y?click_id=REPLACE_WITH_THEIR_CLICK_ID_MACRO\
+             &campaign_id=7&revenue={payout}&signature=REPLACE_WITH_THEIR_SIGNATURE_MACRO"
         );
     }
 
@@ -239,7 +257,7 @@ mod tests {
         let campaign = a_campaign();
         let url = url(BASE, &one, None, campaign.goal("purchase"));
         assert!(url.contains("&goal%20value=buy%20%26%20pay&"), "{url}");
-        assert!(url.contains("&campaign_id={campaign_id}&"), "{url}");
+        assert!(url.contains("&campaign_id=REPLACE_WITH_CAMPAIGN_ID&"), "{url}");
     }
 
     #[test]
@@ -286,11 +304,13 @@ mod tests {
     #[test]
     fn every_parameter_is_described() {
         let one = integration(Scope::Global, clickwall());
-        let shown = serde_json::to_value(PostbackUrl::of(BASE, &one, None, None)).unwrap();
+        let setup = Setup::default();
+        let shown = PostbackUrl::of(&setup, BASE, &one, None, None);
+        let shown = serde_json::to_value(shown).unwrap();
         assert_eq!(shown["method"], "GET");
         let expected = serde_json::json!({
             "name": "txn_id", "canonical": "txn_id", "required": false,
-            "macro": "{txn_id}", "macro_known": false, "max_length": 255,
+            "macro": null, "macro_known": false, "appended": false, "max_length": 255,
         });
         assert_eq!(shown["parameters"][4], expected);
         assert_eq!(shown["parameters"].as_array().unwrap().len(), 6);

@@ -72,6 +72,11 @@ pub(super) const NOT_A_DRAFT: Refusal =
     refusal(409, "not_a_draft", "the contract is or was active, or was discarded: draft a new one");
 pub(super) const NOT_SIGNED_OFF: Refusal =
     refusal(409, "not_signed_off", "somebody has still to sign; `detail` says who");
+pub(super) const SECRET_MISSING: Refusal = refusal(
+    409,
+    "secret_missing",
+    "the contract accepts nothing without a secret that is not set; `detail` says which",
+);
 pub(super) const ALREADY_ACTIVE: Refusal = refusal(409, "already_active", "the contract is active");
 pub(super) const NOT_IN_SUNSET: Refusal =
     refusal(409, "not_in_sunset", "only a contract in sunset can be retired");
@@ -85,6 +90,11 @@ pub(super) const NOT_PARKED: Refusal =
     refusal(409, "not_parked", "the hit is decided, or is not journaled");
 pub(super) const OVERTAKEN: Refusal =
     refusal(409, "overtaken", "what came after the hit has changed its conversion");
+pub(super) const BUSY: Refusal = refusal(
+    429,
+    "busy",
+    "one is being done; nothing was changed, `Retry-After` says when to try again",
+);
 pub(super) const HIT_REMOVED: Refusal =
     refusal(409, "hit_removed", "the request itself is not kept any more");
 pub(super) const TOO_LARGE: Refusal = refusal(

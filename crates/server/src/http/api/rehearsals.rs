@@ -10,7 +10,7 @@ use super::refusal;
 use super::reply::Body;
 use super::route::Route;
 use super::show::Amount;
-use super::{ContractId, Id, caught_up, command, not_found, odd};
+use super::{ContractId, Id, answered, caught_up, command, idempotency, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
 use crate::rehearsal::{
@@ -18,7 +18,7 @@ use crate::rehearsal::{
 };
 use axum::extract::State;
 use domain::command::{Act, Answer, REPLAY_HITS_MAX};
-use domain::contract::Contract;
+use domain::contract::{Contract, Fault};
 use domain::conversion::Status;
 use domain::id::{IntegrationId, Position};
 use domain::integration::{EarlierContract, Integration};
@@ -30,11 +30,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many days are looked at where nobody says.
-const DAYS: u32 = 7;
+pub(super) const DAYS: u32 = 7;
 /// How many are at the most: as long as hits can be read whole.
-const DAYS_MAX: u32 = 90;
+pub(super) const DAYS_MAX: u32 = 90;
+/// How long somebody waits for the one before to be done.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// How many hits, and how many conversions, are listed; all are counted.
 const LISTED_MAX: usize = 200;
 
@@ -73,21 +77,21 @@ pub(super) fn routes() -> Vec<Route> {
             try_version,
         )
         .body(TRIED)
-        .refuses(&[refusal::ARCHIVED]),
+        .refuses(&[refusal::ARCHIVED, refusal::BUSY]),
         Route::post(
             "/integrations/{id}/try",
             "What a contract that nobody has drafted would change, changing nothing",
             try_any,
         )
         .body(ANY)
-        .refuses(&[refusal::ARCHIVED]),
+        .refuses(&[refusal::ARCHIVED, refusal::BUSY]),
         Route::post(
             "/integrations/{id}/replay",
             "Decides refused and parked hits again, as the integration speaks now",
             replay,
         )
         .body(REPLAY)
-        .refuses(&[refusal::ARCHIVED]),
+        .refuses(&[refusal::ARCHIVED, refusal::BUSY]),
     ]
 }
 
@@ -168,7 +172,8 @@ struct ChangedConversion {
 
 /// A conversion in short.
 #[derive(JsonSchema, Serialize)]
-struct Standing {
+#[schemars(rename = "ConversionInShort")]
+pub(super) struct Standing {
     goal: String,
     txn_id: Option<String>,
     status: Status,
@@ -178,7 +183,7 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(one: &Conversion) -> Self {
+    pub(super) fn of(one: &Conversion) -> Self {
         Self {
             goal: one.goal.clone(),
             txn_id: one.txn_id.clone(),
@@ -311,6 +316,13 @@ fn as_if(
     Integration { version, contract, earlier, ..integration }
 }
 
+/// The right to rehearse, which one request has at a time: all that is looked at is in memory.
+async fn turn(stage: &Semaphore, within: Duration) -> Result<SemaphorePermit<'_>, Error> {
+    let waited = tokio::time::timeout(within, stage.acquire()).await;
+    let busy = Error::Busy("another contract is being tried, or a replay is being done");
+    waited.map_err(|_| busy)?.map_err(|error| Error::Internal(error.to_string()))
+}
+
 async fn tried(
     app: &App,
     mut fields: Fields,
@@ -320,6 +332,7 @@ async fn tried(
 ) -> Result<Body<Tried>, Error> {
     let from = since(app, &mut fields)?;
     let with_sunset = fields.optional("with_sunset", flag)?.unwrap_or(false);
+    let _turn = turn(&app.stage, TURN_WITHIN).await?;
     caught_up(app).await?;
     let integration = as_if(integration, version, contract, with_sunset);
     let difference = rehearse(app, integration, from, Purpose::Try).await?;
@@ -346,8 +359,8 @@ async fn try_any(
     let integration = the_integration(&app, id.of("integration")?)?;
     let mut fields = sent.fields();
     let contract = fields.required("contract", contract)?;
-    if let Some(fault) = contract.fault() {
-        return Err(Error::parameter("contract", fault));
+    if let Some(Fault { path, detail }) = contract.fault() {
+        return Err(Error::parameter(&format!("contract.{path}"), detail));
     }
     let version = integration.version + 1;
     tried(&app, fields, integration, version, *contract).await
@@ -364,8 +377,8 @@ struct Replay {
     replayed: Vec<ReplayedHit>,
     /// How many are left for the next call.
     left: usize,
-    /// What it changes, of all that were found.
-    changes: Tried,
+    /// What it would change, of all that were found; null where it was done.
+    changes: Option<Tried>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -379,29 +392,72 @@ async fn replay(
     id: Id,
     mut sent: Sent,
 ) -> Result<Body<Replay>, Error> {
-    let integration = the_integration(&app, id.of("integration")?)?;
-    let id = integration.id;
+    let id: IntegrationId = id.of("integration")?;
     let mut fields = sent.fields();
     let from = since(&app, &mut fields)?;
     let preview = fields.optional("preview", flag)?.unwrap_or(false);
+    let _turn = turn(&app.stage, TURN_WITHIN).await?;
     caught_up(&app).await?;
+    if let Some(done) = idempotency::earlier(&app, sent.idempotency.as_ref()).await? {
+        return Ok(Body::of(Replay::done(&app, &done.command.act, &answered(done.outcome)?)?));
+    }
+    let integration = the_integration(&app, id)?;
     let mut difference = rehearse(&app, integration, from, Purpose::Replay).await?;
     let mends = |one: &HitChange| is_waiting(one.was.verdict) && !is_waiting(one.would.verdict);
     difference.verdicts.retain(mends);
     let (found, overtaken) = (difference.verdicts.len(), difference.overtaken);
-    let changes = Tried::of(&app, from, &difference);
     if preview {
+        let changes = Some(Tried::of(&app, from, &difference));
         let replayed = Vec::new();
         return Ok(Body::of(Replay { found, overtaken, replayed, left: found, changes }));
     }
     let positions = difference.verdicts.iter().map(|one| one.position);
     let hits: Vec<Position> = positions.take(REPLAY_HITS_MAX).collect();
-    let replayed = match command(&app, sent, Act::Replay { id, hits }).await? {
-        Answer::Replayed(replayed) => replayed,
-        other => return Err(odd(&other)),
-    };
-    let shown = |(position, verdict)| ReplayedHit { receipt: receipt(&app, position), verdict };
-    let left = found.saturating_sub(REPLAY_HITS_MAX);
-    let replayed = replayed.into_iter().map(shown).collect();
-    Ok(Body::of(Replay { found, overtaken, replayed, left, changes }))
+    let act = Act::Replay { id, hits, found, overtaken };
+    let answer = command(&app, sent, act.clone()).await?;
+    Ok(Body::of(Replay::done(&app, &act, &answer)?))
+}
+
+impl Replay {
+    /// What a replay did, as its command and that one's answer say.
+    fn done(app: &App, act: &Act, answer: &Answer) -> Result<Self, Error> {
+        let (Act::Replay { found, overtaken, .. }, Answer::Replayed(replayed)) = (act, answer)
+        else {
+            return Err(odd(answer));
+        };
+        let shown = |(position, verdict): &(Position, Verdict)| ReplayedHit {
+            receipt: receipt(app, *position),
+            verdict: *verdict,
+        };
+        Ok(Self {
+            found: *found,
+            overtaken: *overtaken,
+            replayed: replayed.iter().map(shown).collect(),
+            left: found.saturating_sub(REPLAY_HITS_MAX),
+            changes: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse;
+
+    #[tokio::test]
+    async fn who_has_no_turn_in_time_is_told_when_to_try_again() {
+        let stage = Semaphore::new(1);
+        let turn_now = || turn(&stage, Duration::ZERO);
+        let first = turn_now().await.unwrap();
+        let refused = turn_now().await.unwrap_err();
+        assert!(refused.to_string().contains("being tried"), "{refused}");
+        let answer = refused.into_response();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()[RETRY_AFTER]),
+            (429, &"5".parse().unwrap())
+        );
+        drop(first);
+        assert!(turn_now().await.is_ok());
+    }
 }

@@ -1,27 +1,25 @@
-//! Shadow mode, counted: what a contract's verification would have refused, were it in force.
+//! Shadow mode, counted: what would have been refused for want of proofs that are only tried.
 
 use super::field::Field;
 use super::kind::Kind;
 use super::query::Query;
+use super::rehearsals::{DAYS, DAYS_MAX};
 use super::reply::Body;
 use super::route::Route;
 use super::{Id, not_found};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
+use domain::contract::ProofKind;
 use domain::id::IntegrationId;
 use domain::reason::Flag;
 use domain::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::list::{PAGE_ROWS_MAX, VerdictFilter};
 
-/// How many days are looked at where nobody says.
-const DAYS: i64 = 7;
-/// How many are at the most.
-const DAYS_MAX: i64 = 90;
 /// How many hits are counted, the newest first.
 const HITS_MAX: usize = 200_000;
 /// How many different causes are told apart.
@@ -29,7 +27,7 @@ const CAUSES_MAX: usize = 50;
 
 const WINDOW: &[Field] = &[Field::optional(
     "days",
-    Kind::Number(1, DAYS_MAX.unsigned_abs()),
+    Kind::Number(1, DAYS_MAX as u64),
     "The hits of so many days are counted; 7 without it",
 )
 .such_as("7")];
@@ -38,7 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get(
             "/integrations/{id}/shadow",
-            "How many hits its verification would have refused, in shadow mode",
+            "How many hits would have been refused for want of proofs that are only tried",
             count,
         )
         .query(&[WINDOW]),
@@ -49,8 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Shadow")]
 struct Counted {
-    /// Whether the contract in force is in shadow mode.
-    shadow: bool,
+    /// The proofs that the contract in force only tries.
+    shadow: BTreeSet<ProofKind>,
     from: Timestamp,
     /// How many hits the integration has read.
     hits: usize,
@@ -71,10 +69,11 @@ struct Cause {
 
 async fn count(State(app): State<Arc<App>>, id: Id, query: Query) -> Result<Body<Counted>, Error> {
     let id: IntegrationId = id.of("integration")?;
-    let shadow = app.live.setup().integration(id).map(|one| one.contract.verification.shadow);
+    let shadow =
+        app.live.setup().integration(id).map(|one| one.contract.verification.shadow.clone());
     let shadow = shadow.ok_or_else(|| not_found("integration", id))?;
-    let days = query.id::<u32>("days")?.map_or(DAYS, i64::from);
-    let from = app.clock.now().plus_days(-days);
+    let days = query.id("days")?.unwrap_or(DAYS);
+    let from = app.clock.now().plus_days(-i64::from(days));
     let mut filter = VerdictFilter {
         integration_id: Some(id),
         from: Some(from),

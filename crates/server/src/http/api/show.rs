@@ -377,6 +377,7 @@ pub(super) mod tests {
             in_header: false,
             required,
             in_url: false,
+            appended: false,
             placeholder: None,
             max_length: None,
             allowed: Vec::new(),
@@ -476,7 +477,7 @@ pub(super) mod tests {
         let old = r#""old_secrets":[{"name":"token","until":"1970-01-01T00:00:00Z"}]"#;
         assert!(text.contains(old), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
-        let url = r#""postback_url":"https://t.example/postback/k3y?click_id={click_id}""#;
+        let url = r#""postback_url":"https://t.example/postback/k3y?click_id=REPLACE_WITH_THEIR_CLICK_ID_MACRO""#;
         assert!(text.contains(url), "{text}");
     }
 

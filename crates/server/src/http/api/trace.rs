@@ -20,14 +20,24 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use store::list::StoredVerdict;
 
+/// How a request was read, whatever became of it.
 #[derive(Debug, JsonSchema, Serialize)]
-pub(super) struct Trace {
+pub(super) struct Reading {
     /// The contract that read it, such as `12.1`.
     contract: Option<String>,
+    /// The key in its path is none of ours: it was read as on a path of the partner's, by its click.
+    foreign_key: bool,
     /// In the contract's order.
     parameters: Vec<Taken>,
     /// The names that were sent and that nobody asked for.
     unread: Vec<String>,
+}
+
+/// How a stored hit was read, and what became of it.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct Trace {
+    #[serde(flatten)]
+    reading: Reading,
     verdict: Option<Verdict>,
     reason: Option<Reason>,
     detail: Option<String>,
@@ -58,12 +68,13 @@ impl Trace {
             reason: verdict.and_then(|verdict| verdict.reason),
             detail: verdict.and_then(|verdict| verdict.detail.clone()),
             flags: verdict.map(|verdict| verdict.flags.iter().collect()).unwrap_or_default(),
-            ..Self::of_read(setup, hit, &read)
+            reading: Reading::of(setup, hit, &read),
         }
     }
+}
 
-    /// What was read of a hit that has not been decided.
-    pub(super) fn of_read(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
+impl Reading {
+    pub(super) fn of(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
         let sent = Pairs::of(hit).all;
         let reference = read.contract_ref.as_ref().map(ToString::to_string);
         let mask = Mask::of(setup, reference.as_deref());
@@ -84,11 +95,8 @@ impl Trace {
         Self {
             parameters: taken.collect(),
             contract: reference,
+            foreign_key: read.has_foreign_key,
             unread: read.reading.unread.clone(),
-            verdict: None,
-            reason: None,
-            detail: None,
-            flags: Vec::new(),
         }
     }
 }
@@ -160,6 +168,6 @@ mod tests {
         let keyring = Keyring::new([(0, [1; 32])]).unwrap();
         let hit = Hit { target: b"/postback/none?a=%".to_vec(), ..Hit::default() };
         let trace = Trace::of(&Setup::default(), &keyring, &hit, Timestamp::UNIX_EPOCH, None);
-        assert_eq!((trace.contract, trace.parameters.len()), (None, 0));
+        assert_eq!((trace.reading.contract, trace.reading.parameters.len()), (None, 0));
     }
 }

@@ -1,18 +1,18 @@
 //! Conversions in triage: what may be the transaction id that they lack, and the two ways to end it.
 
+use super::Id;
 use super::body::{Sent, number, text};
-use super::conversions::{self, NOUN, Whole};
+use super::conversions::{NOUN, Whole, settle};
 use super::field::Field;
 use super::kind::Kind;
 use super::mask::Mask;
 use super::refusal;
 use super::reply::Body;
 use super::route::Route;
-use super::{Id, command, odd};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
-use domain::command::{Act, Answer};
+use domain::command::Act;
 use domain::conversion::Status;
 use domain::id::ConversionId;
 use domain::ledger::{self, ContractRef, Conversion};
@@ -149,12 +149,4 @@ async fn merge(
     let into = ConversionId(fields.required("into", number)?);
     let reason = fields.required("reason", text)?;
     settle(&app, sent, Act::MergeConversion { id, into, reason }).await
-}
-
-/// Has the command carried out and answers with the conversion as it left it.
-async fn settle(app: &App, sent: Sent, act: Act) -> Result<Body<Whole<'static>>, Error> {
-    match command(app, sent, act).await? {
-        Answer::Conversion(id) => conversions::whole(app, id).await,
-        other => Err(odd(&other)),
-    }
 }

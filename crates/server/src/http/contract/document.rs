@@ -1,25 +1,21 @@
 //! What the page of a contract says, before it is written as HTML or Markdown: so both say the
 //! same.
 
+use super::{answers, parameters};
 use domain::builder;
+use domain::campaign::Campaign;
 use domain::contract::version::Status;
 use domain::contract::{
-    Answers, Canonical, Contract, Parameter, Profile, TxnIdAbsent, Unit, Version, difference, words,
+    Canonical, Contract, Difference, Identity, Input, Parameter, Statuses, Version, difference,
+    words,
 };
 use domain::integration::{Integration, Scope};
-use domain::reason::{Reason, Verdict};
 use domain::setup::{History, Setup};
 use domain::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// What stands where the key does in a real URL.
 const KEY: &str = "KEY";
-/// A receipt, as an example.
-const RECEIPT: &str = r#"{"receipt":"0000…","verdict":"refused","reason":"missing_parameter","parameter":"txn_id",
- "conversion":null,"status":null,"flags":[],"original":null,"retriable":false,"retry_after_s":null,
- "max_retries":null,"received_at":"2026-11-20T09:31:00Z","decided_at":"2026-11-20T09:31:00.002Z",
- "contract":"12.3","http_status":400}"#;
-
 /// A page. Between backticks stands what is to be taken as it stands.
 pub(super) struct Document {
     pub(super) title: String,
@@ -62,11 +58,18 @@ pub(super) fn spans(text: &str) -> Vec<Span<'_>> {
         .collect()
 }
 
-fn text(text: impl Into<String>) -> Block {
+/// An instant to the second, as people read it.
+fn instant(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (text, _) = text.split_once(['.', 'Z']).unwrap_or((&text, ""));
+    format!("{} UTC", text.replace('T', " "))
+}
+
+pub(super) fn text(text: impl Into<String>) -> Block {
     Block::Text(text.into())
 }
 
-fn section(heading: &'static str, blocks: Vec<Block>) -> Section {
+pub(super) fn section(heading: &'static str, blocks: Vec<Block>) -> Section {
     Section { heading, blocks }
 }
 
@@ -78,16 +81,20 @@ impl Document {
         let contract = &version.contract;
         let partner = setup.partner(&integration.partner);
         let partner = partner.map_or(&*integration.partner, |partner| &partner.title);
+        let campaign = match integration.scope {
+            Scope::Campaign { campaign_id } => setup.campaign(campaign_id),
+            _ => None,
+        };
         let (id, number) = (version.integration_id, version.number);
         let mut sections = vec![
             url(setup, integration, contract, base),
-            parameters(contract),
+            parameters::section(contract),
             statuses(contract),
-            goals(contract),
+            goals(contract, campaign),
             identity(contract),
-            times(contract),
+            times(contract, campaign),
             proof(contract),
-            answers(contract),
+            answers::section(contract, base),
         ];
         sections.extend(changes(setup, version));
         Self {
@@ -110,29 +117,33 @@ fn lead(
         Status::Active => {
             let history = setup.contracts.get(&(version.integration_id, version.number));
             let since = history.map_or(now, History::changed_at);
-            format!("It is in force since {since}.")
+            format!("It has been in force since {}.", instant(since))
         }
         Status::Sunset { until } if until > now => format!(
             "Version {} has taken its place. Postbacks that speak as this one says are still \
-             read until {until}.",
-            integration.version
+             read until {}.",
+            integration.version,
+            instant(until)
         ),
         Status::Sunset { until } => format!(
-            "Version {} has taken its place. This one is not in force since {until}.",
-            integration.version
+            "Version {} has taken its place. This one has not been read since {}: what only it \
+             knew is refused.",
+            integration.version,
+            instant(until)
         ),
         Status::Discarded => "This draft was discarded.".to_owned(),
     }];
     let cutover = version.cutover_on.as_ref();
     lead.extend(cutover.map(|date| format!("Date of the cutover: {date}.")));
     let note = version.note.iter().flat_map(|note| note.lines());
-    lead.extend(note.filter(|line| !line.trim().is_empty()).map(str::to_owned));
+    let mut note = note.filter(|line| !line.trim().is_empty());
+    lead.extend(note.next().map(|first| format!("Note: {first}")));
+    lead.extend(note.map(str::to_owned));
     lead
 }
 
 fn url(setup: &Setup, integration: &Integration, contract: &Contract, base: &str) -> Section {
     let partner = setup.partner(&integration.partner);
-
     let shown =
         Integration { key: KEY.to_owned(), contract: contract.clone(), ..integration.clone() };
     let campaign_id = match integration.scope {
@@ -140,63 +151,85 @@ fn url(setup: &Setup, integration: &Integration, contract: &Contract, base: &str
         _ => None,
     };
     let url = builder::postback_url(base, &shown, partner, campaign_id, None);
-    let how = "Sent by GET, or by POST as a form or as JSON. `KEY` stands for the key in the \
-        postback URL that you were given. What stands in braces is yours to fill in.";
-    section("The postback URL", vec![Block::Code(url), text(how)])
-}
-
-fn parameters(contract: &Contract) -> Section {
-    let row = |parameter: &Parameter| {
-        let names = words::listed(&parameter.names, "or");
-        let names = if parameter.in_header { format!("header {names}") } else { names };
-        let required = if parameter.required { "yes" } else { "no" };
-        vec![
-            names,
-            words::meaning(parameter.canonical),
-            required.to_owned(),
-            parameter.length_max().to_string(),
-            values(parameter),
-        ]
-    };
-    let head = vec!["Name", "Means", "Required", "Bytes at most", "Values"];
-    let mut rules = vec![
-        "Names are case-sensitive. Blanks around a value are taken away; a blank value is as good \
-         as none."
-            .to_owned(),
-        "Two values for one thing that differ are refused. Names that are not here do no harm."
-            .to_owned(),
-        "A value that is too long is refused, never cut; one that only describes is left out."
-            .to_owned(),
-        "A macro that was not replaced is refused, or left out where it only describes.".to_owned(),
+    let mut told = vec![
+        how_sent(contract).to_owned(),
+        "`KEY` stands for the key in the postback URL that you were given.".to_owned(),
     ];
-    if let Some(currency) = contract.currency {
-        rules.push(format!("Amounts are in {currency}, where a postback does not say otherwise."));
+    if url.contains('=') {
+        let own = "What stands behind a `=` is to be replaced by your value: by your platform, where \
+            it knows that macro, else by you.";
+        told.push(own.to_owned());
     }
-    if contract.payout_may_be_revenue {
-        rules.push("A payout without a revenue is what you pay us.".to_owned());
+    let fixed = campaign_id.zip(contract.parameter(Canonical::CampaignId));
+    let fixed = fixed.map(|(id, parameter)| format!("{}={id}", parameter.name()));
+    if let Some(fixed) = fixed.filter(|fixed| url.contains(fixed)) {
+        told.push(format!("`{fixed}` stays as it is."));
     }
-    if !contract.unreplaced.is_empty() {
-        let all = words::listed(&contract.unreplaced, "or");
-        rules.push(format!("{all} stands for no value."));
+    if let Some(parameter) = contract.parameter(Canonical::ClickId) {
+        told.push(format!(
+            "`{}` is our id of the click. It comes with each visitor, in the address that we send \
+             the visitor to: keep it, and send it back as it is.",
+            parameter.name()
+        ));
     }
-    let rows = contract.parameters.iter().map(row).collect();
-    section("Parameters", vec![Block::Table(head, rows), Block::List(rules)])
+    if let Some(params) = &integration.landing_params {
+        told.push(format!("To that address we append `{params}`, filled in."));
+    }
+    let added = contract.parameters.iter().filter(|one| one.appended);
+    let added: Vec<&str> = added.map(Parameter::name).collect();
+    if !added.is_empty() {
+        told.push(format!("You add {} to it yourself.", words::listed(&added, "and")));
+    }
+    section("The postback URL", vec![Block::Code(url), Block::List(told)])
 }
 
-fn values(parameter: &Parameter) -> String {
-    match parameter.canonical {
-        _ if !parameter.allowed.is_empty() => words::listed(&parameter.allowed, "or"),
-        Canonical::Event(_) => "a number".to_owned(),
-        canonical if canonical.is_money() => match parameter.unit {
-            Unit::Decimal => "an amount such as `2.35`".to_owned(),
-            Unit::Minor => "whole minor units: `235` is 2.35".to_owned(),
-        },
-        _ => "any".to_owned(),
+/// By which method, and where the parameters stand.
+fn how_sent(contract: &Contract) -> &'static str {
+    let scheme = contract.verification.signature.as_ref();
+    match scheme.map(|scheme| &scheme.input) {
+        Some(Input::Body {} | Input::Webhook { .. }) => {
+            "Sent by POST. All that is said stands in the body, which is signed: one JSON object \
+             (`application/json`), or a form (`application/x-www-form-urlencoded`)."
+        }
+        Some(Input::Url {}) => "Sent by GET.",
+        _ => {
+            "Sent by GET; or by POST, as a form (`application/x-www-form-urlencoded`) or as one \
+             JSON object (`application/json`)."
+        }
     }
 }
 
 fn statuses(contract: &Contract) -> Section {
     let statuses = &contract.statuses;
+    let mut blocks = match contract.parameter(Canonical::Status) {
+        Some(parameter) => status_words(statuses, parameter.required),
+        None => vec![text(format!("Every postback is {}.", words::assumed(statuses.absent)))],
+    };
+    if let Some(status) = statuses.negative {
+        let name = status.name();
+        blocks.push(text(format!("With a negative amount it is {name}, whatever the word says.")));
+    }
+    for (canonical, values) in &contract.ignore_where {
+        let name = contract.parameter(*canonical).map_or("", Parameter::name);
+        let all = words::listed(values, "or");
+        blocks.push(text(format!("A postback whose `{name}` is {all} asks for nothing.")));
+    }
+    if !says_status(contract) {
+        return section("Status words", blocks);
+    }
+    blocks.push(text(
+        "What is approved is paid. What is pending waits for a later postback; what is rejected is \
+         not paid. What is reversed takes back what was approved.",
+    ));
+    section("Status words", blocks)
+}
+
+/// Whether postbacks may have one status or another.
+fn says_status(contract: &Contract) -> bool {
+    contract.parameter(Canonical::Status).is_some() || contract.statuses.negative.is_some()
+}
+
+fn status_words(statuses: &Statuses, is_required: bool) -> Vec<Block> {
     let mut rows: Vec<Vec<String>> = statuses
         .values
         .iter()
@@ -208,96 +241,85 @@ fn statuses(contract: &Contract) -> Section {
         rows.push(vec![words::listed(&statuses.undone, "or"), undone.to_owned()]);
     }
     if !statuses.ignore.is_empty() {
-        rows.push(vec![words::listed(&statuses.ignore, "or"), "nothing: a ping".to_owned()]);
+        rows.push(vec![
+            words::listed(&statuses.ignore, "or"),
+            "none: it asks for nothing".to_owned(),
+        ]);
     }
-    let absent = words::assumed(statuses.absent);
-    let blank = words::assumed(statuses.blank.or(statuses.absent));
+    let assumed = statuses.absent.filter(|_| !is_required);
+    let absent = words::assumed(assumed);
+    let blank = words::assumed(statuses.blank.or(assumed));
     let rest = if absent == blank {
         format!("Without one, a postback is {absent}.")
     } else {
         format!("Without one, a postback is {absent}; with a blank one, it is {blank}.")
     };
-    let rest = format!("{rest} Case makes no difference, and any other word is refused.");
-    let mut blocks = vec![text(rest)];
-    if !rows.is_empty() {
-        blocks.insert(0, Block::Table(vec!["Word", "Status"], rows));
+    let rest = text(format!("{rest} Case makes no difference, and any other word is refused."));
+    if rows.is_empty() {
+        vec![rest]
+    } else {
+        vec![Block::Table(vec!["Word", "Status"], rows), rest]
     }
-    if let Some(status) = statuses.negative {
-        let name = status.name();
-        blocks.push(text(format!("With a negative amount it is {name}, whatever the word says.")));
-    }
-    for (canonical, values) in &contract.ignore_where {
-        let name = contract.parameter(*canonical).map_or("", Parameter::name);
-        let all = words::listed(values, "or");
-        blocks.push(text(format!("A postback whose `{name}` is {all} asks for nothing.")));
-    }
-    section("Status words", blocks)
 }
 
-fn goals(contract: &Contract) -> Section {
-    let is_named = [Canonical::Goal, Canonical::EventType]
-        .into_iter()
-        .any(|canonical| contract.parameter(canonical).is_some());
+fn goals(contract: &Contract, campaign: Option<&Campaign>) -> Section {
     let mut blocks = Vec::new();
     if !contract.goals.is_empty() {
         let rows =
             contract.goals.iter().map(|(raw, key)| vec![format!("`{raw}`"), format!("`{key}`")]);
         blocks.push(Block::Table(vec!["Word", "Goal"], rows.collect()));
     }
-    blocks.push(text(if is_named {
-        "A goal's own key names it too. Without one, a postback is for the campaign's default goal."
+    let all = campaign.map_or(&[][..], |campaign| &campaign.goals);
+    let default = match all.iter().find(|goal| goal.default) {
+        Some(goal) => format!("the campaign's default goal, `{}`", goal.key),
+        None => "the campaign's default goal".to_owned(),
+    };
+    let Some(parameter) = builder::goal_parameter(contract).and_then(|it| contract.parameter(it))
+    else {
+        blocks.push(text(format!("Every postback is for {default}.")));
+        return section("Goals", blocks);
+    };
+    let also = if contract.goals.is_empty() { "" } else { " too" };
+    let name = parameter.name();
+    let without = if parameter.required {
+        String::new()
     } else {
-        "Every postback is for the campaign's default goal."
-    }));
+        format!(" Without one, a postback is for {default}.")
+    };
+    blocks.push(text(format!("In `{name}` a goal's own key names it{also}.{without}")));
+    let keys: Vec<&str> = all.iter().map(|goal| goal.key.as_str()).collect();
+    if !keys.is_empty() {
+        blocks.push(text(format!("The campaign's goals are {}.", words::listed(&keys, "and"))));
+    }
     section("Goals", blocks)
 }
 
 fn identity(contract: &Contract) -> Section {
-    let repeats = &contract.repeats;
-    let mut rules = vec![format!(
-        "Two postbacks are one conversion by {}.",
-        words::identity(contract.identity)
-    )];
-    if !contract.txn_id_parts.is_empty() {
-        let parts: Vec<String> = contract.txn_id_parts.iter().map(ToString::to_string).collect();
-        rules.push(format!("A transaction id is made of {}.", words::listed(&parts, "and")));
+    let same = words::identity(contract.identity);
+    let mut rules = vec![format!("Postbacks with {same} are one conversion.")];
+    let click = contract.parameter(Canonical::ClickId);
+    if contract.identity == Identity::Txn && click.is_some_and(|click| !click.required) {
+        rules.push(
+            "A postback without a click id is about the conversion that has its transaction id, \
+             and makes none."
+                .to_owned(),
+        );
     }
-    if contract.txn_id_folded {
-        rules.push("Transaction ids are compared without case.".to_owned());
-    }
-    if contract.txn_id_absent != TxnIdAbsent::One {
-        let absent = words::txn_id_absent(contract.txn_id_absent);
-        rules.push(format!("Postbacks without a transaction id are {absent}."));
-    }
-    if let Some(reversal) = &contract.reversal {
-        let name = reversal.txn_id.and_then(|canonical| contract.parameter(canonical));
-        let name = name.map_or("txn_id", Parameter::name);
-        let prefix = match reversal.txn_id_prefix.as_str() {
-            "" => String::new(),
-            prefix => format!(", behind `{prefix}`"),
-        };
-        rules.push(format!("A reversal names what it reverses by `{name}`{prefix}."));
-    }
-    if let Some(until) = contract.triage_until {
-        rules.push(format!(
-            "Until {until} a postback without its transaction id is kept, pending and unpaid, \
-             until the id is found."
-        ));
-    }
+    rules.extend(transaction_ids(contract));
     rules.push("The same postback again changes nothing, however often it comes.".to_owned());
-    rules.push(if repeats.status {
-        "A later postback of one conversion may change its status.".to_owned()
-    } else {
-        "A later postback of one conversion does not change its status.".to_owned()
-    });
+    let repeats = &contract.repeats;
+    if says_status(contract) {
+        let may = if repeats.status { "may change" } else { "does not change" };
+        rules.push(format!("A later postback of one conversion {may} its status."));
+    }
     if !repeats.transitions.is_empty() {
         let all: Vec<String> = repeats.transitions.iter().map(|one| String::from(*one)).collect();
         rules.push(format!("It may ask for {}.", words::listed(&all, "and")));
     }
-    rules.push(format!(
-        "Of two amounts for one conversion {} counts.",
-        words::repeated_amount(repeats.amount)
-    ));
+    if contract.parameters.iter().any(|parameter| parameter.canonical.is_money()) {
+        let amount = words::repeated_amount(repeats.amount);
+        rules.push(format!("Of two amounts for one conversion {amount} counts."));
+    }
     let is_event = |parameter: &Parameter| matches!(parameter.canonical, Canonical::Event(_));
     if contract.parameters.iter().any(is_event) {
         rules.push(format!(
@@ -309,18 +331,82 @@ fn identity(contract: &Contract) -> Section {
     section("What makes one conversion", vec![Block::List(rules)])
 }
 
-fn times(contract: &Contract) -> Section {
-    let times = &contract.times;
-    let formats: Vec<String> = times.formats.iter().map(|it| words::time_format(it)).collect();
-    let mut blocks = vec![text(format!(
-        "A time is written as {}. One that names no zone is of `{}`.",
-        formats.join(", or as "),
-        times.zone
-    ))];
-    if let Some(seconds) = contract.verification.timestamp_tolerance_s {
-        let limit = format!("What was sent more than {seconds} seconds ago, or ahead, is refused.");
-        blocks.push(text(limit));
+fn transaction_ids(contract: &Contract) -> Vec<String> {
+    let mut rules = Vec::new();
+    let name = |canonical: Canonical| {
+        contract
+            .parameter(canonical)
+            .map_or_else(|| canonical.to_string(), |it| it.name().to_owned())
+    };
+    if !contract.txn_id_parts.is_empty() {
+        let parts: Vec<String> = contract.txn_id_parts.iter().copied().map(name).collect();
+        let parts = words::listed(&parts, "and");
+        rules.push(format!("A transaction id is made of {parts}, joined by `_`."));
     }
+    if contract.txn_id_folded {
+        rules.push("Transaction ids are compared without case.".to_owned());
+    }
+    let is_required =
+        contract.parameter(Canonical::TxnId).is_some_and(|parameter| parameter.required);
+    let counts = matches!(contract.identity, Identity::ClickGoalTxn | Identity::Txn);
+    if counts && !is_required && contract.txn_id_parts.is_empty() {
+        let absent = words::txn_id_absent(contract.txn_id_absent);
+        rules.push(format!("Postbacks without a transaction id are {absent}."));
+    }
+    if let Some(reversal) = &contract.reversal {
+        let name = name(reversal.txn_id.unwrap_or(Canonical::TxnId));
+        let prefix = match reversal.txn_id_prefix.as_str() {
+            "" => String::new(),
+            prefix => format!(", with `{prefix}` before it"),
+        };
+        rules.push(format!(
+            "A reversal has the transaction id of what it takes back in `{name}`{prefix}."
+        ));
+    }
+    if let Some(until) = contract.triage_until {
+        rules.push(format!(
+            "Until {} a postback without its transaction id is kept, pending and unpaid, until the \
+             id is found.",
+            instant(until)
+        ));
+    }
+    rules
+}
+
+fn times(contract: &Contract, campaign: Option<&Campaign>) -> Section {
+    let times = &contract.times;
+    let mut blocks = vec![match contract.parameter(Canonical::Timestamp) {
+        None => {
+            text("No time is read from a postback: what counts is when it reaches us, in `UTC`.")
+        }
+        Some(parameter) => {
+            let formats: Vec<String> =
+                times.formats.iter().map(|it| words::time_format(it)).collect();
+            text(format!(
+                "`{}` is written as {}. A time that names no zone is of `{}`.",
+                parameter.name(),
+                formats.join(", or as "),
+                times.zone
+            ))
+        }
+    }];
+    match contract.verification.timestamp_tolerance_s {
+        Some(seconds) => blocks.push(text(format!(
+            "What was sent more than {seconds} seconds ago, or ahead, is refused."
+        ))),
+        None if contract.parameter(Canonical::Timestamp).is_some() => blocks.push(text(
+            "It is not compared with our time: what counts is when a postback reaches us.",
+        )),
+        None => {}
+    }
+    blocks.push(text(match campaign {
+        Some(campaign) => {
+            format!("A new conversion counts within {} days after its click.", campaign.window_days)
+        }
+        None => {
+            "A new conversion counts as long after its click as its campaign allows.".to_owned()
+        }
+    }));
     section("Time", blocks)
 }
 
@@ -338,65 +424,25 @@ fn proof(contract: &Contract) -> Section {
     }
     if rules.token_required {
         told.push("Nothing is accepted without that proof.".to_owned());
+    } else if !told.is_empty() {
+        told.push(
+            "As soon as the secret is agreed on, a postback without that proof is refused."
+                .to_owned(),
+        );
     }
     if !rules.networks.is_empty() {
         let all: Vec<String> = rules.networks.iter().map(|one| String::from(*one)).collect();
-        told.push(format!("Postbacks come from {}.", words::listed(&all, "or")));
+        told.push(format!("Postbacks are accepted from {} only.", words::listed(&all, "or")));
     }
-    if rules.shadow {
-        told.push("For now nothing is refused for want of that proof; it is counted.".to_owned());
+    let tried: Vec<&str> = rules.shadow.iter().map(|kind| words::proof(*kind)).collect();
+    if !tried.is_empty() {
+        let proofs = tried.join(" and ");
+        told.push(format!("For now nothing is refused for want of {proofs}; it is counted."));
     }
     if told.is_empty() {
         return section("Proof of the sender", vec![text("None is asked for.")]);
     }
     section("Proof of the sender", vec![Block::List(told)])
-}
-
-fn answers(contract: &Contract) -> Section {
-    let answers = &contract.answers;
-    let row = |verdict| {
-        let (about, how) = (words::occasion(verdict), words::reply(answers, verdict));
-        vec![about.to_owned(), how, statuses_of(answers, verdict)]
-    };
-    let verdicts = Verdict::ALL.map(Some).into_iter().chain([None]);
-    let head = vec!["To", "Answer", "HTTP"];
-    let mut blocks = vec![Block::Table(head, verdicts.clone().map(row).collect())];
-    let is_receipt = answers.reply(Some(Verdict::Refused)).is_none();
-    if answers.profile == Profile::Receipt && is_receipt {
-        let refusals = Reason::ALL.into_iter().filter(|one| one.verdict() == Verdict::Refused);
-        let row = |one: Reason| vec![format!("`{}`", one.name()), one.http_status().to_string()];
-        blocks.push(Block::Table(vec!["Reason of a refusal", "HTTP"], refusals.map(row).collect()));
-        blocks.push(text("A receipt, as an example:"));
-        blocks.push(Block::Code(RECEIPT.to_owned()));
-    }
-    if let Some(name) = &answers.return_name {
-        blocks.push(text(format!("The value of `{name}` is the body of all but refusals.")));
-    }
-    blocks.push(text(
-        "Every answer has the receipt in its header `Counterfoil-Receipt`; what became of the \
-         postback can be looked up with it at `/receipts/{receipt}`.",
-    ));
-    let mut retries = "503 means that it was not received: send it again".to_owned();
-    if let Some(seconds) = answers.retry_after_s {
-        retries.extend([format!(" after {seconds} seconds")]);
-    }
-    if let Some(max) = answers.max_retries {
-        retries.extend([format!(", at most {max} times")]);
-    }
-    retries.push_str(". What was refused is refused again unless something has changed.");
-    blocks.push(text(retries));
-    section("Answers and retries", blocks)
-}
-
-/// The HTTP statuses that an answer may have.
-fn statuses_of(answers: &Answers, verdict: Option<Verdict>) -> String {
-    let reasons = Reason::ALL.into_iter().filter(|one| Some(one.verdict()) == verdict).map(Some);
-    let without = matches!(verdict, None | Some(Verdict::Recorded | Verdict::Updated));
-    let all: BTreeSet<u16> = reasons
-        .chain(without.then_some(None))
-        .map(|reason| answers.http_status(verdict, reason))
-        .collect();
-    all.into_iter().map(|status| status.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn changes(setup: &Setup, version: &Version) -> Option<Section> {
@@ -407,13 +453,35 @@ fn changes(setup: &Setup, version: &Version) -> Option<Section> {
     if all.is_empty() {
         return Some(section(heading, vec![text(format!("{since} nothing."))]));
     }
-    let told = all.into_iter().map(|one| one.sentence).collect();
-    Some(section(heading, vec![text(since), Block::List(told)]))
+    let mut blocks = vec![text(since)];
+    blocks.extend(called(&version.contract, &all));
+    blocks.push(Block::List(all.into_iter().map(|one| one.sentence).collect()));
+    Some(section(heading, blocks))
+}
+
+/// What the reader calls the parameters that differences name by our words.
+fn called(contract: &Contract, all: &[Difference]) -> Option<Block> {
+    let ours = all.iter().filter_map(|one| one.path.strip_prefix("parameters.")?.split('.').next());
+    let ours: BTreeSet<Canonical> = ours.filter_map(Canonical::from_name).collect();
+    let told: Vec<String> = ours
+        .into_iter()
+        .filter_map(|canonical| contract.parameter(canonical))
+        .filter(|parameter| parameter.canonical.to_string() != parameter.name())
+        .map(|parameter| format!("`{}` is `{}`", parameter.canonical, parameter.name()))
+        .collect();
+    (!told.is_empty()).then(|| text(format!("By our words, {}.", told.join(", "))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_told_to_the_second() {
+        let at = |text: &str| instant(text.parse().unwrap());
+        assert_eq!(at("2026-11-20T09:30:00.123456Z"), "2026-11-20 09:30:00 UTC");
+        assert_eq!(at("2026-11-20T09:30:00Z"), "2026-11-20 09:30:00 UTC");
+    }
 
     #[test]
     fn backticks_come_in_pairs_or_stand_for_themselves() {

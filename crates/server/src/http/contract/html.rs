@@ -13,22 +13,32 @@ body { margin: 0 auto; max-width: 50rem; padding: 1rem; background: var(--paper)
 h1 { font-size: 1.5rem; line-height: 1.2 }
 h2 { font-size: 1.15rem; margin-top: 2rem }
 code, pre { background: var(--code); border-radius: 3px; font: 0.9em ui-monospace, monospace }
-code { padding: 0.1em 0.25em; overflow-wrap: break-word }
+code { padding: 0.1em 0.25em; overflow-wrap: anywhere; unicode-bidi: isolate }
 pre { padding: 0.75rem; white-space: pre-wrap; overflow-wrap: anywhere }
-div { overflow-x: auto }
+h1, p, li, td { overflow-wrap: anywhere }
+ul { padding-left: 1.25rem }
+a { color: inherit }
+div { overflow-x: auto; margin: 1rem 0 }
 table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: 0.35rem 0.75rem 0.35rem 0; text-align: left;
   vertical-align: top }
+th { white-space: nowrap }
+td:first-child code { overflow-wrap: break-word }
+@media (max-width: 40rem) {
+  thead { display: none }
+  tr { display: block; border-bottom: 1px solid var(--line); padding: 0.5rem 0 }
+  td { display: block; border: 0; padding: 0.1rem 0 0.1rem 7.5rem; position: relative }
+  td::before { content: attr(data-head); font-size: 0.85rem; left: 0; opacity: 0.75; position: absolute;
+    width: 7rem }
+  td:first-child { padding-left: 0 }
+  td:first-child::before { content: none }
+  td:first-child code { overflow-wrap: anywhere }
+}
 ";
 
-pub(super) fn of(document: &Document) -> String {
-    let title = escaped(&document.title);
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"robots\" content=\"noindex, nofollow\">\n<title>{title}</title>\n\
-         <link rel=\"stylesheet\" href=\"/contracts/style.css\">\n<h1>{title}</h1>\n"
-    );
+/// The page, with a way to the same as Markdown, as it is called beside it.
+pub(super) fn of(document: &Document, markdown: &str) -> String {
+    let mut out = head(&document.title);
     for text in &document.lead {
         out.extend([format!("<p>{}</p>\n", line(text))]);
     }
@@ -36,7 +46,26 @@ pub(super) fn of(document: &Document) -> String {
         out.extend([format!("<h2>{}</h2>\n", line(section.heading))]);
         out.extend(section.blocks.iter().map(block));
     }
+    let markdown = escaped(markdown);
+    out.extend([format!("<p><a href=\"{markdown}\">The same as Markdown</a></p>\n")]);
     out
+}
+
+/// What stands at an address that is none of a contract, or not any more.
+pub(super) fn nothing() -> String {
+    let why = "Part of the address may be missing, or the draft that it led to was discarded. \
+        Whoever sent it can send another one.";
+    format!("{}<p>{why}</p>\n", head("There is no contract at this address"))
+}
+
+fn head(title: &str) -> String {
+    let title = escaped(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"robots\" content=\"noindex, nofollow\">\n<title>{title}</title>\n\
+         <link rel=\"stylesheet\" href=\"/contracts/style.css\">\n<h1>{title}</h1>\n"
+    )
 }
 
 fn block(block: &Block) -> String {
@@ -48,11 +77,15 @@ fn block(block: &Block) -> String {
         }
         Block::Code(text) => format!("<pre>{}</pre>\n", escaped(text)),
         Block::Table(head, rows) => {
-            let heads: String = head.iter().map(|text| format!("<th>{text}")).collect();
-            let mut out = format!("<div><table>\n<tr>{heads}\n");
+            let heads: String =
+                head.iter().map(|text| format!("<th scope=\"col\">{text}")).collect();
+            let mut out = format!("<div><table>\n<thead><tr>{heads}\n<tbody>\n");
             for cells in rows {
-                let cells: String =
-                    cells.iter().map(|text| format!("<td>{}", line(text))).collect();
+                // On a phone each cell stands below the last, with its head before it.
+                let one = |(head, text): (&&str, &String)| {
+                    format!("<td data-head=\"{head}\">{}", line(text))
+                };
+                let cells: String = head.iter().zip(cells).map(one).collect();
                 out.extend([format!("<tr>{cells}\n")]);
             }
             out.push_str("</table></div>\n");

@@ -40,21 +40,20 @@ fn block(block: &Block) -> String {
 }
 
 fn line(text: &str) -> String {
-    let one = |span| match span {
-        Span::Text(text) => escaped(text),
+    let one = |(place, span)| match span {
+        Span::Text(text) => escaped(text, place == 0),
         Span::Code(text) => {
             let fence = "`".repeat(longest_run(text) + 1);
             let plain = text.replace(char::is_control, " ");
             format!("{fence}{plain}{fence}")
         }
     };
-    spans(text).into_iter().map(one).collect()
+    spans(text).into_iter().enumerate().map(one).collect()
 }
 
-fn escaped(text: &str) -> String {
+/// Where a line begins, more means something than elsewhere; and digits before it a list.
+fn escaped(text: &str, mut begins: bool) -> String {
     let mut out = String::with_capacity(text.len());
-    // Where a line begins, more means something than elsewhere; and digits before it a list.
-    let mut begins = true;
     for (place, letter) in text.char_indices() {
         let at_begin = begins;
         begins &= letter.is_ascii_digit();
@@ -84,6 +83,7 @@ mod tests {
     #[test]
     fn what_people_have_written_is_not_markdown() {
         assert_eq!(line("a `b*c` d*e <i> &amp;"), "a `b*c` d\\*e &lt;i> &amp;amp;");
+        assert_eq!(line("of `UTC`. - b"), "of `UTC`. - b");
         assert_eq!(line("an `odd one"), "an \\`odd one");
         for (text, plain) in [
             ("~~~ all that follows", "\\~\\~\\~ all that follows"),

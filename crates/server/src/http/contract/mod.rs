@@ -3,16 +3,17 @@
 //! Tokens cannot be guessed, so none asks for a login; but an address travels. So no secret is on
 //! a page and no key, and nothing on it is fetched from elsewhere or run.
 
+mod answers;
 mod document;
 mod html;
 mod markdown;
+mod parameters;
 
-use super::error::Error;
 use crate::app::App;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use document::Document;
 use domain::contract::version::Status;
@@ -27,24 +28,26 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; for
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// The page at what stands behind `/contracts/`.
-pub(super) fn show(app: &App, name: &str) -> Result<Response, Error> {
+pub(super) fn show(app: &App, name: &str) -> Response {
     if name == STYLE {
-        return Ok(shown("text/css; charset=utf-8", html::STYLE.to_owned()));
+        return shown("text/css; charset=utf-8", html::STYLE.to_owned());
     }
     let (token, is_markdown) =
         name.strip_suffix(MARKDOWN).map_or((name, false), |token| (token, true));
     let setup = app.live.setup();
     let found = setup.contract_by_token(token);
-    let version = found.filter(|version| version.status != Status::Discarded);
-    let version = version.ok_or_else(|| Error::NotFound("such contract".to_owned()))?;
+    let Some(version) = found.filter(|version| version.status != Status::Discarded) else {
+        return (StatusCode::NOT_FOUND, shown("text/html; charset=utf-8", html::nothing()))
+            .into_response();
+    };
     // Who asks has no key, so what it calls us by is not repeated to it.
     let base = app.config.external_url.as_deref().map(|url| url.trim_end_matches('/'));
     let document = Document::of(&setup, version, base.unwrap_or_default(), app.clock.now());
-    Ok(if is_markdown {
+    if is_markdown {
         shown("text/markdown; charset=utf-8", markdown::of(&document))
     } else {
-        shown("text/html; charset=utf-8", html::of(&document))
-    })
+        shown("text/html; charset=utf-8", html::of(&document, &format!("{token}{MARKDOWN}")))
+    }
 }
 
 fn shown(content_type: &'static str, body: String) -> Response {

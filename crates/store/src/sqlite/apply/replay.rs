@@ -58,7 +58,8 @@ impl Writer {
         let Some(kept) = kept_hit(&self.facts, position)? else { return Ok(None) };
         let Some(hit) = kept.hit else { return Ok(None) };
         let keyring = &self.keyring;
-        let read = guarded(replay.by, || ledger::read(setup, keyring, &hit, kept.at))?;
+        let mut read = guarded(replay.by, || ledger::read(setup, keyring, &hit, kept.at))?;
+        self.find_transaction(replay.by, setup, &mut read)?;
         if read.contract_ref.as_ref().is_none_or(|read_by| !read_by.is_same_integration(by)) {
             return Ok(None);
         }

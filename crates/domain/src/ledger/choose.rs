@@ -1,0 +1,173 @@
+//! Which contract reads a hit: by the key in its path, by the path, or by its click.
+
+use super::ContractRef;
+use super::route::{Route, route_as_of};
+use super::spoken::{self, Spoken, spoken};
+use crate::campaign::Campaign;
+use crate::click_id::Keyring;
+use crate::contract::Contract;
+use crate::hit::Hit;
+use crate::integration::{Integration, Scope};
+use crate::partner::{KEYED_PATH, Partner};
+use crate::postback::{Pairs, Problem, earlier};
+use crate::reason::Reason;
+use crate::setup::AsOf;
+use crate::time::Timestamp;
+
+/// Who reads a hit.
+pub(super) struct Chosen<'a> {
+    pub(super) by: ContractRef,
+    pub(super) contract: &'a Contract,
+    /// `None`: a partner's own contract.
+    pub(super) integration: Option<&'a Integration>,
+    /// Another contract has taken the place of the one that reads.
+    pub(super) is_in_sunset: bool,
+    /// By the key in its path.
+    pub(super) is_by_key: bool,
+    /// The key in its path is none of ours.
+    pub(super) has_foreign_key: bool,
+    /// Names that carry click ids and do not agree, or whose sunset is over.
+    pub(super) fault: Result<(), Problem>,
+}
+
+impl<'a> Chosen<'a> {
+    fn integration(integration: &'a Integration, sent: &Pairs, at: Timestamp) -> Self {
+        let Spoken { version, contract, is_in_sunset } = spoken(integration, sent, at);
+        Self {
+            by: ContractRef::Integration { id: integration.id, version },
+            contract,
+            integration: Some(integration),
+            is_in_sunset,
+            is_by_key: false,
+            has_foreign_key: false,
+            fault: spoken::retired(integration, sent, at),
+        }
+    }
+
+    fn partner(partner: &'a Partner, contract: &'a Contract) -> Self {
+        let by = ContractRef::Partner(partner.name.clone());
+        Self {
+            by,
+            contract,
+            integration: None,
+            is_in_sunset: false,
+            is_by_key: false,
+            has_foreign_key: false,
+            fault: Ok(()),
+        }
+    }
+
+    /// The same, where the click ids may disagree.
+    fn with(self, conflict: Result<(), Problem>) -> Self {
+        Self { fault: earlier(self.fault, conflict), ..self }
+    }
+}
+
+pub(super) fn choose<'a>(
+    setup: AsOf<'a>,
+    keyring: &Keyring,
+    hit: &Hit,
+    sent: &Pairs,
+) -> Result<Chosen<'a>, Problem> {
+    let by_integration = |one| Chosen::integration(one, sent, setup.at());
+    match route_as_of(setup, hit.path()) {
+        Route::Key(key) => {
+            let own = setup.integration_by_key(key);
+            let is_foreign = own.is_none() && may_be_foreign(key, hit.path());
+            let by_click = || choose_by_foreign_key(setup, keyring, sent);
+            own.filter(|integration| !integration.archived)
+                .map(|own| Chosen { is_by_key: true, ..by_integration(own) })
+                .or_else(|| is_foreign.then(by_click).flatten())
+                .ok_or_else(|| {
+                    let detail = "the postback URL's key is not one of ours";
+                    Problem::new(Reason::UnknownIntegration, None, detail)
+                })
+        }
+        Route::Path(path) => Ok(choose_by_path(setup, keyring, path, sent)),
+        Route::Plain | Route::Elsewhere => {
+            let is_click_id = |name: &str| setup.is_click_id_name(name);
+            let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
+            campaign
+                .and_then(|campaign| setup.integrations_for(campaign).next())
+                .or_else(|| setup.integrations_of(Scope::Global).next())
+                .map(|integration| by_integration(integration).with(conflict))
+                .ok_or_else(|| {
+                    let detail = "there is no global integration to read it";
+                    Problem::new(Reason::UnknownIntegration, None, detail)
+                })
+        }
+    }
+}
+
+/// On a path that partners share, an integration around the click's campaign reads for its partner;
+/// else it is the partner under whose names our click id came.
+fn choose_by_path<'a>(setup: AsOf<'a>, keyring: &Keyring, path: &str, sent: &Pairs) -> Chosen<'a> {
+    let partners: Vec<(&Partner, &Contract)> = setup.partners_by_path(path).collect();
+    let is_click_id = |name: &str| {
+        partners.iter().any(|(partner, contract)| {
+            contract.click_id_names().iter().any(|own| own == name)
+                || setup.is_click_id_name_of(&partner.name, name)
+        })
+    };
+    let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
+    let around = campaign.into_iter().flat_map(|one| setup.integrations_around(one));
+    let mut all = around.chain(setup.integrations_of(Scope::Global));
+    let own = all.find(|one| partners.iter().any(|(partner, _)| partner.name == one.partner));
+    let names_ours = |(_, contract): &&(&Partner, &Contract)| names_click(contract, keyring, sent);
+    let chosen = own.map_or_else(
+        || {
+            let named = partners.iter().find(names_ours).or(partners.first());
+            let (partner, contract) = named.expect("the path is somebody's");
+            Chosen::partner(partner, contract)
+        },
+        |own| Chosen::integration(own, sent, setup.at()),
+    );
+    chosen.with(conflict)
+}
+
+/// Whether a key may be one that a partner handed out: it stands before `/postback`, and is no
+/// macro that nobody filled in.
+fn may_be_foreign(key: &str, path: &[u8]) -> bool {
+    let is_plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_".contains(&letter);
+    key.bytes().all(is_plain) && !path.starts_with(b"/postback/")
+}
+
+/// Senders of a partner whose own keys stand before `/postback` keep calling with them after a move
+/// to us. Such a key says nothing; but where our click id came under one of the partner's names, it
+/// is a postback of ours, and is read as on any path of the partner's.
+fn choose_by_foreign_key<'a>(
+    setup: AsOf<'a>,
+    keyring: &Keyring,
+    sent: &Pairs,
+) -> Option<Chosen<'a>> {
+    let names_ours = |contract: &Contract| names_click(contract, keyring, sent);
+    let is_ours = setup.partners_by_path(KEYED_PATH).any(|(_, contract)| names_ours(contract));
+    let chosen = is_ours.then(|| choose_by_path(setup, keyring, KEYED_PATH, sent))?;
+    Some(Chosen { has_foreign_key: true, ..chosen })
+}
+
+/// Whether a click id of ours came under a name that the contract has for it.
+fn names_click(contract: &Contract, keyring: &Keyring, sent: &Pairs) -> bool {
+    let names = contract.click_id_names();
+    let mut sent = sent.all.iter().filter(|pair| names.contains(&pair.name));
+    sent.any(|pair| keyring.parse(pair.text.trim()).is_some())
+}
+
+/// The campaign of the first click that such names carry, and whether they all carry that click.
+fn clicked_campaign<'a>(
+    setup: AsOf<'a>,
+    keyring: &Keyring,
+    sent: &Pairs,
+    is_click_id: impl Fn(&str) -> bool,
+) -> (Option<&'a Campaign>, Result<(), Problem>) {
+    let ids = sent.all.iter().filter(|pair| is_click_id(&pair.name));
+    let mut ids = ids.filter_map(|pair| Some((keyring.parse(pair.text.trim())?, &pair.name)));
+    let Some((id, name)) = ids.next() else { return (None, Ok(())) };
+    let link = setup.link(id.link());
+    let campaign = link.and_then(|link| setup.campaign(link.campaign_id));
+    let conflict = ids.find(|(other, _)| *other != id).map_or(Ok(()), |(_, other)| {
+        let detail = format!("`{name}` and `{other}` are different clicks");
+        Err(Problem::new(Reason::InvalidPayload, Some(other), detail))
+    });
+    (campaign, conflict)
+}

@@ -1,0 +1,155 @@
+//! Who reads what comes on a path of the catalogue, or with a key that is none of ours.
+
+use super::scope::guarded;
+use super::world::{CAMPAIGN, LEAD, OWN_ID, World, contract, keyring, partner, plain};
+use crate::command::Act;
+use crate::integration::Scope;
+use crate::ledger::{ContractRef, Route, read, route};
+use crate::reason::Verdict;
+
+#[test]
+fn a_path_says_who_reads() {
+    let mut catalogue = partner("bound", contract("click_id!=subid revenue=amount"));
+    catalogue.paths = vec!["/click.php".to_owned()];
+    let mut world = World::new(plain(), LEAD);
+    world.act(Act::LoadCatalogue { partners: vec![catalogue], key: "unused".to_owned() });
+    let cases: [(&str, Route<'_>); 10] = [
+        ("/postback", Route::Plain),
+        ("/postback/", Route::Elsewhere),
+        ("/postback/own", Route::Key("own")),
+        ("/own/postback", Route::Key("own")),
+        ("/click.php", Route::Path("/click.php")),
+        ("/click.php/", Route::Elsewhere),
+        ("/a/b/postback", Route::Elsewhere),
+        ("/postback/a/b", Route::Elsewhere),
+        ("//postback", Route::Elsewhere),
+        ("/", Route::Elsewhere),
+    ];
+    for (path, wanted) in cases {
+        assert_eq!(route(&world.setup, path.as_bytes()), wanted, "{path}");
+    }
+    assert_eq!(route(&world.setup, b"/postback/\xFF"), Route::Elsewhere);
+    world.check(
+        "
+        /click.php?subid=@a&amount=2      -> recorded approved 2/1.75
+        /click.php?click_id=@a            -> refused missing_parameter subid ~click_id
+        /click.php?subid=nobodys          -> refused unknown_click subid
+        ",
+    );
+    let key = "bound-key";
+    world.integration(Scope::Campaign { campaign_id: CAMPAIGN }, "bound", key, "");
+    let hit = world.hit("/click.php?subid=@a&amount=2");
+    let ring = keyring();
+    let read = read(&world.setup, &ring, &hit, world.now);
+    let reader = world.setup.integration_by_key(key).unwrap();
+    let by = ContractRef::Integration { id: reader.id, version: 1 };
+    assert_eq!(read.contract_ref, Some(by));
+}
+
+#[test]
+fn partners_may_share_a_path() {
+    let shared = |name: &str, speaks: &str, paths: &[&str]| {
+        let mut one = partner(name, contract(speaks));
+        one.paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        one
+    };
+    let served = "/{key}/postback";
+    let partners = vec![
+        shared("first", "click_id!=cid revenue=sum", &["/conv", "/postback", served]),
+        shared("second", "click_id!=tid txn_id=cid revenue=amount", &["/conv"]),
+        shared("elsewhere", "click_id!=other", &["/other"]),
+    ];
+    let mut world = World::new(plain(), LEAD);
+    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+    let path = |world: &World, path: &str| format!("{:?}", route(&world.setup, path.as_bytes()));
+    assert_eq!(path(&world, "/postback"), "Plain");
+    assert_eq!(path(&world, served), "Key(\"{key}\")");
+    let by = |world: &mut World, sent: &str| {
+        let ring = keyring();
+        let hit = world.hit(sent);
+        read(&world.setup, &ring, &hit, world.now).contract_ref.unwrap().to_string()
+    };
+    assert_eq!(by(&mut world, "/conv?cid=@a&sum=1"), "first");
+    assert_eq!(by(&mut world, "/conv?tid=@a&cid=77"), "second", "our id came under its name");
+    assert_eq!(by(&mut world, "/conv?cid=nobodys&tid=nobodys"), "first");
+    world.check(
+        "
+        /conv?cid=@a&sum=2            -> recorded approved 2/1.75
+        /conv?tid=@b&cid=77&amount=3  -> recorded approved 3/1.75
+        /conv?cid=@c&tid=@a           -> refused invalid_payload tid
+        ",
+    );
+    world.integration(Scope::Campaign { campaign_id: CAMPAIGN }, "second", "second-key", "");
+    let own = world.setup.integration_by_key("second-key").unwrap().id;
+    assert_eq!(by(&mut world, "/conv?cid=@a&sum=1"), format!("{own}.1"), "it is around the click");
+    assert_eq!(by(&mut world, "/other?other=@a"), "elsewhere");
+}
+
+#[test]
+fn a_partners_old_key_is_read_by_the_click_that_came_under_its_name() {
+    let keyed = |name: &str, speaks: &str, path: &str| {
+        let mut one = partner(name, contract(speaks));
+        one.paths = vec![path.to_owned()];
+        one
+    };
+    let mut world = World::new(plain(), LEAD);
+    world.integration(Scope::Global, "it", "old", "");
+    let old = world.setup.integration_by_key("old").unwrap().id;
+    world.act(Act::ArchiveIntegration { id: old });
+    world.check("/f0r3ign/postback?subid=@a&sum=2 -> refused unknown_integration");
+    let served = "/{key}/postback";
+    let partners = vec![
+        keyed("keyed", "click_id!=subid txn_id=tid revenue=sum", served),
+        keyed("other", "click_id!=cid", "/x"),
+    ];
+    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+    world.check(
+        "
+        /f0r3ign/postback?subid=@a&sum=2&tid=1   -> recorded approved 2/1.75
+        /an-other_1/postback?subid=@a&sum=2&tid=1 -> duplicate already_processed
+        /postback?click_id=@a&revenue=2&txn_id=1 -> duplicate already_processed
+        /f0r3ign/postback?subid=nobodys&sum=2    -> refused unknown_integration
+        /f0r3ign/postback?cid=@a&sum=2           -> refused unknown_integration
+        /f0r3ign/postback?click_id=@a&sum=2      -> refused unknown_integration
+        /f0r3ign/postback                        -> refused unknown_integration
+        /postback/f0r3ign?subid=@a&sum=2         -> refused unknown_integration
+        /old/postback?subid=@a&sum=2             -> refused unknown_integration
+        /{key}/postback?subid=@a&sum=2           -> refused unknown_integration
+        /%7Bkey%7D/postback?subid=@a&sum=2       -> refused unknown_integration
+        /own/postback?click_id=@a&revenue=2&txn_id=2 -> recorded approved 2/1.75
+        ",
+    );
+    let foreign = |world: &mut World, line: &str| {
+        let (ring, hit) = (keyring(), world.hit(line));
+        let read = read(&world.setup, &ring, &hit, world.now);
+        (read.contract_ref.map(|by| by.to_string()), read.has_foreign_key)
+    };
+    let line = "/f0r3ign/postback?subid=@a&sum=2";
+    assert_eq!(foreign(&mut world, line), (Some("keyed".to_owned()), true));
+    assert!(!foreign(&mut world, "/own/postback?click_id=@a").1);
+    let arrived_at = world.now;
+    let hit = world.hit("/f0r3ign/postback?subid=@b&sum=2");
+    world.wait_s(1);
+    world.integration(Scope::Campaign { campaign_id: CAMPAIGN }, "keyed", "k", "");
+    let own = world.setup.integration_by_key("k").unwrap().id;
+    assert_eq!(foreign(&mut world, line), (Some(format!("{own}.1")), true));
+    let partners = vec![keyed("keyed", "click_id!=subid", "/y")];
+    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+    world.check(&format!("{line} -> refused unknown_integration"));
+    assert_eq!(world.receive_again(&hit, arrived_at).verdict, Verdict::Recorded, "as it was then");
+}
+
+#[test]
+fn a_foreign_key_passes_by_nobody_who_verifies() {
+    let mut world = World::new(guarded(), LEAD);
+    world.set_token(OWN_ID, "secret");
+    let mut keyed = partner("keyed", contract("click_id!=subid revenue token"));
+    keyed.paths = vec!["/{key}/postback".to_owned()];
+    world.act(Act::LoadCatalogue { partners: vec![keyed], key: "unused".to_owned() });
+    world.check(
+        "
+        /f0r3ign/postback?subid=@a&revenue=2              -> refused signature_mismatch token
+        /f0r3ign/postback?subid=@a&revenue=2&token=secret -> recorded approved 2/1.75
+        ",
+    );
+}
