@@ -127,6 +127,7 @@ pub struct Incoming {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub delivery_id: DeliveryId,
+    pub destination_id: DestinationId,
     /// From 1 on: only the attempt that holds the lease can settle it.
     pub number: u32,
     pub at: Timestamp,

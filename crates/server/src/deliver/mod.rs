@@ -2,3 +2,5 @@
 
 mod caller;
 mod guard;
+mod sender;
+mod slots;

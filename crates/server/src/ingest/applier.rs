@@ -52,6 +52,13 @@ impl Progress {
         debug_assert!(reached.is_ok(), "its sender is borrowed here");
     }
 
+    /// Waits until more is applied than what is before `position`.
+    pub(crate) async fn passes(&self, position: Position) {
+        let mut seen = self.position.subscribe();
+        let passed = seen.wait_for(|applied| *applied > position).await;
+        debug_assert!(passed.is_ok(), "its sender is borrowed here");
+    }
+
     fn advance(&self, position: Position) {
         self.position.send_if_modified(|applied| {
             let is_further = position > *applied;

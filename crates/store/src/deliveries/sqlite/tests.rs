@@ -85,6 +85,7 @@ impl Queue {
     async fn settle(&self, id: u64, number: u32, next: Next) -> Vec<DestinationId> {
         let attempt = Attempt {
             delivery_id: DeliveryId(id),
+            destination_id: ONE,
             number,
             at: self.now,
             latency_ms: 12,

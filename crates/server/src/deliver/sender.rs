@@ -1,0 +1,344 @@
+//! Sends what is owed: takes it over from the ledger, leases what is due, calls, and settles.
+//!
+//! Three tasks. One takes over as the ledger goes on. One begins attempts: of every destination
+//! first those that were never tried, so that none waits behind another's retries, nor behind
+//! another destination. One settles, many at a time.
+
+use super::caller::{Caller, Heard};
+use super::slots::Slots;
+use crate::clock::Clock;
+use crate::ingest::Progress;
+use crate::keys;
+use crate::live::Live;
+use domain::click_id::Keyring;
+use domain::destination::{Answer, Corrections, Destination, Made, Next, Schedule, Told};
+use domain::id::{DeliveryId, DestinationId, NodeId};
+use domain::outbound::Field;
+use domain::receipt::{Place, ReceiptKey};
+use domain::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use store::Store;
+use store::deliveries::{Attempt, Condition, Deliveries, Delivery, Due, Incoming, Lane, PauseRule};
+use store::list::StoredOwed;
+use tokio::sync::{Notify, mpsc, watch};
+
+/// How many are taken over at once.
+const TAKEN_MAX: u32 = 500;
+/// How many attempts are settled at once.
+const SETTLED_MAX: usize = 500;
+/// How long nothing may happen before it is looked again.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long it is waited after a store did not answer.
+const STORE_AGAIN: Duration = Duration::from_millis(500);
+/// What is due and cannot be leased is looked at again after so long: an earlier one of the same
+/// conversion is under way.
+const BLOCKED_FOR: Duration = Duration::from_millis(100);
+
+/// How it is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    pub(crate) schedule: Schedule,
+    pub(crate) pause: PauseRule,
+    /// Requests under way at once, to all together.
+    pub(crate) concurrency: u32,
+    /// Nobody else begins an attempt for so long after one was begun.
+    pub(crate) lease: Duration,
+}
+
+/// What sends.
+pub(crate) struct Sender {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) deliveries: Arc<dyn Deliveries>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) caller: Caller,
+    pub(crate) keyring: Keyring,
+    pub(crate) receipts: ReceiptKey,
+    pub(crate) node: NodeId,
+    pub(crate) manner: Manner,
+    /// Something may be due.
+    pub(crate) wake: Notify,
+    pub(crate) slots: Mutex<Slots>,
+}
+
+impl Sender {
+    /// Sends until `stopped` says so. What is under way then is begun anew by the next.
+    pub(crate) async fn run(self: Arc<Self>, stopped: watch::Receiver<bool>) {
+        let (done, settled) = mpsc::channel(SETTLED_MAX);
+        let taking = self.clone().take_over(stopped.clone());
+        let settling = self.clone().settle(settled);
+        let sending = self.send(done, stopped);
+        tokio::join!(taking, settling, sending);
+    }
+
+    async fn take_over(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        let mut cursor = None;
+        while !*stopped.borrow() {
+            let position = self.progress.position();
+            match self.take_some(&mut cursor).await {
+                Ok(0) => tokio::select! {
+                    () = self.progress.passes(position) => {}
+                    _ = stopped.changed() => {}
+                },
+                Ok(_) => self.wake.notify_one(),
+                Err(error) => {
+                    tracing::warn!(%error, "what is owed cannot be taken over");
+                    pause(STORE_AGAIN, &mut stopped).await;
+                }
+            }
+        }
+    }
+
+    /// How many there were.
+    async fn take_some(&self, cursor: &mut Option<DeliveryId>) -> Result<usize, store::Error> {
+        let after = match *cursor {
+            Some(cursor) => cursor,
+            None => self.deliveries.cursor().await?,
+        };
+        let owed = self.store.owed(after, TAKEN_MAX).await?;
+        let last = owed.last().map_or(after, |last| last.id);
+        let count = owed.len();
+        let incoming = owed.into_iter().map(|stored| self.incoming(stored)).collect();
+        self.deliveries.take_over(incoming).await?;
+        *cursor = Some(last);
+        Ok(count)
+    }
+
+    fn incoming(&self, stored: StoredOwed) -> Incoming {
+        let setup = self.live.setup();
+        let rules = setup.destination(stored.owed.destination_id).map(|one| &one.rules);
+        let delay_s = rules.map_or(0, |rules| rules.delay_s);
+        let is_correctable = rules.is_some_and(|rules| rules.corrections != Corrections::None {});
+        let due_at = stored.owed.at.plus_s(delay_s.into());
+        Incoming { stored, due_at, is_correctable }
+    }
+
+    async fn send(
+        self: Arc<Self>,
+        done: mpsc::Sender<Attempt>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let mut turn = 0;
+        while !*stopped.borrow() {
+            let look_at = match self.begin_some(&done, turn).await {
+                Ok(look_at) => look_at,
+                Err(error) => {
+                    tracing::warn!(%error, "nothing can be leased");
+                    pause(STORE_AGAIN, &mut stopped).await;
+                    continue;
+                }
+            };
+            turn += 1;
+            let now = self.clock.now();
+            let wait_us = u64::try_from(look_at.us_since(now)).unwrap_or(0);
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(Duration::from_micros(wait_us).min(LOOK_EVERY)) => {}
+                _ = stopped.changed() => {}
+            }
+        }
+    }
+
+    /// Begins as many attempts as there is room for; when to look again.
+    async fn begin_some(
+        self: &Arc<Self>,
+        done: &mpsc::Sender<Attempt>,
+        turn: usize,
+    ) -> Result<Timestamp, store::Error> {
+        let now = self.clock.now();
+        let mut due = self.deliveries.due().await?;
+        let conditions: HashMap<DestinationId, Condition> =
+            self.deliveries.conditions().await?.into_iter().collect();
+        let mut look_at = Timestamp::MAX;
+        // Nobody is always the first.
+        let places = due.len().max(1);
+        due.rotate_left(turn % places);
+        for one in due {
+            let condition = conditions.get(&one.destination_id);
+            look_at = look_at.min(self.begin_of(done, &one, condition, now).await?);
+        }
+        Ok(look_at)
+    }
+
+    /// The same of one destination.
+    async fn begin_of(
+        self: &Arc<Self>,
+        done: &mpsc::Sender<Attempt>,
+        due: &Due,
+        condition: Option<&Condition>,
+        now: Timestamp,
+    ) -> Result<Timestamp, store::Error> {
+        let id = due.destination_id;
+        let destination = self.live.setup().destination(id).cloned();
+        let Some(destination) = destination.filter(|one| !one.archived) else {
+            self.deliveries.cancel(id, now).await?;
+            return Ok(Timestamp::MAX);
+        };
+        let destination = Arc::new(destination);
+        let is_paused = condition.is_some_and(|condition| condition.pause.is_some());
+        let probe_at = condition.and_then(|condition| condition.pause.as_ref()?.probe_at);
+        if is_paused && probe_at.is_none_or(|at| at > now) {
+            return Ok(probe_at.unwrap_or(Timestamp::MAX));
+        }
+        let mut look_at = Timestamp::MAX;
+        for (lane, due_at) in [(Lane::First, due.first), (Lane::Again, due.again)] {
+            let Some(due_at) = due_at else { continue };
+            if due_at > now {
+                look_at = look_at.min(due_at);
+                continue;
+            }
+            let room = self.slots().room(id, destination.pace, is_paused, now);
+            if room == 0 {
+                look_at = look_at.min(self.slots().next_at(id, now));
+                continue;
+            }
+            let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
+            let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
+            if leased.is_empty() {
+                let blocked_ms = i64::try_from(BLOCKED_FOR.as_millis()).unwrap_or(0);
+                look_at = look_at.min(now.plus_ms(blocked_ms));
+            }
+            self.slots().begin(id, destination.pace, leased.len(), now);
+            for delivery in leased {
+                let (sender, destination, done) = (self.clone(), destination.clone(), done.clone());
+                tokio::spawn(async move {
+                    let attempt = sender.attempt(&destination, delivery).await;
+                    // Where nobody settles any more, the lease runs out.
+                    _ = done.send(attempt).await;
+                });
+            }
+        }
+        Ok(look_at)
+    }
+
+    async fn settle(self: Arc<Self>, mut settled: mpsc::Receiver<Attempt>) {
+        let mut attempts = Vec::with_capacity(SETTLED_MAX);
+        while settled.recv_many(&mut attempts, SETTLED_MAX).await > 0 {
+            for attempt in &attempts {
+                metrics::counter!("counterfoil_delivery_attempts_total").increment(1);
+                self.slots().end(attempt.destination_id);
+            }
+            let batch = std::mem::take(&mut attempts);
+            loop {
+                match self.deliveries.settle(batch.clone(), self.manner.pause).await {
+                    Ok(paused) => {
+                        for destination in paused {
+                            tracing::warn!(
+                                destination.id = destination.0,
+                                "a destination is paused"
+                            );
+                        }
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "attempts cannot be settled");
+                        tokio::time::sleep(STORE_AGAIN).await;
+                    }
+                }
+            }
+            self.wake.notify_one();
+        }
+    }
+
+    /// One try, from the request to what it leads to.
+    async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Attempt {
+        let at = self.clock.now();
+        let begun = Instant::now();
+        let number = delivery.attempts;
+        let tries = number.saturating_sub(delivery.attempts_past);
+        let outbound = &destination.outbound;
+        let attempt = |next: Next| Attempt {
+            delivery_id: delivery.id,
+            destination_id: delivery.owed.destination_id,
+            number,
+            at,
+            latency_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            method: outbound.method.name().to_owned(),
+            url: outbound.url.clone(),
+            http_status: None,
+            answer: None,
+            error: None,
+            next,
+        };
+        let made = match self.request(destination, &delivery, at).await {
+            Ok(made) => made,
+            Err(why) => return Attempt { error: Some(why), ..attempt(Next::Rejected) },
+        };
+        let called = self.caller.call(&made.request, &delivery.owed.idempotency_key()).await;
+        let answer = match &called {
+            Ok(Heard { status, retry_after_s, body }) => {
+                Answer::Answered { status: *status, body, retry_after_s: *retry_after_s }
+            }
+            Err(_) => Answer::None,
+        };
+        let next =
+            self.manner.schedule.next(outbound, answer, (delivery.id, tries), self.clock.now());
+        let bare = Attempt { url: made.shown_url, ..attempt(next) };
+        match called {
+            Ok(heard) => Attempt {
+                http_status: Some(heard.status),
+                answer: Some(heard.body.to_vec()),
+                ..bare
+            },
+            Err(failure) => Attempt { error: Some(failure.to_string()), ..bare },
+        }
+    }
+
+    /// The request for a delivery, or why there is none.
+    async fn request(
+        &self,
+        destination: &Destination,
+        delivery: &Delivery,
+        at: Timestamp,
+    ) -> Result<Made, String> {
+        let (owed, id) = (&delivery.owed, delivery.owed.conversion_id);
+        let found = self.asked(|| self.store.conversion(id)).await;
+        let (conversion, _) = found.ok_or_else(|| format!("there is no conversion {id}"))?;
+        let is_personal = |field: &Field| matches!(field, Field::Ip | Field::UserAgent);
+        let click = match destination.outbound.fields().iter().any(is_personal) {
+            true => self.asked(|| self.store.click(conversion.click_id)).await,
+            false => None,
+        };
+        let click_id = self.keyring.format(conversion.click_id);
+        let told = Told {
+            owed,
+            conversion: &conversion,
+            click_id: click_id.as_str(),
+            click: click.as_ref().map(|(_, click)| click),
+            receipt: &self.receipts.format(self.node, Place::Journal(conversion.created_by)),
+            at,
+            random: u64::from_be_bytes(keys::random()),
+        };
+        destination.request(&told).map_err(|why| why.to_string())
+    }
+
+    /// A store that is away for a moment is no reason to give a delivery up.
+    async fn asked<T, F>(&self, ask: impl Fn() -> F) -> T
+    where
+        F: Future<Output = Result<T, store::Error>>,
+    {
+        loop {
+            match ask().await {
+                Ok(found) => return found,
+                Err(error) => {
+                    tracing::warn!(%error, "what is to be told cannot be read");
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    fn slots(&self) -> std::sync::MutexGuard<'_, Slots> {
+        self.slots.lock().expect("no panic happens under this lock")
+    }
+}
+
+async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        _ = stopped.changed() => {}
+    }
+}
