@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use store::Store;
+use store::deliveries::SqliteDeliveries;
 use store::disk::{Disk, RealDisk};
 use store::journal::Journal;
 use tokio::sync::watch;
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) ledger: Arc<Ledger>,
     /// The same, for whoever asks it.
     pub(crate) store: Arc<dyn Store>,
+    /// What has come of what destinations are owed, once there is a ledger.
+    pub(crate) deliveries: OnceLock<Arc<SqliteDeliveries>>,
     pub(crate) live: Arc<Live>,
     pub(crate) keys: Keys,
     pub(crate) minter: Mutex<Minter>,
@@ -129,6 +132,7 @@ impl App {
             journal: journal.clone(),
             store: ledger.clone(),
             ledger,
+            deliveries: OnceLock::new(),
             live: Arc::new(Live::new(setup)),
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),

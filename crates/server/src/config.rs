@@ -5,6 +5,7 @@
 
 use anyhow::{Context, anyhow, bail};
 use domain::contract::Network;
+use domain::destination::WAITS_S;
 use domain::id::NodeId;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -48,6 +49,20 @@ pub(crate) struct Config {
     pub(crate) answer_within_ms: u64,
     /// Proxies that tell the client's address in `X-Forwarded-For`.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// Networks that destinations may be in beside the internet.
+    pub(crate) outbound_allow: Vec<Network>,
+    /// How many requests to destinations are under way at once.
+    pub(crate) outbound_concurrency: u32,
+    /// How long it may take to connect to a destination, in milliseconds.
+    pub(crate) outbound_connect_timeout_ms: u64,
+    /// How long a request to a destination may take in all, in milliseconds.
+    pub(crate) outbound_timeout_ms: u64,
+    /// The waits between attempts at a delivery, in seconds: after the last there is none.
+    pub(crate) outbound_waits_s: Vec<u32>,
+    /// After how many failures in a row a destination is paused.
+    pub(crate) outbound_pause_after: u32,
+    /// How often one that is paused is tried, in seconds.
+    pub(crate) outbound_probe_every_s: u32,
     /// What a click gets that cannot be written: `redirect` or `refuse`.
     pub(crate) when_disk_fails: WhenDiskFails,
     /// How long a journal segment is kept after all of it is applied and sealed, in days.
@@ -116,6 +131,13 @@ impl Default for Config {
             idle_timeout_s: 75,
             answer_within_ms: 1_500,
             trusted_proxies: Vec::new(),
+            outbound_allow: Vec::new(),
+            outbound_concurrency: 256,
+            outbound_connect_timeout_ms: 5_000,
+            outbound_timeout_ms: 15_000,
+            outbound_waits_s: WAITS_S.to_vec(),
+            outbound_pause_after: 10,
+            outbound_probe_every_s: 600,
             when_disk_fails: WhenDiskFails::Redirect,
             journal_keep_days: 3,
             hits_keep_days: 730,

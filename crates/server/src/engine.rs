@@ -3,6 +3,7 @@
 
 use crate::app::{App, Ground};
 use crate::catalogue;
+use crate::deliver::{self, Sender, Slots};
 use crate::ingest::{Applier, SYSTEM, Unavailable};
 use crate::keeper::{Keeper, SaysEnded};
 use crate::open::{self, Failure, LEDGER, Parts, RESTORED};
@@ -12,7 +13,7 @@ use domain::id::Position;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// How often it is tried again to open a ledger that did not open, or to finish a start.
 const TRY_EVERY: Duration = Duration::from_secs(5);
@@ -62,7 +63,7 @@ impl Engine {
 
     /// Begins to apply what is journaled, and opens the ledger to requests.
     pub(crate) fn launch(&self, parts: Parts) -> anyhow::Result<()> {
-        let Parts { facts, store, setup, applied, from } = parts;
+        let Parts { facts, store, deliveries, setup, applied, from } = parts;
         let app = &self.app;
         let seen = (self.ground.seen)(store.clone());
         app.live.follow(setup, applied, app.journal.next());
@@ -91,6 +92,22 @@ impl Engine {
         let applier = spawn_applier(applier, stopped, self.ended.clone())?;
         *self.threads() = Some(Threads { applier, keepers });
         app.ledger.open(seen);
+        _ = app.deliveries.set(deliveries.clone());
+        let sender = Arc::new(Sender {
+            store: app.store.clone(),
+            deliveries,
+            live: app.live.clone(),
+            clock: app.clock.clone(),
+            progress: app.progress.clone(),
+            caller: deliver::caller(&app.config),
+            keyring: app.keys.click.clone(),
+            receipts: app.keys.receipt.clone(),
+            node: app.node,
+            manner: deliver::manner(&app.config),
+            wake: Notify::new(),
+            slots: Mutex::new(Slots::new(app.config.outbound_concurrency)),
+        });
+        tokio::spawn(sender.run(self.stop.subscribe()));
         Ok(())
     }
 

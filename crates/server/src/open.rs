@@ -10,6 +10,7 @@ use domain::setup::Setup;
 use std::path::Path;
 use std::sync::Arc;
 use store::Store;
+use store::deliveries::SqliteDeliveries;
 use store::disk::Disk;
 use store::facts::{self, Facts};
 use store::journal::{self, Ballast, Journal};
@@ -22,6 +23,8 @@ pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const FACTS: &str = "facts";
 /// The ledger's file.
 pub(crate) const LEDGER: &str = "ledger.db";
+/// What came of what destinations are owed.
+pub(crate) const DELIVERIES: &str = "deliveries.db";
 /// Says that the data directory was restored, and that ids have to be skipped.
 pub(crate) const RESTORED: &str = "restored";
 /// The position of a journal's first record.
@@ -33,6 +36,8 @@ const BALLAST: &str = "ballast";
 pub(crate) struct Parts {
     pub(crate) facts: Arc<Facts>,
     pub(crate) store: Arc<SqliteStore>,
+    /// What has come of what destinations are owed.
+    pub(crate) deliveries: Arc<SqliteDeliveries>,
     /// As the ledger has it.
     pub(crate) setup: Setup,
     /// The first record that the ledger has not applied.
@@ -116,11 +121,14 @@ pub(crate) async fn parts(
         if is_newer { Failure::Refused(error) } else { Failure::Closed(error) }
     };
     let store = SqliteStore::open(&data.join(LEDGER), facts.clone(), options).map_err(closed)?;
+    let owed = store.last_owed();
+    let deliveries = SqliteDeliveries::open(&data.join(DELIVERIES), journal.id(), owed);
+    let deliveries = Arc::new(deliveries.map_err(closed)?);
     let applied = store.position().await.map_err(closed)?;
     let setup = store.setup().await.map_err(closed)?;
     let from = meet(applied, facts.sealed(), journal.oldest(), next)
         .map_err(|detail| Failure::Refused(anyhow!(detail)))?;
-    Ok(Parts { facts, store: Arc::new(store), setup, applied, from })
+    Ok(Parts { facts, store: Arc::new(store), deliveries, setup, applied, from })
 }
 
 /// Where applying goes on, if journal, facts and ledger meet: nothing between them is missing.

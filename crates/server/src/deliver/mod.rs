@@ -4,3 +4,38 @@ mod caller;
 mod guard;
 mod sender;
 mod slots;
+
+pub(crate) use caller::{Caller, Patience};
+pub(crate) use guard::Guard;
+pub(crate) use sender::{Manner, Sender};
+pub(crate) use slots::Slots;
+
+use crate::config::Config;
+use domain::destination::Schedule;
+use std::time::Duration;
+use store::deliveries::PauseRule;
+
+/// How much longer than a request may take nobody else begins the same: what the machine may be
+/// held up.
+const LEASE_BEYOND: Duration = Duration::from_secs(30);
+
+/// What calls destinations, as it is configured.
+pub(crate) fn caller(config: &Config) -> Caller {
+    let patience = Patience {
+        connect: Duration::from_millis(config.outbound_connect_timeout_ms),
+        total: Duration::from_millis(config.outbound_timeout_ms),
+    };
+    Caller::new(Guard { allowed: config.outbound_allow.clone() }, patience)
+}
+
+/// How they are called, as it is configured.
+pub(crate) fn manner(config: &Config) -> Manner {
+    Manner {
+        schedule: Schedule::new(config.outbound_waits_s.clone()),
+        pause: PauseRule {
+            after_failures: config.outbound_pause_after,
+            probe_every_s: config.outbound_probe_every_s,
+        },
+        lease: Duration::from_millis(config.outbound_timeout_ms) + LEASE_BEYOND,
+    }
+}

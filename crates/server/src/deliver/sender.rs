@@ -41,8 +41,6 @@ const BLOCKED_FOR: Duration = Duration::from_millis(100);
 pub(crate) struct Manner {
     pub(crate) schedule: Schedule,
     pub(crate) pause: PauseRule,
-    /// Requests under way at once, to all together.
-    pub(crate) concurrency: u32,
     /// Nobody else begins an attempt for so long after one was begun.
     pub(crate) lease: Duration,
 }
