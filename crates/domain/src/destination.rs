@@ -83,6 +83,8 @@ impl Destination {
     pub fn fault(&self) -> Option<Fault> {
         if let Some(fault) = self.outbound.fault() {
             let (key, detail) = fault.split_once(": ").unwrap_or(("url", &fault));
+            // What is asked of the account is what is given of it, where the URL is one's own.
+            let key = if key == "accounts" { "account" } else { key };
             return Some(Fault::at(key, detail));
         }
         if let Some((key, detail)) = self.rules.fault().or_else(|| self.pace.fault()) {

@@ -159,6 +159,21 @@ impl std::fmt::Display for Unfilled {
 }
 
 impl Outbound {
+    /// A GET of that URL, which any 2xx means well of.
+    pub fn calling(url: String) -> Self {
+        Self {
+            method: Method::Get,
+            url,
+            headers: BTreeMap::new(),
+            content_type: None,
+            body: None,
+            accounts: Vec::new(),
+            success: None,
+            failure: Vec::new(),
+            verifiable: true,
+        }
+    }
+
     /// What is wrong with it, as `key: fault`; `None`: nothing.
     pub fn fault(&self) -> Option<String> {
         self.accounts_fault()

@@ -23,10 +23,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use store::Store;
-use store::deliveries::SqliteDeliveries;
+use store::deliveries::Deliveries;
 use store::disk::{Disk, RealDisk};
 use store::journal::Journal;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Everything that requests need.
 pub(crate) struct App {
@@ -39,7 +39,9 @@ pub(crate) struct App {
     /// The same, for whoever asks it.
     pub(crate) store: Arc<dyn Store>,
     /// What has come of what destinations are owed, once there is a ledger.
-    pub(crate) deliveries: OnceLock<Arc<SqliteDeliveries>>,
+    pub(crate) deliveries: OnceLock<Arc<dyn Deliveries>>,
+    /// Something may be due that was not.
+    pub(crate) wake_sender: Arc<Notify>,
     pub(crate) live: Arc<Live>,
     pub(crate) keys: Keys,
     pub(crate) minter: Mutex<Minter>,
@@ -133,6 +135,7 @@ impl App {
             store: ledger.clone(),
             ledger,
             deliveries: OnceLock::new(),
+            wake_sender: Arc::default(),
             live: Arc::new(Live::new(setup)),
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),

@@ -13,7 +13,7 @@ use domain::id::Position;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// How often it is tried again to open a ledger that did not open, or to finish a start.
 const TRY_EVERY: Duration = Duration::from_secs(5);
@@ -91,8 +91,8 @@ impl Engine {
         let keepers = keeper.spawn(&stopped, &self.ended)?;
         let applier = spawn_applier(applier, stopped, self.ended.clone())?;
         *self.threads() = Some(Threads { applier, keepers });
-        app.ledger.open(seen);
         _ = app.deliveries.set(deliveries.clone());
+        app.ledger.open(seen);
         let sender = Arc::new(Sender {
             store: app.store.clone(),
             deliveries,
@@ -104,7 +104,7 @@ impl Engine {
             receipts: app.keys.receipt.clone(),
             node: app.node,
             manner: deliver::manner(&app.config),
-            wake: Notify::new(),
+            wake: app.wake_sender.clone(),
             slots: Mutex::new(Slots::new(app.config.outbound_concurrency)),
         });
         tokio::spawn(sender.run(self.stop.subscribe()));

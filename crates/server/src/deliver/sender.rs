@@ -58,7 +58,7 @@ pub(crate) struct Sender {
     pub(crate) node: NodeId,
     pub(crate) manner: Manner,
     /// Something may be due.
-    pub(crate) wake: Notify,
+    pub(crate) wake: Arc<Notify>,
     pub(crate) slots: Mutex<Slots>,
 }
 

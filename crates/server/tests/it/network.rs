@@ -62,6 +62,19 @@ impl Network {
         reply.json()
     }
 
+    /// Asks until the answer is as it has to be.
+    pub(crate) fn until(&mut self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let from = Instant::now();
+        loop {
+            let answer = self.ask(path);
+            if is_so(&answer) {
+                return answer;
+            }
+            assert!(from.elapsed() < DECIDED_WITHIN, "{path} stays {answer}");
+            std::thread::yield_now();
+        }
+    }
+
     /// Posts, and must be answered with success.
     pub(crate) fn make(&mut self, path: &str, body: &Value) -> Value {
         self.change("POST", path, body)

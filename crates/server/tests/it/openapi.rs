@@ -24,6 +24,10 @@ struct Peopled {
 fn peopled() -> Peopled {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");
+    // No destination may be at such an address, so what it is owed waits.
+    let url = "http://127.0.0.1:9/?c={external_id}";
+    let destination = json!({ "publisher_id": network.publisher, "url": url });
+    network.make("/destinations", &destination);
     let click = network.click_with(&campaign, "sub1=us&external_id=%ff&cost=0.10");
     let said = format!("click_id={click}&txn_id=order-1001&param1=a&event1=5&sub1=de&revenue=9");
     let hit = network.sends(&format!("{}?{said}", campaign.postback), "recorded");
@@ -37,6 +41,7 @@ fn peopled() -> Peopled {
     network.make("/test-clicks", &json!({ "link_id": link }));
     let integration = json!({ "level": "advertiser", "advertiser_id": 1, "partner": "kiwiwall" });
     network.make("/integrations", &integration);
+    network.until("/deliveries/figures", |figures| !figures["items"][0].is_null());
     Peopled { network, campaign, click, receipt: text(&hit["receipt"]).to_owned() }
 }
 

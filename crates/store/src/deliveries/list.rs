@@ -1,15 +1,18 @@
 //! What is asked of deliveries.
 
 use super::State;
-use domain::id::{ConversionId, DestinationId};
+use domain::id::{ConversionId, DeliveryId, DestinationId};
 use domain::time::Timestamp;
 
 /// Which deliveries. What is `None` does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
+    pub id: Option<DeliveryId>,
     pub destination_id: Option<DestinationId>,
     pub conversion_id: Option<ConversionId>,
     pub state: Option<State>,
+    /// None of these destinations'.
+    pub except: Vec<DestinationId>,
     /// By when they came to be owed.
     pub from: Option<Timestamp>,
     /// Exclusive.

@@ -161,7 +161,8 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn conditions(&self) -> Result<Vec<(DestinationId, Condition)>, Error> {
-        self.reader.ask(|connection| rows::conditions_of_all(connection)).await
+        // Sending asks for it all the time, and waits for no list.
+        self.writer.ask(|connection| rows::conditions_of_all(connection)).await
     }
 
     async fn figures(&self, now: Timestamp) -> Result<Vec<Figures>, Error> {

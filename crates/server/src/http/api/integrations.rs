@@ -123,7 +123,10 @@ fn secrets(at: &str, value: Value) -> Result<BTreeMap<String, Secret>, Error> {
 }
 
 /// The same in a change: null takes one away.
-fn changed_secrets(at: &str, value: Value) -> Result<BTreeMap<String, Option<Secret>>, Error> {
+pub(super) fn changed_secrets(
+    at: &str,
+    value: Value,
+) -> Result<BTreeMap<String, Option<Secret>>, Error> {
     let given: BTreeMap<String, Value> = plain(at, value)?;
     let read = |(name, value): (String, Value)| {
         let at = format!("{at}.{name}");
@@ -134,7 +137,7 @@ fn changed_secrets(at: &str, value: Value) -> Result<BTreeMap<String, Option<Sec
     given.into_iter().map(read).collect()
 }
 
-fn secret(at: &str, value: Value) -> Result<Secret, Error> {
+pub(super) fn secret(at: &str, value: Value) -> Result<Secret, Error> {
     let secret = text(at, value)?;
     if secret == MASK {
         let detail = format!("`{MASK}` stands for a secret; give the secret itself");

@@ -12,6 +12,8 @@ mod clicks;
 mod contracts;
 mod conversions;
 mod debugger;
+mod deliveries;
+mod destinations;
 pub(crate) mod document;
 pub(crate) mod draw;
 mod field;
@@ -86,6 +88,8 @@ fn routes() -> Vec<Route> {
         sub_labels::routes(),
         campaigns::routes(),
         links::routes(),
+        destinations::routes(),
+        deliveries::routes(),
         integrations::routes(),
         contracts::routes(),
         rehearsals::routes(),

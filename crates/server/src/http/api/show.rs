@@ -4,6 +4,9 @@
 //! Money is text with at least two decimals, instants are RFC 3339 in UTC, what is absent is
 //! null, and of a secret it is shown only that it is set.
 
+pub(super) mod delivery;
+pub(super) mod destination;
+
 use super::postback_url;
 use crate::keys::hex;
 use domain::campaign::{self, Term};

@@ -60,6 +60,7 @@ pub(super) fn all<T>(
 pub(super) fn conditions(filter: &DeliveryFilter) -> (String, Vec<Value>) {
     let number = |number: u64| Value::from(integer(number));
     let asked = [
+        ("id = ?", filter.id.map(|id| number(id.0))),
         ("destination_id = ?", filter.destination_id.map(|id| number(id.0.into()))),
         ("conversion_id = ?", filter.conversion_id.map(|id| number(id.0))),
         ("state = ?", filter.state.map(|state| state.name().to_owned().into())),
@@ -74,6 +75,12 @@ pub(super) fn conditions(filter: &DeliveryFilter) -> (String, Vec<Value>) {
         values.push(value);
         text += " and ";
         text += &condition.replace('?', &format!("?{}", values.len()));
+    }
+    if !filter.except.is_empty() {
+        let ids: Vec<String> = filter.except.iter().map(|id| id.0.to_string()).collect();
+        text += " and destination_id not in (";
+        text += &ids.join(", ");
+        text += ")";
     }
     (text, values)
 }

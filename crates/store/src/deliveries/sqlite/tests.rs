@@ -286,6 +286,10 @@ async fn what_is_sent_once_more_says_so_and_begins_its_waits_anew() {
     assert_eq!(queue.deliveries.count_replayable(&delivered).await.unwrap(), 2);
     let later = DeliveryFilter { from: Some(NOW.plus_s(1)), ..DeliveryFilter::default() };
     assert_eq!(queue.deliveries.count_replayable(&later).await.unwrap(), 0);
+    let second = DeliveryFilter { id: Some(DeliveryId(2)), ..DeliveryFilter::default() };
+    assert_eq!(queue.deliveries.count_replayable(&second).await.unwrap(), 1);
+    let others = DeliveryFilter { except: vec![TWO, ONE], ..DeliveryFilter::default() };
+    assert_eq!(queue.deliveries.replay(&others, queue.now).await.unwrap(), 0);
 }
 
 #[tokio::test]
