@@ -5,7 +5,7 @@ use crate::click::Click;
 use crate::contract::{Canonical, Parameter, Scheme, Secret, Unit};
 use crate::hit::Hit;
 use crate::ledger::Conversion;
-use crate::macros::Value;
+use crate::macros::{Value, encode, is_unreserved};
 use crate::money::Micros;
 use crate::outbound::{Amount, Field, Moment, Request, SignaturePlace, Unfilled};
 use crate::postback::{Pairs, sign};
@@ -61,6 +61,19 @@ impl std::fmt::Display for Unmade {
 }
 
 impl Destination {
+    /// What came back, with `***` for each of its secrets: some answer with what they were sent.
+    pub fn masked(&self, text: &[u8]) -> Vec<u8> {
+        let secrets = self.secrets.values().map(|secret| secret.expose().as_bytes());
+        secrets.filter(|secret| !secret.is_empty()).fold(text.to_vec(), |text, secret| {
+            let mut encoded = Vec::new();
+            encode(secret, &mut encoded, is_unreserved);
+            let in_form = replaced(&encoded, b"%20", b"+");
+            [secret, &encoded, &in_form]
+                .into_iter()
+                .fold(text, |text, written| replaced(&text, written, MASK.as_bytes()))
+        })
+    }
+
     /// The request for what it is owed.
     pub fn request(&self, told: &Told<'_>) -> Result<Made, Unmade> {
         let corrections = &self.rules.corrections;
@@ -142,6 +155,25 @@ fn signature_of(
         ..Hit::default()
     };
     sign(scheme, &parameter, &Pairs::of(&hit), secret)
+}
+
+/// The digits of percent-encoding, like all letters, are the same in either case.
+fn replaced(text: &[u8], what: &[u8], by: &[u8]) -> Vec<u8> {
+    let mut made = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        match rest.get(..what.len()) {
+            Some(begin) if begin.eq_ignore_ascii_case(what) => {
+                made.extend_from_slice(by);
+                rest = &rest[what.len()..];
+            }
+            _ => {
+                made.push(*first);
+                rest = after;
+            }
+        }
+    }
+    made
 }
 
 /// What the fields of one request stand for.

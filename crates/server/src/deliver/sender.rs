@@ -278,10 +278,13 @@ impl Sender {
         match called {
             Ok(heard) => Attempt {
                 http_status: Some(heard.status),
-                answer: Some(heard.body.to_vec()),
+                answer: Some(destination.masked(&heard.body)),
                 ..bare
             },
-            Err(failure) => Attempt { error: Some(failure.to_string()), ..bare },
+            Err(failure) => {
+                let error = destination.masked(failure.to_string().as_bytes());
+                Attempt { error: Some(String::from_utf8_lossy(&error).into_owned()), ..bare }
+            }
         }
     }
 

@@ -218,3 +218,22 @@ fn secrets_are_sent_and_not_shown() {
     let masked = made.request.url.replace("k%20e%2Fy", "***");
     assert_eq!(made.shown_url, masked);
 }
+
+#[test]
+fn what_comes_back_shows_no_secret_either() {
+    const SIGNED: &str = "czNjcmV0czNjcmV0czNjcmV0";
+    let mut new = new("https://t.example/c?k={account.key}&c={click_id}");
+    let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+    let (name, about) = ("key".to_owned(), "x".to_owned());
+    outbound.accounts = vec![crate::outbound::Account { name, about, secret: true }];
+    for (name, secret) in [("key", "k e/y"), (SIGNING, SIGNED)] {
+        new.secrets.insert(name.to_owned(), Secret::new(secret.to_owned()));
+    }
+    let network = Network::of([new]);
+    let destination = network.world.setup.destination(DestinationId(1)).unwrap();
+    let shown = |answer: &[u8]| destination.masked(answer);
+    let answer = b"\xffno k e/y, k%20e%2Fy, k%20e%2fy, k+e%2Fy, czNjcmV0czNjcmV0czNjcmV0";
+    assert_eq!(shown(answer), b"\xffno ***, ***, ***, ***, ***");
+    assert_eq!(shown(b"OK"), b"OK");
+    assert_eq!(shown(b"czNjcmV0"), b"czNjcmV0");
+}
