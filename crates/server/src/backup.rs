@@ -1,8 +1,8 @@
 //! `counterfoil backup` copies a data directory while its server runs; `counterfoil restore` makes
 //! a data directory from such a copy.
 //!
-//! **Each part is copied before what it is made from**: the ledger, then the facts, then the
-//! journal. So the journal's copy holds everything the others have seen, and the next start goes
+//! **Each part is copied before what it is made from**: the deliveries, the ledger, then the facts,
+//! then the journal. So the journal's copy holds everything the others have seen, and the next start goes
 //! on from there. What was acknowledged after the copy may have got ids and positions that the
 //! copy knows nothing of: the first start after a restore skips as many as that could be.
 
@@ -11,7 +11,7 @@ mod manifest;
 
 use crate::config::Config;
 use crate::keys::{self, make_dir};
-use crate::open::{FACTS, JOURNAL, LEDGER, RESTORED};
+use crate::open::{DELIVERIES, FACTS, JOURNAL, LEDGER, RESTORED};
 use crate::scratch::Scratch;
 use crate::terminal::{bytes, number};
 use crate::verify;
@@ -19,6 +19,7 @@ use anyhow::{Context, bail};
 use manifest::Manifest;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use store::deliveries;
 use store::disk::{Disk, RealDisk};
 use store::sqlite;
 
@@ -135,6 +136,7 @@ fn copy_all(data: &Path, to: &Path) -> anyhow::Result<()> {
     let before = loop {
         let before = oldest_segment(data)?;
         if attempts == 0 {
+            copy_deliveries(data, to)?;
             copy_ledger(data, to)?;
         }
         copy::facts(&data.join(FACTS), &to.join(FACTS)).context("the facts cannot be copied")?;
@@ -171,6 +173,16 @@ fn oldest_segment(data: &Path) -> anyhow::Result<Option<String>> {
 fn copy_ledger(data: &Path, to: &Path) -> anyhow::Result<()> {
     let copied = to.join(LEDGER);
     sqlite::copy(&data.join(LEDGER), &copied).context("the ledger cannot be copied")?;
+    copy::sync(&copied)
+}
+
+/// The same; what waits to be sent is held in the copy. A directory that was never served has none.
+fn copy_deliveries(data: &Path, to: &Path) -> anyhow::Result<()> {
+    let (from, copied) = (data.join(DELIVERIES), to.join(DELIVERIES));
+    if !from.exists() {
+        return Ok(());
+    }
+    deliveries::copy(&from, &copied).context("the deliveries cannot be copied")?;
     copy::sync(&copied)
 }
 

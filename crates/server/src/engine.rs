@@ -99,6 +99,7 @@ impl Engine {
             live: app.live.clone(),
             clock: app.clock.clone(),
             progress: app.progress.clone(),
+            begins_at: app.journal.next(),
             caller: deliver::caller(&app.config),
             keyring: app.keys.click.clone(),
             receipts: app.keys.receipt.clone(),

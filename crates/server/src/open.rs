@@ -7,6 +7,7 @@ use crate::keys::{self, Keys};
 use anyhow::{Context, anyhow};
 use domain::id::Position;
 use domain::setup::Setup;
+use domain::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 use store::Store;
@@ -121,14 +122,21 @@ pub(crate) async fn parts(
         if is_newer { Failure::Refused(error) } else { Failure::Closed(error) }
     };
     let store = SqliteStore::open(&data.join(LEDGER), facts.clone(), options).map_err(closed)?;
-    let owed = store.last_owed();
-    let deliveries = SqliteDeliveries::open(&data.join(DELIVERIES), journal.id(), owed);
+    let ends_at = ends_at(journal, next);
+    let deliveries = SqliteDeliveries::open(&data.join(DELIVERIES), journal.id(), ends_at);
     let deliveries = Arc::new(deliveries.map_err(closed)?);
     let applied = store.position().await.map_err(closed)?;
     let setup = store.setup().await.map_err(closed)?;
     let from = meet(applied, facts.sealed(), journal.oldest(), next)
         .map_err(|detail| Failure::Refused(anyhow!(detail)))?;
     Ok(Parts { facts, store: Arc::new(store), deliveries, setup, applied, from })
+}
+
+/// When the last record before `next` was journaled.
+fn ends_at(journal: &Journal, next: Position) -> Timestamp {
+    let last = Position(next.0.saturating_sub(1));
+    let header = journal.read(last).ok().flatten().map(|(header, _)| header);
+    Timestamp::from_us(header.map_or_else(|| journal.last_at_us(), |header| header.at_us))
 }
 
 /// Where applying goes on, if journal, facts and ledger meet: nothing between them is missing.

@@ -5,6 +5,7 @@
 //! has its verdict, every conversion its click, and every entry commits to the hit that is kept.
 
 mod across;
+mod deliveries;
 mod look;
 mod overlay;
 
@@ -148,6 +149,7 @@ pub(crate) fn check(data: &Path, node: NodeId) -> anyhow::Result<Report> {
     if let Some(look) = &look {
         across.sealed_hits(look, &mut report)?;
         joints(look, &mut report);
+        deliveries::check(look, data, &mut report);
         across.conclude(&mut report);
     }
     Ok(report)

@@ -7,7 +7,7 @@ mod list;
 mod sqlite;
 
 pub use list::{DeliveryFilter, Figures};
-pub use sqlite::SqliteDeliveries;
+pub use sqlite::{SqliteDeliveries, copy};
 
 use crate::Error;
 use crate::list::{Page, StoredOwed};

@@ -12,7 +12,7 @@ use crate::keys;
 use crate::live::Live;
 use domain::click_id::Keyring;
 use domain::destination::{Answer, Corrections, Destination, Made, Next, Schedule, Told};
-use domain::id::{DeliveryId, DestinationId, NodeId};
+use domain::id::{DeliveryId, DestinationId, NodeId, Position};
 use domain::outbound::Field;
 use domain::receipt::{Place, ReceiptKey};
 use domain::time::Timestamp;
@@ -52,6 +52,9 @@ pub(crate) struct Sender {
     pub(crate) live: Arc<Live>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) progress: Arc<Progress>,
+    /// Nothing is sent before the ledger is there: it may be made again just now, and know neither
+    /// destinations nor conversions yet.
+    pub(crate) begins_at: Position,
     pub(crate) caller: Caller,
     pub(crate) keyring: Keyring,
     pub(crate) receipts: ReceiptKey,
@@ -64,7 +67,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Sends until `stopped` says so. What is under way then is begun anew by the next.
-    pub(crate) async fn run(self: Arc<Self>, stopped: watch::Receiver<bool>) {
+    pub(crate) async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.progress.reaches(self.begins_at) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
         let (done, settled) = mpsc::channel(SETTLED_MAX);
         let taking = self.clone().take_over(stopped.clone());
         let settling = self.clone().settle(settled);

@@ -1,28 +1,32 @@
 //! A data directory opened as a start would open it, and changed by nothing: journal and facts
-//! through an overlay, the ledger as a copy.
+//! through an overlay, ledger and deliveries as copies.
 
 use super::overlay::Overlay;
 use crate::keys::{Keys, Missing};
-use crate::open::{FACTS, JOURNAL, LEDGER};
+use crate::open::{DELIVERIES, FACTS, JOURNAL, LEDGER};
 use crate::scratch::Scratch;
 use anyhow::Context;
 use domain::click_id::Keyring;
-use domain::id::{ConversionId, NodeId, Position};
+use domain::id::{ConversionId, DeliveryId, NodeId, Position};
 use domain::ledger::{Conversion, Entry};
 use domain::record;
+use domain::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
+use store::deliveries::SqliteDeliveries;
 use store::disk::Disk;
 use store::facts::{Facts, StoredHit};
 use store::journal::{self, Journal, OpenError};
-use store::list::{ConversionFilter, Fault, PAGE_ROWS_MAX, Page, StoredVerdict, VerdictFilter};
+use store::list::{
+    ConversionFilter, Fault, PAGE_ROWS_MAX, Page, StoredOwed, StoredVerdict, VerdictFilter,
+};
 use store::records::JournalRecords;
 use store::sqlite::{self, SqliteStore};
 use store::{Error, Store};
 
 /// How long the segments are that opening begins, in an overlay or a copy.
 const SEGMENT_BYTES: u64 = 1 << 20;
-/// SQLite's file beside a ledger, with what is not in the ledger's own file yet.
+/// SQLite's file beside another, with what is not in that yet.
 const WAL_ENDING: &str = "-wal";
 
 /// What there is in the directory.
@@ -36,8 +40,11 @@ pub(super) struct Look {
     pub(super) oldest: Position,
     /// The first record that is not applied.
     pub(super) position: Position,
+    pub(super) journal_id: [u8; 16],
+    /// When the journal's last record was written.
+    ends_at: Timestamp,
     /// Last, for what is above is in there.
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Look {
@@ -50,12 +57,33 @@ impl Look {
         let records = Arc::new(JournalRecords(journal.clone()));
         let facts = Arc::new(Facts::open(disk, &data.join(FACTS), records).context("the facts")?);
         let ledger = scratch.path().join(LEDGER);
-        copy_ledger(&data.join(LEDGER), &ledger)?;
+        copy_file(&data.join(LEDGER), &ledger)
+            .context("the ledger cannot be copied to be checked")?;
         let store = open_store(&ledger, journal.id(), keyring(&data), facts.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let position = runtime.block_on(store.position())?;
         let (next, oldest) = (journal.next(), journal.oldest());
-        Ok(Self { store, facts, runtime, next, oldest, position, _scratch: scratch })
+        let (journal_id, ends_at) = (journal.id(), Timestamp::from_us(journal.last_at_us()));
+        Ok(Self { store, facts, runtime, next, oldest, position, journal_id, ends_at, scratch })
+    }
+
+    /// The deliveries beside the ledger, as a copy; `None`: there are none yet.
+    pub(super) fn deliveries(&self, data: &Path) -> anyhow::Result<Option<SqliteDeliveries>> {
+        let (from, to) = (data.join(DELIVERIES), self.scratch.path().join(DELIVERIES));
+        if !from.exists() {
+            return Ok(None);
+        }
+        copy_file(&from, &to).context("they cannot be copied to be checked")?;
+        Ok(Some(SqliteDeliveries::open(&to, self.journal_id, self.ends_at)?))
+    }
+
+    /// What destinations are owed, oldest first, after `after`.
+    pub(super) fn owed(&self, after: DeliveryId) -> Result<Vec<StoredOwed>, Error> {
+        self.runtime.block_on(self.store.owed(after, PAGE_ROWS_MAX))
+    }
+
+    pub(super) fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
+        self.runtime.block_on(asked)
     }
 
     /// What is wrong with the ledger by itself.
@@ -141,7 +169,8 @@ pub(crate) fn open_journal(
     opened.context("the journal does not open")
 }
 
-fn copy_ledger(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// A file of SQLite's, with what is not in it yet.
+fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
     let copy = |ending: &str| {
         let named = |path: &Path| {
             let mut path = path.as_os_str().to_owned();
@@ -155,5 +184,5 @@ fn copy_ledger(from: &Path, to: &Path) -> anyhow::Result<()> {
             copied => copied.map(drop),
         }
     };
-    copy("").and_then(|()| copy(WAL_ENDING)).context("the ledger cannot be copied to be checked")
+    copy("").and_then(|()| copy(WAL_ENDING))
 }

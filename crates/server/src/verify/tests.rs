@@ -3,11 +3,22 @@
 use super::*;
 use crate::bench::fill::{Filler, Plan};
 use crate::config::Config;
+use crate::open::DELIVERIES;
+use domain::conversion::Status;
+use domain::destination::{Owed, OwedKind};
+use domain::id::{ConversionId, DeliveryId, DestinationId};
+use domain::money::Micros;
+use domain::time::Timestamp;
 use std::fs;
 use std::os::unix::fs::FileExt;
+use store::deliveries::{Deliveries, Incoming, SqliteDeliveries};
+use store::list::StoredOwed;
 
 /// So short that the first clicks' segment is removed once they are sealed.
 const SEGMENT_BYTES: u64 = 128 << 10;
+
+/// Later than anything in the directory.
+const NOW: Timestamp = Timestamp::from_s(4_000_000_000);
 
 /// A byte of a segment that is written, so far in that records stand there.
 const IN_A_RECORD: u64 = 5_000;
@@ -179,4 +190,33 @@ fn an_open_journal_holds_the_lock() {
         journal::Journal::open(disk, &dir.path().join(JOURNAL), options, std::sync::Arc::new(|| 0));
     let _open = open.unwrap();
     assert!(keep_server_out(dir.path()).is_err());
+}
+
+#[test]
+fn deliveries_that_nobody_is_owed_and_those_of_another_journal_are_found() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let look = Look::at(&data, NodeId::new(0).unwrap()).unwrap();
+    let path = data.join(DELIVERIES);
+    let deliveries = SqliteDeliveries::open(&path, look.journal_id, NOW).unwrap();
+    let owed = Owed {
+        destination_id: DestinationId(1),
+        conversion_id: ConversionId(1),
+        sequence: 1,
+        kind: OwedKind::Notice,
+        status: Status::Approved,
+        payout: Micros(1),
+        difference: Micros(1),
+        revenue: Micros(1),
+        at: Timestamp::UNIX_EPOCH,
+    };
+    let stored = StoredOwed { id: DeliveryId(1), owed };
+    let incoming = Incoming { stored, due_at: Timestamp::UNIX_EPOCH, is_correctable: false };
+    look.wait(deliveries.take_over(vec![incoming])).unwrap();
+    drop(deliveries);
+    assert_eq!(faults(&checked(&data)), ["delivery 1: the ledger does not owe it"]);
+    fs::remove_file(&path).unwrap();
+    drop(SqliteDeliveries::open(&path, [9; 16], NOW).unwrap());
+    let found = faults(&checked(&data));
+    assert!(found[0].starts_with("deliveries.db: ") && found[0].contains("another journal"));
 }

@@ -9,8 +9,9 @@ create table state (
     journal_id blob    not null check (length(journal_id) = 16),
     -- The last of the ledger's rows that was taken over.
     cursor     integer not null,
-    -- Up to here something may have been sent that this file does not know of.
-    held_to    integer not null
+    -- What changed until then may have been told already, and this file does not know of it. Null in
+    -- a copy: until its journal ends.
+    held_until integer
 ) strict;
 
 create table delivery (

@@ -42,12 +42,15 @@ pub struct SqliteDeliveries {
 }
 
 impl SqliteDeliveries {
-    /// Opens the file at `path`, or makes it; `owed` is the last that the ledger has. A file that is
-    /// new holds all up to there: it may have been sent.
-    pub fn open(path: &Path, journal_id: [u8; 16], owed: DeliveryId) -> Result<Self, Error> {
+    /// Opens the file at `path`, or makes it; `ends_at` is when the last record of the journal beside
+    /// it was written. A file that is new, or a copy, holds all that changed by then: it may have
+    /// been told.
+    ///
+    /// Nobody else has it open, so attempts that were under way have ended.
+    pub fn open(path: &Path, journal_id: [u8; 16], ends_at: Timestamp) -> Result<Self, Error> {
         let mut connection = connect(path, CACHE_KIB)?;
         migrate::migrate(&mut connection, FILE, MIGRATIONS)?;
-        begin(&connection, journal_id, owed)?;
+        begin(&connection, journal_id, ends_at)?;
         drop(connection);
         let access = Access { cache_kib: CACHE_KIB, busy_timeout: BUSY_TIMEOUT, log_pages: None };
         let reader = Threads::start(path, "delivery-reader", 1, access)?;
@@ -57,26 +60,68 @@ impl SqliteDeliveries {
     }
 }
 
+impl SqliteDeliveries {
+    /// What is wrong with the file itself; nothing, where it is whole.
+    pub async fn damages(&self) -> Result<Vec<String>, Error> {
+        let check = |connection: &mut Connection| {
+            let sql = "-- deliveries::damages
+                select integrity_check as found from pragma_integrity_check";
+            rows::all(connection, sql, &[], |row| Ok(row.get::<_, String>("found")?))
+        };
+        let found = self.reader.ask(check).await?;
+        Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+}
+
 /// Binds a new file to its journal, and refuses another journal's.
-fn begin(connection: &Connection, journal_id: [u8; 16], owed: DeliveryId) -> Result<(), Error> {
+fn begin(connection: &Connection, journal_id: [u8; 16], ends_at: Timestamp) -> Result<(), Error> {
     connection.execute(
         "-- deliveries::begin
-        insert into state (id, journal_id, cursor, held_to) values (1, ?1, 0, ?2)
-        on conflict do nothing",
-        (journal_id, owed.0),
+        insert into state (id, journal_id, cursor) values (1, ?1, 0) on conflict do nothing",
+        [journal_id],
     )?;
-    let (own, cursor): ([u8; 16], u64) = connection.query_row(
+    let (own, newest): ([u8; 16], Option<i64>) = connection.query_row(
         "-- deliveries::begin
-        select journal_id, cursor from state",
+        select journal_id, (select at from delivery order by id desc limit 1) as newest from state",
         [],
-        |row| Ok((row.get("journal_id")?, row.get("cursor")?)),
+        |row| Ok((row.get("journal_id")?, row.get("newest")?)),
     )?;
     let detail = match own == journal_id {
         false => "it belongs to another journal than the one beside it",
-        true if cursor > owed.0 => "it is newer than the ledger beside it",
-        true => return Ok(()),
+        true if newest > Some(ends_at.as_us()) => "it is newer than the journal beside it",
+        true => {
+            connection.execute(
+                "-- deliveries::begin
+                update state set held_until = ?1 where held_until is null",
+                [ends_at.as_us()],
+            )?;
+            connection.execute(
+                "-- deliveries::begin
+                update delivery set leased_until = null
+                where state = 'waiting' and leased_until is not null",
+                [],
+            )?;
+            return Ok(());
+        }
     };
     Err(Error::Corrupt { place: FILE.to_owned(), detail: detail.to_owned() })
+}
+
+/// Copies the file, while it is in use, to one that is not there yet. What waits is held in the
+/// copy: it may be sent while there is one.
+pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    crate::sqlite::copy(from, to)?;
+    let copied = Connection::open(to)?;
+    // So that it is one file.
+    copied.pragma_update(None, "journal_mode", "delete")?;
+    copied.execute_batch(
+        "-- deliveries::copy
+        begin;
+        update delivery set state = 'held', leased_until = null where state = 'waiting';
+        update state set held_until = null;
+        commit;",
+    )?;
+    Ok(())
 }
 
 #[async_trait]

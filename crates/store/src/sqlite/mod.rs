@@ -155,11 +155,6 @@ impl SqliteStore {
         self.checkpoints.ask(|connection| checkpoint::checkpoint_fully(connection)).await
     }
 
-    /// The last thing that a destination came to be owed.
-    pub fn last_owed(&self) -> DeliveryId {
-        self.writer().state.last_delivery
-    }
-
     fn writer(&self) -> MutexGuard<'_, Writer> {
         locked(&self.writer)
     }

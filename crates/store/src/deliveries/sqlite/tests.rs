@@ -22,23 +22,30 @@ struct Queue {
 
 impl Queue {
     fn new() -> Self {
-        Self::beside(0)
+        Self::beside(Timestamp::UNIX_EPOCH)
     }
 
-    /// New beside a ledger that has so many rows.
-    fn beside(last: u64) -> Self {
+    /// New beside a journal that ends then.
+    fn beside(ends_at: Timestamp) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
-        let deliveries = SqliteDeliveries::open(&path, [7; 16], DeliveryId(last)).unwrap();
+        let deliveries = SqliteDeliveries::open(&dir.path().join(FILE), [7; 16], ends_at).unwrap();
         Self { deliveries, dir, now: NOW, last: 0 }
     }
 
     fn reopen(self) -> Self {
         let Self { deliveries, dir, now, last } = self;
         drop(deliveries);
-        let path = dir.path().join(FILE);
-        let deliveries = SqliteDeliveries::open(&path, [7; 16], DeliveryId(last)).unwrap();
+        let deliveries = SqliteDeliveries::open(&dir.path().join(FILE), [7; 16], now).unwrap();
         Self { deliveries, dir, now, last }
+    }
+
+    /// The same as it is in a backup, beside a journal that goes on until now.
+    fn restored(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        copy(&self.dir.path().join(FILE), &path).unwrap();
+        let deliveries = SqliteDeliveries::open(&path, [7; 16], self.now).unwrap();
+        Self { deliveries, dir, now: self.now, last: self.last }
     }
 
     fn incoming(&mut self, text: &str, destination_id: DestinationId) -> Incoming {
@@ -176,7 +183,6 @@ async fn a_lease_that_has_run_out_is_another_s() {
     let mut queue = Queue::new();
     queue.take("1/1 notice approved 2", ONE).await;
     assert_eq!(queue.lease(ONE, Lane::First, 1).await, [1]);
-    let mut queue = queue.reopen();
     assert!(queue.lease(ONE, Lane::First, 1).await.is_empty());
     queue.now = queue.now.plus_s(60);
     assert_eq!(queue.lease(ONE, Lane::First, 1).await, [1]);
@@ -251,9 +257,10 @@ async fn a_person_s_pause_is_ended_by_a_person() {
 
 #[tokio::test]
 async fn what_may_have_been_sent_before_a_restore_is_held() {
-    let mut queue = Queue::beside(2);
+    let mut queue = Queue::beside(NOW);
     queue.take("1/1 notice approved 2", ONE).await;
     queue.take("2/1 notice approved 2", ONE).await;
+    queue.now = queue.now.plus_s(1);
     queue.take("3/1 notice approved 2", ONE).await;
     assert_eq!(queue.lease(ONE, Lane::First, 10).await, [3]);
     let any = DeliveryFilter::default();
@@ -262,6 +269,36 @@ async fn what_may_have_been_sent_before_a_restore_is_held() {
     assert_eq!(queue.deliveries.count_replayable(&held).await.unwrap(), 2);
     assert_eq!(queue.deliveries.replay(&held, queue.now).await.unwrap(), 2);
     assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_copy_holds_what_may_be_sent_meanwhile() {
+    let mut queue = Queue::new();
+    for number in 1..=3 {
+        queue.take(&format!("{number}/1 notice approved 2"), ONE).await;
+    }
+    queue.lease(ONE, Lane::First, 2).await;
+    queue.settle(1, 1, Next::Delivered).await;
+    queue.now = queue.now.plus_s(1);
+    let mut restored = queue.restored();
+    // The journal's copy is newer than this file's.
+    assert_eq!(restored.take("4/1 notice approved 2", ONE).await, "held notice 2");
+    restored.now = restored.now.plus_s(1);
+    assert_eq!(restored.take("5/1 notice approved 2", ONE).await, "waiting notice 2");
+    assert_eq!(restored.shown(1).await, "delivered notice 2");
+    assert_eq!(restored.shown(2).await, "held notice 2");
+    assert_eq!(restored.shown(3).await, "held notice 2");
+    assert_eq!(restored.lease(ONE, Lane::First, 9).await, [5]);
+    assert_eq!(queue.lease(ONE, Lane::First, 9).await, [3], "the original goes on");
+}
+
+#[tokio::test]
+async fn what_was_under_way_when_the_server_ended_is_begun_anew() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 1).await, [1]);
+    let queue = queue.reopen();
+    assert_eq!(queue.lease(ONE, Lane::First, 1).await, [1]);
 }
 
 #[tokio::test]
@@ -308,15 +345,16 @@ async fn what_waits_for_one_that_is_gone_is_cancelled() {
 }
 
 #[tokio::test]
-async fn another_journal_s_file_and_one_that_is_newer_than_its_ledger_are_refused() {
+async fn another_journal_s_file_and_one_that_is_newer_than_its_journal_are_refused() {
     let mut queue = Queue::new();
     queue.take("1/1 notice approved 2", ONE).await;
     let path = queue.dir.path().join(FILE);
-    let open = |journal: [u8; 16], last| {
-        let opened = SqliteDeliveries::open(&path, journal, DeliveryId(last));
+    let open = |journal: [u8; 16], ends_at| {
+        let opened = SqliteDeliveries::open(&path, journal, ends_at);
         opened.map(drop).map_err(|error| error.to_string())
     };
-    assert!(open([7; 16], 1).is_ok());
-    assert!(open([7; 16], 0).unwrap_err().contains("newer than the ledger"));
-    assert!(open([8; 16], 1).unwrap_err().contains("another journal"));
+    assert!(open([7; 16], NOW).is_ok());
+    let before = Timestamp::from_us(NOW.as_us() - 1);
+    assert!(open([7; 16], before).unwrap_err().contains("newer than the journal"));
+    assert!(open([8; 16], NOW).unwrap_err().contains("another journal"));
 }
