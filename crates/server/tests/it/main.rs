@@ -15,9 +15,11 @@ mod load;
 mod network;
 mod past;
 mod paths;
+mod receiver;
 mod server;
 
 mod contracts;
+mod deliveries;
 mod mistakes;
 mod once;
 mod openapi;
