@@ -3,7 +3,7 @@
 
 use crate::app::{App, Ground};
 use crate::catalogue;
-use crate::deliver::{self, Sender, Slots};
+use crate::deliver::{self, Lag, Sender, Slots};
 use crate::ingest::{Applier, SYSTEM, Unavailable};
 use crate::keeper::{Keeper, SaysEnded};
 use crate::open::{self, Failure, LEDGER, Parts, RESTORED};
@@ -107,6 +107,7 @@ impl Engine {
             manner: deliver::manner(&app.config),
             wake: app.wake_sender.clone(),
             slots: Mutex::new(Slots::new(app.config.outbound_concurrency)),
+            lag: Lag::default(),
         });
         tokio::spawn(sender.run(self.stop.subscribe()));
         Ok(())

@@ -142,6 +142,19 @@ pub struct Attempt {
     pub next: Next,
 }
 
+impl Attempt {
+    /// `again`, or the name of the state it leads to.
+    pub fn led_to(&self) -> &'static str {
+        match self.next {
+            Next::Delivered => State::Delivered.name(),
+            Next::Unverified => State::Unverified.name(),
+            Next::Rejected => State::Rejected.name(),
+            Next::Exhausted => State::Exhausted.name(),
+            Next::Again { .. } => "again",
+        }
+    }
+}
+
 /// The same as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAttempt {

@@ -2,11 +2,13 @@
 
 mod caller;
 mod guard;
+mod lag;
 mod sender;
 mod slots;
 
 pub(crate) use caller::{Caller, Patience};
 pub(crate) use guard::Guard;
+pub(crate) use lag::Lag;
 pub(crate) use sender::{Manner, Sender};
 pub(crate) use slots::Slots;
 

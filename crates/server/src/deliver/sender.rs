@@ -5,6 +5,7 @@
 //! another destination. One settles, many at a time.
 
 use super::caller::{Caller, Heard};
+use super::lag::Lag;
 use super::slots::Slots;
 use crate::clock::Clock;
 use crate::ingest::Progress;
@@ -63,6 +64,7 @@ pub(crate) struct Sender {
     /// Something may be due.
     pub(crate) wake: Arc<Notify>,
     pub(crate) slots: Mutex<Slots>,
+    pub(crate) lag: Lag,
 }
 
 impl Sender {
@@ -157,6 +159,7 @@ impl Sender {
         let mut due = self.deliveries.due().await?;
         let conditions: HashMap<DestinationId, Condition> =
             self.deliveries.conditions().await?.into_iter().collect();
+        self.lag.note(&due, &conditions, now);
         let mut look_at = Timestamp::MAX;
         // Nobody is always the first.
         let places = due.len().max(1);
@@ -223,7 +226,8 @@ impl Sender {
         let mut attempts = Vec::with_capacity(SETTLED_MAX);
         while settled.recv_many(&mut attempts, SETTLED_MAX).await > 0 {
             for attempt in &attempts {
-                metrics::counter!("counterfoil_delivery_attempts_total").increment(1);
+                let labels = [("led_to", attempt.led_to())];
+                metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
                 self.slots().end(attempt.destination_id);
             }
             let batch = std::mem::take(&mut attempts);

@@ -1,5 +1,6 @@
 //! A publisher is told of its conversions, reliably: by a server and a receiver over real HTTP.
 
+use crate::client::Client;
 use crate::network::{Campaign, Network, parameter, text};
 use crate::receiver::Receiver;
 use crate::server::Server;
@@ -108,6 +109,9 @@ fn a_publisher_is_sent_the_postback_that_it_asked_for_signed() {
     let condition = scene.condition(destination);
     assert_eq!((&condition["failures"], &condition["pause"]), (&json!(0), &json!(null)));
     assert_eq!(condition["last_good_at"], attempt["at"]);
+    let metrics = Client::new(scene.network.server.metrics_address()).get("/metrics").text();
+    let counted = r#"counterfoil_delivery_attempts_total{led_to="delivered"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[test]

@@ -207,16 +207,6 @@ pub(super) fn settle(
     Ok(paused)
 }
 
-fn led_to(next: Next) -> &'static str {
-    match next {
-        Next::Delivered => State::Delivered.name(),
-        Next::Unverified => State::Unverified.name(),
-        Next::Rejected => State::Rejected.name(),
-        Next::Exhausted => State::Exhausted.name(),
-        Next::Again { .. } => "again",
-    }
-}
-
 fn add_attempt(connection: &Connection, attempt: &Attempt) -> Result<(), Error> {
     let kept = |answer: &[u8]| answer[..answer.len().min(ANSWER_BYTES_MAX)].to_vec();
     connection
@@ -239,7 +229,7 @@ fn add_attempt(connection: &Connection, attempt: &Attempt) -> Result<(), Error> 
             ":http_status": attempt.http_status,
             ":answer": attempt.answer.as_deref().map(kept),
             ":error": attempt.error,
-            ":led_to": led_to(attempt.next),
+            ":led_to": attempt.led_to(),
         })?;
     Ok(())
 }
@@ -248,7 +238,7 @@ fn add_attempt(connection: &Connection, attempt: &Attempt) -> Result<(), Error> 
 fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<DestinationId>, Error> {
     let (state, due_at) = match attempt.next {
         Next::Again { at } => (State::Waiting.name(), Some(at.as_us())),
-        next => (led_to(next), None),
+        _ => (attempt.led_to(), None),
     };
     let destination = connection
         .prepare_cached(
