@@ -7,6 +7,7 @@
 mod terminal;
 
 mod app;
+mod asking;
 mod backup;
 mod bench;
 mod catalogue;
@@ -14,6 +15,7 @@ mod client;
 mod clock;
 mod config;
 mod deliver;
+mod deliveries;
 mod demo;
 mod engine;
 mod http;
@@ -66,6 +68,8 @@ enum Verb {
     Partners(partners::Args),
     /// URLs to be pasted elsewhere, with the macros of whoever they are for
     Url(url::Args),
+    /// What publishers are told, and what is told once more; asks the running server
+    Deliveries(deliveries::Args),
     /// Print the settings that are in force
     CheckConfig,
     /// Print the API's document, OpenAPI 3.1
@@ -96,6 +100,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Restore(args) => backup::restore(args, config),
         Verb::Partners(args) => partners::run(&args),
         Verb::Url(args) => url::run(args, &config),
+        Verb::Deliveries(args) => deliveries::run(args, &config),
         Verb::Openapi => {
             terminal::print(format_args!("{}", http::api::document::text()));
             Ok(ExitCode::SUCCESS)

@@ -4,22 +4,17 @@
 //! the one that runs, with its admin key. A URL stands alone on the standard output; what is to be
 //! known about it is beside it, on the standard error.
 
+use crate::asking::{asked, exchanged};
 use crate::catalogue;
-use crate::client::Connection;
 use crate::config::Config;
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use domain::builder::{self, Checked, Judged, Use};
 use domain::macros::nearest_in_words;
 use domain::partner::{Confidence, Partner};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::Duration;
 
-/// How long a server that is asked may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How many names of one kind are told.
 const NAMES_MAX: usize = 10;
 
@@ -254,56 +249,4 @@ fn line(one: &Checked) -> String {
     ];
     line.extend(parts.into_iter().flatten());
     line
-}
-
-/// What the running server answers.
-fn asked(config: &Config, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let query: Vec<String> =
-        query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-    exchanged(config, "GET", &format!("{path}?{}", query.join("&")), "")
-}
-
-fn exchanged(config: &Config, method: &str, target: &str, body: &str) -> anyhow::Result<Value> {
-    let Some(key) = &config.admin_key else {
-        bail!("the server is asked with its admin key: set COUNTERFOIL_ADMIN_KEY");
-    };
-    let address = reachable(config.listen);
-    let request = format!(
-        "{method} /api/v1{target} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        key.expose(),
-        body.len(),
-    );
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, answer) = runtime.block_on(async {
-        let asked = async {
-            let mut connection = Connection::open(address).await?;
-            let answer = connection.exchange(request.as_bytes()).await?;
-            let json = serde_json::from_slice::<Value>(answer.body).unwrap_or_default();
-            anyhow::Ok((answer.status, json))
-        };
-        tokio::time::timeout(ANSWER_WITHIN, asked)
-            .await
-            .context("it took too long")?
-            .with_context(|| format!("no server answers at {address}"))
-    })?;
-    if status == 200 && answer.is_object() {
-        return Ok(answer);
-    }
-    let detail = answer["detail"].as_str().unwrap_or("it is no answer of ours");
-    match answer["parameter"].as_str() {
-        Some(parameter) => bail!("{parameter}: {detail}"),
-        None => bail!("{detail}"),
-    }
-}
-
-/// Where a server that listens everywhere is reached from here.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }

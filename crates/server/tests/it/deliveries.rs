@@ -3,10 +3,11 @@
 use crate::client::Client;
 use crate::network::{Campaign, Network, parameter, text};
 use crate::receiver::Receiver;
-use crate::server::Server;
+use crate::server::{ADMIN_KEY, PROGRAM, Server};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 /// The receivers of the tests are on this machine.
 const ALLOWED: (&str, &str) = ("COUNTERFOIL_OUTBOUND_ALLOW", r#"["127.0.0.1/32"]"#);
@@ -441,4 +442,43 @@ fn a_ledger_that_is_made_again_goes_on_where_sending_was() {
     for conversion in conversions {
         scene.come_to(conversion, &["delivered"]);
     }
+}
+
+#[test]
+fn an_operator_looks_replays_and_pauses_from_the_command_line() {
+    let mut scene = Scene::start(&[]);
+    scene.destination("/?c={external_id}", &json!({}));
+    scene.receiver.says(404, "\u{1b}[31mno such click");
+    let (_, conversion) = scene.converts();
+    scene.come_to(conversion, &["rejected"]);
+    let address = scene.network.server.address().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("deliveries").args(arguments).current_dir(folder.path());
+        command.env("COUNTERFOIL_LISTEN", &address).env("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY);
+        let output = command.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), said)
+    };
+    let (_, listed) = run(&["list", "--state", "rejected", "--destination", "1"]);
+    let row = listed.lines().nth(1).unwrap_or_else(|| panic!("{listed}"));
+    let words: Vec<&str> = row.split_whitespace().take(9).collect();
+    let expected = ["1", "1", "1", "notice", "approved", "1.75", "USD", "rejected", "1"];
+    assert_eq!(words, expected);
+    let (_, shown) = run(&["show", "1"]);
+    assert!(shown.contains("  http_status: 404\n"), "{shown}");
+    assert!(shown.contains("  answer: \\u{1b}[31mno such click\n"), "{shown}");
+    let (_, counted) = run(&["replay", "--state", "rejected"]);
+    assert!(counted.contains("would be sent once more: 1\n"), "{counted}");
+    assert_eq!(scene.receiver.told().len(), 1);
+    assert!(run(&["pause", "1", "--why", "they move"]).0);
+    assert_eq!(scene.condition(1)["pause"]["why"], "they move");
+    assert!(run(&["resume", "1"]).0);
+    scene.receiver.says(200, "OK");
+    let (_, sent) = run(&["replay", "--state", "rejected", "--yes"]);
+    assert!(sent.contains("sent once more: 1\n"), "{sent}");
+    scene.come_to(conversion, &["delivered"]);
+    let (is_good, said) = run(&["replay", "--state", "waiting"]);
+    assert!(!is_good && said.contains("state: it is one of"), "{said}");
 }

@@ -1,0 +1,215 @@
+//! `counterfoil deliveries`: what destinations are told, and what is told once more. It asks the
+//! server that runs.
+
+use crate::asking::{asked, exchanged};
+use crate::config::Config;
+use crate::terminal::{Side, Table, number};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Deliveries, newest first
+    List(List),
+    /// A delivery, with every attempt at it
+    Show {
+        /// The delivery's number
+        id: u64,
+    },
+    /// Count what would be sent once more, and send it with --yes
+    Replay(Replay),
+    /// Send nothing to a destination any more; what it is owed is kept
+    Pause {
+        /// The destination's number
+        destination: u32,
+        /// In a person's words
+        #[arg(long)]
+        why: String,
+    },
+    /// Send a destination what waits for it
+    Resume {
+        /// The destination's number
+        destination: u32,
+    },
+}
+
+/// Which deliveries.
+#[derive(ClapArgs)]
+struct Which {
+    /// Only this destination's
+    #[arg(long)]
+    destination: Option<u32>,
+    /// Only of this conversion
+    #[arg(long)]
+    conversion: Option<u64>,
+    /// Only in it, such as exhausted
+    #[arg(long)]
+    state: Option<String>,
+    /// Of changes then or later, such as 2026-11-20T00:00:00Z
+    #[arg(long)]
+    from: Option<String>,
+    /// Of changes before
+    #[arg(long)]
+    to: Option<String>,
+}
+
+#[derive(ClapArgs)]
+struct List {
+    #[command(flatten)]
+    which: Which,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+#[derive(ClapArgs)]
+struct Replay {
+    /// Only this delivery
+    #[arg(long)]
+    id: Option<u64>,
+    #[command(flatten)]
+    which: Which,
+    /// Send them; without it they are counted only
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn run(args: Args, config: &Config) -> anyhow::Result<ExitCode> {
+    match args.what {
+        What::List(list) => self::list(config, &list)?,
+        What::Show { id } => show(&asked(config, &format!("/deliveries/{id}"), &[])?),
+        What::Replay(replay) => self::replay(config, &replay)?,
+        What::Pause { destination, why } => {
+            let body = json!({ "why": why }).to_string();
+            exchanged(config, "POST", &format!("/destinations/{destination}/pause"), &body)?;
+            say!("paused: destination {destination}");
+        }
+        What::Resume { destination } => {
+            exchanged(config, "POST", &format!("/destinations/{destination}/resume"), "{}")?;
+            say!("resumed: destination {destination}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(config: &Config, List { which, limit }: &List) -> anyhow::Result<()> {
+    let Which { destination, conversion, state, from, to } = which;
+    let (destination, conversion) =
+        (destination.map(|id| id.to_string()), conversion.map(|id| id.to_string()));
+    let limit = limit.to_string();
+    let all = [
+        ("destination_id", destination.as_deref()),
+        ("conversion_id", conversion.as_deref()),
+        ("state", state.as_deref()),
+        ("from", from.as_deref()),
+        ("to", to.as_deref()),
+        ("limit", Some(&*limit)),
+    ];
+    let query: Vec<(&str, &str)> =
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let found = asked(config, "/deliveries", &query)?;
+    let mut table = Table::new([
+        ("delivery", Side::Right),
+        ("destination", Side::Right),
+        ("conversion", Side::Right),
+        ("kind", Side::Left),
+        ("status", Side::Left),
+        ("payout", Side::Right),
+        ("", Side::Left),
+        ("state", Side::Left),
+        ("attempts", Side::Right),
+        ("next or last", Side::Left),
+    ]);
+    for one in found["items"].as_array().into_iter().flatten() {
+        let at = if one["due_at"].is_null() { "settled_at" } else { "due_at" };
+        table.row([
+            shown(one, "id"),
+            shown(one, "destination_id"),
+            shown(one, "conversion_id"),
+            shown(one, "kind"),
+            shown(one, "status"),
+            shown(one, "payout"),
+            shown(one, "currency"),
+            shown(one, "state"),
+            shown(one, "attempt_count"),
+            shown(one, at),
+        ]);
+    }
+    table.print(0);
+    if !found["next"].is_null() {
+        remark!("hint: there are more: say which, or raise --limit");
+    }
+    Ok(())
+}
+
+/// A value as people read it; what is not there is nothing.
+fn shown(of: &Value, name: &str) -> String {
+    match &of[name] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn show(one: &Value) {
+    for name in [
+        "id",
+        "destination_id",
+        "conversion_id",
+        "sequence",
+        "kind",
+        "status",
+        "payout",
+        "difference",
+        "currency",
+        "changed_at",
+        "state",
+        "due_at",
+        "settled_at",
+        "idempotency_key",
+    ] {
+        let value = shown(one, name);
+        if !value.is_empty() {
+            say!("{name}: {value}");
+        }
+    }
+    for attempt in one["attempts"].as_array().into_iter().flatten() {
+        let value = |name: &str| shown(attempt, name);
+        let replay = if attempt["is_replay"] == true { ", sent once more" } else { "" };
+        say!();
+        say!("attempt {}: {}{replay}", value("number"), value("led_to"));
+        say!("  at: {}, {} ms", value("at"), value("latency_ms"));
+        say!("  request: {} {}", value("method"), value("url"));
+        for name in ["http_status", "answer", "error"] {
+            // An answer is a stranger's: what it holds is not for a terminal to act on.
+            let value: String = value(name).escape_debug().collect();
+            if !value.is_empty() {
+                say!("  {name}: {value}");
+            }
+        }
+    }
+}
+
+fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result<()> {
+    let Which { destination, conversion, state, from, to } = which;
+    let body = json!({
+        "id": id, "destination_id": destination, "conversion_id": conversion, "state": state,
+        "from": from, "to": to, "preview": !yes,
+    });
+    let done = exchanged(config, "POST", "/deliveries/replay", &body.to_string())?;
+    let count = number(done["count"].as_u64().unwrap_or(0));
+    if *yes {
+        say!("sent once more: {count}");
+    } else {
+        say!("would be sent once more: {count}");
+        remark!("hint: --yes sends them");
+    }
+    Ok(())
+}
