@@ -84,6 +84,8 @@ fn query(target: &str) -> BTreeMap<&str, &str> {
 #[test]
 fn a_publisher_is_sent_the_postback_that_it_asked_for_signed() {
     let mut scene = Scene::start(&[]);
+    let goal = json!({ "key": "install", "default": true, "revenue": "3.00", "payout": "2.35" });
+    scene.campaign = scene.network.campaign_with("counterfoil", &json!({ "goals": [goal] }));
     let target = "/postback?status={status}&click_id={external_id}&txn_id={txn_id}\
         &payout={payout}&signature={signature}";
     let fields = json!(["click_id", "txn_id", "payout", "{secret}"]);
@@ -95,15 +97,15 @@ fn a_publisher_is_sent_the_postback_that_it_asked_for_signed() {
     let told = scene.receiver.hears(1).remove(0);
     let said = query(&told.target);
     assert_eq!((said["status"], said["click_id"]), ("approved", "ext-1"));
-    assert_eq!((said["payout"], said["txn_id"]), ("1.75", format!("t-{click}").as_str()));
-    let signed = format!("ext-1:t-{click}:1.75:{SECRET}");
+    assert_eq!((said["payout"], said["txn_id"]), ("2.35", format!("t-{click}").as_str()));
+    let signed = format!("ext-1:t-{click}:2.35:{SECRET}");
     let expected: String =
         Sha256::digest(signed).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(said["signature"], expected);
     assert_eq!(told.key(), format!("{conversion}-1-{destination}"));
     let delivery = scene.come_to(conversion, &["delivered"]).remove(0);
     assert_eq!(delivery["idempotency_key"], told.key());
-    assert_eq!((&delivery["payout"], &delivery["currency"]), (&json!("1.75"), &json!("USD")));
+    assert_eq!((&delivery["payout"], &delivery["currency"]), (&json!("2.35"), &json!("USD")));
     let attempt = &delivery["attempts"][0];
     assert_eq!((&attempt["http_status"], &attempt["answer"]), (&json!(200), &json!("OK")));
     assert_eq!(attempt["url"], scene.receiver.url(&told.target));

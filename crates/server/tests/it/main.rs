@@ -20,6 +20,7 @@ mod server;
 
 mod contracts;
 mod deliveries;
+mod destinations;
 mod mistakes;
 mod once;
 mod openapi;

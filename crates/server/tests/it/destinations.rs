@@ -1,0 +1,120 @@
+//! How destinations are set up: whose they are, what is called, and what of it is refused.
+
+use crate::network::{Network, text};
+use serde_json::{Value, json};
+
+const URL: &str = "https://t.example/?c={external_id}&p={payout}";
+
+/// What the destination is made of, beside whose it is.
+fn with(network: &Network, fields: &Value) -> Value {
+    let mut body = json!({ "publisher_id": network.publisher });
+    for (name, value) in fields.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[test]
+fn what_is_wrong_with_one_is_named() {
+    let mut network = Network::start();
+    let signature = "https://t.example/?s={signature}";
+    let scheme = json!({ "algorithm": "hmac_sha256", "input": { "kind": "sorted_query" } });
+    let cases = [
+        (json!({}), "url"),
+        (json!({ "url": "t.example/?c={click_id}" }), "url"),
+        (json!({ "url": "https://t.example/?c={clik_id}" }), "url"),
+        (json!({ "url": "https://{sub1}/" }), "url"),
+        (json!({ "url": URL, "partner": "voluum" }), "partner"),
+        (json!({ "partner": "volum" }), "partner"),
+        (json!({ "partner": "voluum" }), "account.domain"),
+        (json!({ "url": URL, "account": { "key": "1" } }), "account"),
+        (json!({ "url": URL, "secrets": { "signing": "x" } }), "secrets.signing"),
+        (json!({ "url": URL, "secrets": { "token": "***" } }), "secrets.token"),
+        (json!({ "url": signature }), "scheme"),
+        (json!({ "url": signature, "scheme": scheme }), "secret"),
+        (json!({ "url": URL, "scheme": scheme, "secret": "a secret" }), "url"),
+        (json!({ "url": URL, "secret": "no base64!" }), "secret"),
+        (json!({ "url": URL, "body": "x" }), "body"),
+        (json!({ "url": URL, "headers": { "Host": "x" } }), "headers"),
+        (json!({ "url": URL, "success": {} }), "success"),
+        (json!({ "url": URL, "statuses": [] }), "statuses"),
+        (json!({ "url": URL, "statuses": ["paid"] }), "statuses[0]"),
+        (json!({ "url": URL, "sampling": "101" }), "sampling"),
+        (json!({ "url": URL, "payout_share": "-1" }), "payout_share"),
+        (json!({ "url": URL, "min_payout": "-0.01" }), "min_payout"),
+        (json!({ "url": URL, "delay_s": 2_592_001 }), "delay_s"),
+        (json!({ "url": URL, "concurrency": 0 }), "concurrency"),
+        (json!({ "url": URL, "corrections": { "how": "status" } }), "corrections"),
+        (json!({ "url": URL, "link_id": 1 }), "link_id"),
+    ];
+    for (fields, name) in cases {
+        let body = with(&network, &fields);
+        let said =
+            network.refused("POST", "/destinations", Some(&body), (400, "invalid_parameter"));
+        assert_eq!(said["parameter"], name, "{fields}: {said}");
+    }
+    for (owner, name) in [
+        (json!({ "url": URL }), "publisher_id"),
+        (json!({ "url": URL, "publisher_id": 77 }), "publisher_id"),
+        (json!({ "url": URL, "link_id": 77 }), "link_id"),
+    ] {
+        let said =
+            network.refused("POST", "/destinations", Some(&owner), (400, "invalid_parameter"));
+        assert_eq!(said["parameter"], name, "{owner}: {said}");
+    }
+}
+
+#[test]
+fn a_change_leaves_what_it_does_not_say() {
+    let mut network = Network::start();
+    let fields = json!({
+        "url": "https://{account.host}/?c={external_id}&k={account.key}&p={payout}",
+        "account": { "host": "t.example" }, "secrets": { "key": "k1" }, "min_payout": "0.10",
+        "success": { "body": "OK" }, "goals": ["install"], "per_second": 5,
+    });
+    let body = with(&network, &fields);
+    let made = network.make("/destinations", &body);
+    let path = format!("/destinations/{}", made["id"]);
+    let mut expected = made.clone();
+    let mut change = |change: Value, now: Value| {
+        for (name, value) in now.as_object().unwrap() {
+            expected[name] = value.clone();
+        }
+        let changed = network.change("PATCH", &path, &change);
+        assert_eq!(changed, expected, "{change}");
+        assert_eq!(network.ask(&path), expected, "{change}");
+    };
+    change(json!({ "secrets": { "key": "k2" } }), json!({}));
+    let host = json!({ "account": { "host": "u.example" } });
+    change(host.clone(), host);
+    let null = json!({ "min_payout": null, "per_second": null, "success": null });
+    change(null.clone(), null);
+    let rules = json!({ "statuses": ["pending", "approved"], "sampling": "12.5", "delay_s": 60 });
+    change(rules.clone(), rules);
+    let url = "https://{account.host}/?c={external_id}";
+    change(json!({ "url": url, "secrets": { "key": null } }), json!({ "url": url, "secrets": {} }));
+    network.refused("PATCH", &path, Some(&json!({})), (400, "invalid_request"));
+    let said = json!({ "publisher_id": 1 });
+    network.refused("PATCH", &path, Some(&said), (400, "invalid_parameter"));
+    network.make(&format!("{path}/archive"), &json!({}));
+    let said = json!({ "url": URL });
+    network.refused("PATCH", &path, Some(&said), (409, "archived"));
+}
+
+#[test]
+fn one_of_the_catalogue_keeps_its_platform_until_it_says_more() {
+    let mut network = Network::start();
+    let fields = json!({ "partner": "voluum", "account": { "domain": "track.example" } });
+    let body = with(&network, &fields);
+    let made = network.make("/destinations", &body);
+    assert_eq!((&made["partner"], &made["verifiable"]), (&json!("voluum"), &json!(false)));
+    assert!(text(&made["url"]).starts_with("https://{account.domain}/postback?"), "{made}");
+    let path = format!("/destinations/{}", made["id"]);
+    let other = json!({ "account": { "domain": "other.example" } });
+    let changed = network.change("PATCH", &path, &other);
+    assert_eq!((&changed["partner"], &changed["account"]), (&json!("voluum"), &other["account"]));
+    let own = network.change("PATCH", &path, &json!({ "verifiable": true }));
+    assert_eq!((&own["partner"], &own["url"]), (&json!(null), &made["url"]));
+    let found = network.ask("/destinations?partner=voluum");
+    assert_eq!(found["items"], json!([]));
+}
