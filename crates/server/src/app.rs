@@ -50,6 +50,8 @@ pub(crate) struct App {
     pub(crate) ring: Ring,
     /// Who holds it rehearses: that takes much memory, so it is one at a time.
     pub(crate) stage: tokio::sync::Semaphore,
+    /// Who holds it has deliveries sent once more: whoever asks for the same finds it done.
+    pub(crate) replays: tokio::sync::Mutex<()>,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Where it listens, once it does: the configured port may be 0.
     pub(crate) address: OnceLock<SocketAddr>,
@@ -143,6 +145,7 @@ impl App {
             progress: Arc::default(),
             ring: Ring::default(),
             stage: tokio::sync::Semaphore::new(1),
+            replays: tokio::sync::Mutex::default(),
             metrics,
             config,
             address: OnceLock::new(),

@@ -216,6 +216,15 @@ pub struct Condition {
     pub pause: Option<Pause>,
 }
 
+/// A replay that was asked for under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// What the request was, as a hash.
+    pub request: String,
+    /// How many were sent once more.
+    pub count: u64,
+}
+
 /// When a destination is paused by itself, and how it comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PauseRule {
@@ -267,6 +276,17 @@ pub trait Deliveries: Send + Sync {
     /// Has those that were sent, or tried, sent once more, from `now` on; how many. Those that are
     /// held only where the filter names that state.
     async fn replay(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, Error>;
+
+    /// A replay that was done under that key.
+    async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error>;
+
+    /// Keeps that a replay was done under a key.
+    async fn keep_replayed(
+        &self,
+        key: &str,
+        replayed: Replayed,
+        now: Timestamp,
+    ) -> Result<(), Error>;
 
     /// Cancels what waits for a destination that is gone; how many.
     async fn cancel(&self, destination: DestinationId, now: Timestamp) -> Result<u64, Error>;

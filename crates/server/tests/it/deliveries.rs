@@ -287,7 +287,11 @@ fn a_replay_is_counted_first_and_keeps_the_key() {
     let counted = scene.network.make("/deliveries/replay", &replay);
     assert_eq!(counted, json!({ "count": 1, "preview": true }));
     replay["preview"] = false.into();
-    let done = scene.network.make("/deliveries/replay", &replay);
+    let once = |scene: &mut Scene, body: &Value| {
+        let key = [("Idempotency-Key", "replay-1")];
+        scene.network.client.api_with("POST", "/deliveries/replay", &key, Some(body))
+    };
+    let done = once(&mut scene, &replay).json();
     assert_eq!(done, json!({ "count": 1, "preview": false }));
     let delivery = scene.come_to(refused, &["delivered"]).remove(0);
     assert_eq!(delivery["is_replay"], true);
@@ -296,6 +300,14 @@ fn a_replay_is_counted_first_and_keeps_the_key() {
     assert_eq!(marks, [&json!(false), &json!(true)]);
     let told = scene.receiver.hears(3);
     assert_eq!(told[0].key(), told[2].key());
+    scene.receiver.says(403, "no");
+    let (_, third) = scene.converts();
+    scene.come_to(third, &["rejected"]);
+    assert_eq!(once(&mut scene, &replay).json(), done, "it is done once");
+    assert_eq!(scene.come_to(third, &["rejected"])[0]["is_replay"], false);
+    replay["state"] = "delivered".into();
+    let reused = once(&mut scene, &replay);
+    assert_eq!(reused.json()["code"], "idempotency_key_reused");
     let one = json!({ "id": delivery["id"], "preview": true });
     assert_eq!(scene.network.make("/deliveries/replay", &one)["count"], 1);
     let none = json!({ "preview": true });

@@ -77,3 +77,12 @@ create table destination (
     paused_why    text,
     probe_at      integer
 ) strict;
+
+-- Replays that were asked for under a key: under the same one it is done once.
+create table replay (
+    key     text    primary key,
+    -- What the request was, as a hash.
+    request text    not null,
+    count   integer not null,
+    at      integer not null
+) strict, without rowid;

@@ -10,7 +10,7 @@ mod tests;
 
 use super::{
     Attempt, Condition, Deliveries, Delivery, DeliveryFilter, Due, Figures, Incoming, Lane, Pause,
-    PauseRule, StoredAttempt,
+    PauseRule, Replayed, StoredAttempt,
 };
 use crate::Error;
 use crate::list::Page;
@@ -183,6 +183,24 @@ impl Deliveries for SqliteDeliveries {
             (all, after) = (all + count, next);
         }
         Ok(all)
+    }
+
+    async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error> {
+        let key = key.to_owned();
+        self.writer.ask(move |connection| queue::replayed(connection, &key)).await
+    }
+
+    async fn keep_replayed(
+        &self,
+        key: &str,
+        replayed: Replayed,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let key = key.to_owned();
+        let keep = move |connection: &mut Connection| {
+            queue::keep_replayed(connection, &key, &replayed, now)
+        };
+        self.writer.ask(keep).await
     }
 
     async fn cancel(&self, destination: DestinationId, now: Timestamp) -> Result<u64, Error> {

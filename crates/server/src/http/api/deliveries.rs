@@ -13,6 +13,7 @@ use super::{Id, auth, destinations, not_found};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State as Extracted;
+use domain::command::Idempotency;
 use domain::id::{ConversionId, DeliveryId, DestinationId};
 use domain::money::Currency;
 use domain::time::Timestamp;
@@ -20,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::deliveries::{Deliveries, Delivery, DeliveryFilter, State, StoredAttempt};
+use store::deliveries::{Deliveries, Delivery, DeliveryFilter, Replayed, State, StoredAttempt};
 
 const NOUN: &str = "delivery";
 /// What can be sent once more.
@@ -189,6 +190,25 @@ fn replayed(fields: &mut Fields) -> Result<DeliveryFilter, Error> {
     Ok(filter)
 }
 
+/// How many the same request has had sent once more before.
+async fn earlier(
+    app: &App,
+    deliveries: &dyn Deliveries,
+    sent: Option<&Idempotency>,
+) -> Result<Option<u64>, Error> {
+    let Some(Idempotency { key, request }) = sent else { return Ok(None) };
+    let earlier = deliveries.replayed(key).await?;
+    let is_command = app.store.command_by_key(auth::ACTOR, key).await?.is_some();
+    match earlier {
+        Some(earlier) if earlier.request == *request => Ok(Some(earlier.count)),
+        None if !is_command => Ok(None),
+        _ => {
+            let detail = "the key was used with another request".to_owned();
+            Err(Error::Conflict { code: "idempotency_key_reused", detail })
+        }
+    }
+}
+
 /// What an archived destination was told is never told it again.
 async fn replay(
     Extracted(app): Extracted<Arc<App>>,
@@ -215,7 +235,14 @@ async fn replay(
         let count = deliveries.count_replayable(&filter).await?;
         return Ok(Body::of(Replay { count, preview }));
     }
+    let _turn = app.replays.lock().await;
+    if let Some(count) = earlier(&app, deliveries, sent.idempotency.as_ref()).await? {
+        return Ok(Body::of(Replay { count, preview }));
+    }
     let count = deliveries.replay(&filter, app.clock.now()).await?;
+    if let Some(Idempotency { key, request }) = sent.idempotency {
+        deliveries.keep_replayed(&key, Replayed { request, count }, app.clock.now()).await?;
+    }
     tracing::info!(actor = auth::ACTOR, count, ?filter, "deliveries are sent once more");
     app.wake_sender.notify_one();
     Ok(Body::of(Replay { count, preview }))

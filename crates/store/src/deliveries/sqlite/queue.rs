@@ -2,7 +2,7 @@
 
 use super::super::{
     ANSWER_BYTES_MAX, Attempt, Delivery, DeliveryFilter, Due, Incoming, Lane, Pause, PauseRule,
-    PausedBy, State,
+    PausedBy, Replayed, State,
 };
 use super::rows;
 use crate::Error;
@@ -370,6 +370,35 @@ pub(super) fn replay(
         now.as_us()
     );
     chunk(connection, filter, states, &set, after)
+}
+
+pub(super) fn replayed(connection: &Connection, key: &str) -> Result<Option<Replayed>, Error> {
+    let found = connection
+        .prepare_cached(
+            "-- deliveries::replayed
+            select request, count from replay where key = ?1",
+        )?
+        .query_row([key], |row| {
+            Ok(Replayed { request: row.get("request")?, count: row.get("count")? })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+pub(super) fn keep_replayed(
+    connection: &Connection,
+    key: &str,
+    replayed: &Replayed,
+    now: Timestamp,
+) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "-- deliveries::keep_replayed
+            insert into replay (key, request, count, at) values (?1, ?2, ?3, ?4)
+            on conflict do nothing",
+        )?
+        .execute((key, &replayed.request, replayed.count, now.as_us()))?;
+    Ok(())
 }
 
 /// One chunk of what waits and is cancelled.
