@@ -59,10 +59,12 @@ impl Receiver {
         });
         let accepting = shared.clone();
         std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            for stream in listener.incoming() {
                 if accepting.is_over.load(Ordering::SeqCst) {
                     break;
                 }
+                // A sender that was killed may have left a connection that is none.
+                let Ok(stream) = stream else { continue };
                 let shared = accepting.clone();
                 // It ends with its connection, which the sender closes.
                 std::thread::spawn(move || shared.serve(stream));
