@@ -10,6 +10,7 @@ use super::{
 use crate::builder::Gap;
 use crate::conversion::Status;
 use crate::reason::Verdict;
+use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -54,12 +55,13 @@ pub fn difference(before: &Contract, after: &Contract) -> Vec<Difference> {
 }
 
 /// What has sentences of its own; the rest is told as it stands.
-const WORDED: [&str; 10] = [
+const WORDED: [&str; 11] = [
     "parameters",
     "statuses",
     "goals",
     "identity",
     "txn_id_absent",
+    "triage_until",
     "payout_may_be_revenue",
     "repeats",
     "times",
@@ -311,11 +313,26 @@ impl Found {
         self.changed("txn_id_absent", both, true, shown, |old, new| {
             format!("postbacks without a transaction id are {new}; they were {old}")
         });
+        self.triage(before.triage_until, after.triage_until);
         let both = (&before.payout_may_be_revenue, &after.payout_may_be_revenue);
         self.changed("payout_may_be_revenue", both, true, bool::to_string, |_, _| {
             let is = if after.payout_may_be_revenue { "is now" } else { "is no longer" };
             format!("a `payout` without a `revenue` {is} taken for our revenue")
         });
+    }
+
+    fn triage(&mut self, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if before == after {
+            return;
+        }
+        let (was, is) = (before.map(words::instant), after.map(words::instant));
+        let kept = "postbacks without a transaction id are kept for triage";
+        let sentence = match (&was, &is) {
+            (Some(was), Some(is)) => format!("until {is}, {kept}; it was until {was}"),
+            (None, Some(is)) => format!("until {is}, {kept}"),
+            _ => "postbacks without a transaction id are not kept for triage any more".to_owned(),
+        };
+        self.add("triage_until", (was, is), true, sentence);
     }
 
     fn repeats(&mut self, before: &Contract, after: &Contract) {

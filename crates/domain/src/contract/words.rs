@@ -14,6 +14,13 @@ use jiff::tz::TimeZone;
 /// 2026-11-20T21:30:15Z, as an example of how a time is written.
 const EXAMPLE_S: i64 = 1_795_210_215;
 
+/// An instant to the second, as people read it.
+pub fn instant(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (text, _) = text.split_once(['.', 'Z']).unwrap_or((&text, ""));
+    format!("{} UTC", text.replace('T', " "))
+}
+
 /// What a value means, whatever it is called.
 pub fn meaning(canonical: Canonical) -> String {
     let words = match canonical {
@@ -254,6 +261,13 @@ pub fn listed<T: AsRef<str>>(all: &[T], joint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_told_to_the_second() {
+        let at = |text: &str| instant(text.parse().unwrap());
+        assert_eq!(at("2026-11-20T09:30:00.123456Z"), "2026-11-20 09:30:00 UTC");
+        assert_eq!(at("2026-11-20T09:30:00Z"), "2026-11-20 09:30:00 UTC");
+    }
 
     #[test]
     fn every_way_of_signing_is_told_in_words() {

@@ -172,6 +172,23 @@ fn what_takes_back_is_told_of_in_words() {
     "#);
 }
 
+#[test]
+fn triage_is_told_of_in_words() {
+    let until = |time: Option<&str>| {
+        let mut contract = plain();
+        contract.triage_until = time.map(|time| time.parse().unwrap());
+        contract
+    };
+    let early = until(Some("2027-01-01T00:00:00Z"));
+    let late = until(Some("2027-02-03T04:05:06.7Z"));
+    let all = [(&until(None), &early), (&early, &late), (&late, &until(None))];
+    insta::assert_snapshot!(all.map(|(one, other)| told(one, other)).join("\n"), @r"
+    $ triage_until: until 2027-01-01 00:00:00 UTC, postbacks without a transaction id are kept for triage
+    $ triage_until: until 2027-02-03 04:05:06 UTC, postbacks without a transaction id are kept for triage; it was until 2027-01-01 00:00:00 UTC
+    $ triage_until: postbacks without a transaction id are not kept for triage any more
+    ");
+}
+
 fn set_names(contract: &mut Contract, canonical: Canonical, name: &str) {
     let mut all = contract.parameters.iter_mut();
     let parameter = all.find(|parameter| parameter.canonical == canonical).unwrap();

@@ -58,13 +58,6 @@ pub(super) fn spans(text: &str) -> Vec<Span<'_>> {
         .collect()
 }
 
-/// An instant to the second, as people read it.
-fn instant(at: Timestamp) -> String {
-    let text = at.to_string();
-    let (text, _) = text.split_once(['.', 'Z']).unwrap_or((&text, ""));
-    format!("{} UTC", text.replace('T', " "))
-}
-
 pub(super) fn text(text: impl Into<String>) -> Block {
     Block::Text(text.into())
 }
@@ -117,19 +110,19 @@ fn lead(
         Status::Active => {
             let history = setup.contracts.get(&(version.integration_id, version.number));
             let since = history.map_or(now, History::changed_at);
-            format!("It has been in force since {}.", instant(since))
+            format!("It has been in force since {}.", words::instant(since))
         }
         Status::Sunset { until } if until > now => format!(
             "Version {} has taken its place. Postbacks that speak as this one says are still \
              read until {}.",
             integration.version,
-            instant(until)
+            words::instant(until)
         ),
         Status::Sunset { until } => format!(
             "Version {} has taken its place. This one has not been read since {}: what only it \
              knew is refused.",
             integration.version,
-            instant(until)
+            words::instant(until)
         ),
         Status::Discarded => "This draft was discarded.".to_owned(),
     }];
@@ -367,7 +360,7 @@ fn transaction_ids(contract: &Contract) -> Vec<String> {
         rules.push(format!(
             "Until {} a postback without its transaction id is kept, pending and unpaid, until the \
              id is found.",
-            instant(until)
+            words::instant(until)
         ));
     }
     rules
@@ -475,13 +468,6 @@ fn called(contract: &Contract, all: &[Difference]) -> Option<Block> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_instant_is_told_to_the_second() {
-        let at = |text: &str| instant(text.parse().unwrap());
-        assert_eq!(at("2026-11-20T09:30:00.123456Z"), "2026-11-20 09:30:00 UTC");
-        assert_eq!(at("2026-11-20T09:30:00Z"), "2026-11-20 09:30:00 UTC");
-    }
 
     #[test]
     fn backticks_come_in_pairs_or_stand_for_themselves() {
