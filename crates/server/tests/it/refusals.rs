@@ -167,6 +167,28 @@ fn a_mistake_in_an_integration_is_told_where_it_stands() {
 }
 
 #[test]
+fn where_no_field_is_required_an_empty_body_is_enough() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let contracts = format!("/integrations/{}/contracts", campaign.integration);
+    let active = network.ask(&format!("{contracts}/1"))["contract"].clone();
+    network.make(&contracts, &json!({ "contract": active }));
+    let replay = format!("/integrations/{}/replay", campaign.integration);
+    for (path, status) in [(format!("{contracts}/2/try"), 200), (replay, 200)] {
+        let reply = network.client.api("POST", &path, None);
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+    }
+    let (activate, own) =
+        (format!("{contracts}/2/activate"), format!("/campaigns/{}", campaign.id));
+    let mistakes = vec![
+        ("POST", &*activate, Value::Null, (409, "", "sign")),
+        ("PATCH", &own, Value::Null, (400, "", "it changes nothing")),
+        ("POST", "/advertisers", Value::Null, (400, "", "it is empty")),
+    ];
+    refuse(&mut network, mistakes);
+}
+
+#[test]
 fn what_is_right_but_not_now_says_what_has_to_come_first() {
     let mut network = Network::start();
     let bare = json!({ "landing_url": "https://shop.example/" });
