@@ -190,7 +190,7 @@ impl Partner {
 
     fn landing_fault(&self) -> Option<String> {
         let params = self.landing_params.as_deref()?;
-        match LandingUrl::parse("https://example.com/", Some(params)) {
+        match LandingUrl::parse_new("https://example.com/", Some(params)) {
             Ok(url) if url.has_click_id() => None,
             Ok(_) => Some("landing_params: they carry no {click_id}".to_owned()),
             Err(error) => Some(format!("landing_params: {error}")),

@@ -449,7 +449,7 @@ pub(super) fn checked_name(name: &str) -> Result<String, Failure> {
 
 fn checked_landing_params(params: &str) -> Result<String, Failure> {
     let params = params.trim().trim_start_matches(['?', '&']);
-    match LandingUrl::parse("https://example.com/", Some(params)) {
+    match LandingUrl::parse_new("https://example.com/", Some(params)) {
         Ok(_) if !params.is_empty() => Ok(params.to_owned()),
         Ok(_) => {
             let detail = "it is empty: parameters such as `aff_sub={clickid}`, or null for none";
