@@ -17,9 +17,11 @@ pub use amounts::Amount;
 pub use pairs::{Inside, PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 
+use crate::campaign::NAME_BYTES_MAX;
 use crate::click_id;
 use crate::contract::{Canonical, Contract, Meaning, Parameter, ProofKind, TXN_ID_BYTES};
 use crate::conversion::Status;
+use crate::echo::echoed;
 use crate::macros;
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
@@ -448,11 +450,18 @@ impl<'a> Reader<'a> {
         let all = self.contract.parameters.iter().filter(is_missing);
         let (shadowed, refused): (Vec<_>, Vec<_>) = all.partition(|one| self.is_shadowed(one));
         if let Some(parameter) = shadowed.first() {
-            let name = self.sent.name_of(parameter);
-            self.shadow.get_or_insert_with(|| missing(parameter, name, unread));
+            let problem = self.missed(parameter, unread);
+            self.shadow.get_or_insert(problem);
         }
-        let missing = |one: &&Parameter| missing(one, self.sent.name_of(one), unread);
-        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter)))
+        refused.first().map_or(Ok(()), |parameter| Err(self.missed(parameter, unread)))
+    }
+
+    fn missed(&self, parameter: &Parameter, unread: &[String]) -> Problem {
+        let problem = missing(parameter, self.sent.name_of(parameter), unread);
+        if problem.nearest.is_some() {
+            return problem;
+        }
+        Problem { detail: self.sent.missing(problem.detail), ..problem }
     }
 
     fn is_event_only(&self) -> bool {
@@ -512,13 +521,18 @@ pub(crate) fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> P
     let nearest = macros::nearest_to_any(&accepted, &sent);
     // What stands deeper in a body than it is asked for goes by another name there.
     let deeper = || {
-        let mut deeper = sent.iter().filter_map(|name| Some((name, name.rsplit_once('.')?.1)));
+        // Longer names are no contract's.
+        let short = sent.iter().filter(|name| name.len() <= NAME_BYTES_MAX);
+        let mut deeper = short.filter_map(|name| Some((name, name.rsplit_once('.')?.1)));
         let found = deeper.find(|(_, last)| macros::nearest_to_any(&accepted, &[last]).is_some());
         found.map(|(name, _)| *name)
     };
     let nearest = nearest.or_else(deeper).map(str::to_owned);
     let detail = match &nearest {
-        Some(nearest) => format!("`{name}` is required; the nearest name sent is `{nearest}`"),
+        Some(nearest) => {
+            let nearest = echoed(nearest);
+            format!("`{name}` is required; the nearest name sent is `{nearest}`")
+        }
         None => format!("`{name}` is required and was not sent, or was blank"),
     };
     let parameter = Some(name.to_owned());

@@ -12,6 +12,7 @@ use crate::click::Label;
 use crate::click_id::ClickId;
 use crate::contract::{Canonical, Contract, ProofKind, RepeatedAmount, Repeats};
 use crate::conversion::{Status, may_change};
+use crate::echo::echoed;
 use crate::money::Micros;
 use crate::postback::{Postback, Problem, Said, Value};
 use crate::reason::{Flag, Flags, Reason, Verdict};
@@ -336,7 +337,7 @@ impl Case<'_> {
     fn check_currency(&self) -> Result<(), Problem> {
         let Some(Err(text)) = &self.postback.currency else { return Ok(()) };
         let name = self.name(Canonical::Currency);
-        let detail = format!("`{text}` is no ISO 4217 currency");
+        let detail = format!("`{}` is no ISO 4217 currency", echoed(text));
         Err(Problem::new(Reason::UnknownCurrency, Some(&name), detail))
     }
 

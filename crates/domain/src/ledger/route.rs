@@ -209,7 +209,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         let asked = contract.parameter(Canonical::ClickId).map(|one| sent.name_of(one));
         let name = said.map_or(asked.unwrap_or("click_id"), |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
-            format!("`{name}` was not sent, or was blank")
+            sent.missing(format!("`{name}` was not sent, or was blank"))
         } else if read.click_id.is_some() {
             format!("`{name}` is a click id of a link that is not here")
         } else {

@@ -5,6 +5,7 @@
 
 use super::json;
 use crate::contract::{Contract, Parameter};
+use crate::echo::echoed;
 use crate::hit::Hit;
 
 /// How many parameters a hit may have, over query and body; what stands inside of one is not
@@ -125,6 +126,19 @@ impl<'a> Pairs<'a> {
         Self { hit, all, headers, fault: too_many.or(read.err()), inner_fault }
     }
 
+    /// Of what is missing: that it may stand in a body which is not read for what kind it is of.
+    pub fn missing(&self, detail: String) -> String {
+        if is_bodiless(self.hit) || !matches!(body_kind(self.hit), Body::Other) {
+            return detail;
+        }
+        let kind = essence(self.hit);
+        format!(
+            "{detail}; the body is `{}`, which is not read: what is read is a form \
+             (`application/x-www-form-urlencoded`) or JSON (`application/json`)",
+            echoed(&kind)
+        )
+    }
+
     /// What is wrong with the whole for whoever reads it through `contract`: values that are
     /// beyond what is looked at matter where any of that kind is read.
     pub fn fault_for(&self, contract: &Contract) -> Option<&String> {
@@ -170,9 +184,7 @@ enum Body {
 
 /// By its content type; without one, by what it looks like.
 fn body_kind(hit: &Hit) -> Body {
-    let declared = hit.content_type.as_deref().unwrap_or_default();
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
+    match essence(hit).as_str() {
         "application/x-www-form-urlencoded" => Body::Form,
         "application/json" | "text/json" => Body::Json,
         kind if kind.starts_with("application/") && kind.ends_with("+json") => Body::Json,
@@ -180,6 +192,12 @@ fn body_kind(hit: &Hit) -> Body {
         "" | "text/plain" => Body::Form,
         _ => Body::Other,
     }
+}
+
+/// The media type that a hit's body is said to be of, without its parameters.
+fn essence(hit: &Hit) -> String {
+    let declared = hit.content_type.as_deref().unwrap_or_default();
+    declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// What stands between the `&`.

@@ -197,7 +197,7 @@ impl Reader<'_> {
         let nearest = macros::nearest_to_any(&wanted, &names);
         let pair = nearest.and_then(|near| unread.iter().find(|pair| pair.name == near));
         let detail = match pair {
-            None => detail,
+            None => self.sent.missing(detail),
             Some(Pair { name, is_header: true, .. }) if !is_header => {
                 format!("{detail}; the nearest name sent is the header `{name}`")
             }

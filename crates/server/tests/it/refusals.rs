@@ -182,6 +182,71 @@ fn a_mistake_in_an_integration_is_told_where_it_stands() {
 }
 
 #[test]
+fn a_refusal_repeats_what_was_sent_at_no_length() {
+    let mut network = Network::start();
+    let own = network.campaign("counterfoil");
+    let (long, ticks) = ("n".repeat(5_000), "`".repeat(5_000));
+    let contracts = format!("/integrations/{}/contracts", own.integration);
+    let active = network.ask(&format!("{contracts}/1"))["contract"].clone();
+    let with = |pointer: &str, name: &str, value: Value| {
+        let mut contract = active.clone();
+        if contract.pointer(pointer).is_none() {
+            contract[&pointer[1..]] = json!({});
+        }
+        contract.pointer_mut(pointer).unwrap()[name] = value;
+        json!({ "contract": contract })
+    };
+    let one = |name: &str, value: &str| json!({ name: value });
+    for (method, path, body) in [
+        ("POST", "/campaigns", campaign(&long, &json!(5))),
+        ("POST", "/campaigns", campaign("partner", &json!(long))),
+        ("POST", "/campaigns", campaign("time_zone", &json!(long))),
+        ("POST", "/campaigns", campaign("goals", &json!([{ "key": "a", &long: 1 }]))),
+        (
+            "POST",
+            "/campaigns",
+            campaign("goals", &json!([{ "key": "a", "revenue": { &long: 1 } }])),
+        ),
+        ("POST", &contracts, with("", &long, json!(1))),
+        ("POST", &contracts, with("", &ticks, json!(1))),
+        ("POST", &contracts, with("", "identity", json!(long))),
+        ("POST", &contracts, with("/times", "zone", json!(long))),
+        ("POST", &contracts, with("/times", "zone", json!(ticks))),
+        ("POST", &contracts, with("/times", "formats", json!([long]))),
+        ("POST", &contracts, with("/goals", " ", json!(long))),
+        ("POST", &contracts, with("/goals", &format!(" {long}"), json!("install"))),
+        ("POST", &contracts, with("/parameters/0", "canonical", json!(long))),
+        ("POST", &contracts, with("/parameters/0", "names", json!([long]))),
+        ("POST", &contracts, with("/parameters/0", &long, json!(1))),
+        ("POST", &contracts, with("/verification", "networks", json!([long]))),
+        ("POST", &contracts, with("/repeats", "transitions", json!([long]))),
+        ("PATCH", "/integrations/1", json!({ "secrets": { &long: "x" } })),
+        ("PUT", "/integrations/1/macros", one("click_id", &long)),
+        ("PUT", "/integrations/1/macros", one(&long, "{x}")),
+        ("POST", "/builder/check", json!({ "partner": long, "url": "https://a.example/" })),
+        ("GET", &format!("/hits?{long}=1"), Value::Null),
+        ("GET", &format!("/hits?verdict={long}"), Value::Null),
+        ("GET", &format!("/reports?group_by={long}"), Value::Null),
+        ("GET", &format!("/reports?time_zone={long}"), Value::Null),
+        ("GET", &format!("/campaigns/1/postback-url?goal={long}"), Value::Null),
+        ("GET", &format!("/partners/{long}"), Value::Null),
+        ("GET", &format!("/clicks/{long}"), Value::Null),
+        ("GET", &format!("/hits/{long}"), Value::Null),
+        ("POST", "/advertisers", json!(long)),
+    ] {
+        let body = Some(&body).filter(|body| !body.is_null());
+        let reply = network.client.api(method, path, body);
+        let told = reply.text();
+        assert!((400..500).contains(&reply.status), "{method} {path:.60} {body:.200?}: {told}");
+        let has_ticks = body.is_some_and(|body| body.to_string().contains(&ticks));
+        let bytes_max = if has_ticks { 2_500 } else { 1_200 };
+        assert!(told.len() < bytes_max, "{method} {path:.60}: {} {told}", told.len());
+    }
+    let near = network.refused("GET", "/partners/kiwiwal", None, (404, "not_found"));
+    assert_eq!(near["detail"], "there is no partner kiwiwal; the nearest is `kiwiwall`");
+}
+
+#[test]
 fn where_no_field_is_required_an_empty_body_is_enough() {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");

@@ -78,6 +78,9 @@ impl Fields {
             }
             return Ok(Self { known, ..Self::default() });
         }
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(wrong("it begins with no brace".to_owned()));
+        }
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let given = reader
             .deserialize_map(Object)
