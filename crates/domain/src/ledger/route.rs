@@ -429,8 +429,9 @@ impl Level {
 }
 
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
-/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs refuses
-/// nothing, and lets nobody pass who would be refused without it.
+/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs, or has no
+/// secret yet for those that it does not try, refuses nothing, and lets nobody pass who would be
+/// refused without it.
 ///
 /// The reader's level is `None` for a partner's own contract: it serves every campaign and speaks
 /// for none.
@@ -449,8 +450,8 @@ fn verify_beside(
                 let contract = spoken(one, sent, at).contract;
                 let sender = Sender::of(Some(one), sent.hit.peer, at);
                 let verifies = Some(level) > reader
-                    && contract.verification.is_enforced() != in_shadow
-                    && sender.must_prove(contract);
+                    && sender.must_prove(contract)
+                    && sender.is_refused_unproven(contract) != in_shadow;
                 verifies.then_some((level, contract, sender))
             })
         };

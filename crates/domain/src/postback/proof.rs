@@ -4,7 +4,9 @@
 //! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
 use super::{Pair, Pairs, Problem, Reader, signature};
-use crate::contract::{Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN};
+use crate::contract::{
+    Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN, Verification,
+};
 use crate::integration::Integration;
 use crate::macros;
 use crate::reason::Reason;
@@ -49,12 +51,27 @@ impl<'a> Sender<'a> {
         self.address.is_some_and(|address| networks.iter().any(|net| net.contains(address)))
     }
 
-    /// Whether it has to prove anything by `contract`'s rules.
+    /// Whether it has to prove anything by `contract`'s rules, be it only tried.
     pub fn must_prove(&self, contract: &Contract) -> bool {
         let rules = &contract.verification;
-        let is_signed = rules.signature.is_some() && !self.signing.is_empty();
-        let has_token = rules.token.is_some() && !self.tokens.is_empty();
-        rules.token_required || is_signed || has_token || !rules.networks.is_empty()
+        ProofKind::ALL.into_iter().any(|kind| rules.asks_for(kind) && self.can_fail(rules, kind))
+    }
+
+    /// Whether it is refused by `contract`'s rules where it proves nothing.
+    pub(crate) fn is_refused_unproven(&self, contract: &Contract) -> bool {
+        let rules = &contract.verification;
+        ProofKind::ALL.into_iter().any(|kind| rules.enforces(kind) && self.can_fail(rules, kind))
+    }
+
+    /// Whether that proof can be judged, and vouches for it where it holds: a secret that nobody
+    /// has set is not asked for yet, and a time vouches for nobody.
+    fn can_fail(&self, rules: &Verification, kind: ProofKind) -> bool {
+        match kind {
+            ProofKind::Token => rules.token_required || !self.tokens.is_empty(),
+            ProofKind::Signature => rules.token_required || !self.signing.is_empty(),
+            ProofKind::Networks => true,
+            ProofKind::Timestamp => false,
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What vouches for a sender, and what comes of it.
 
-use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, plain};
+use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, partner, plain};
 use crate::command::Act;
 use crate::contract::{Canonical, Contract, Network, ProofKind, Secret};
 use crate::hit::Hit;
+use crate::id::{AdvertiserId, IntegrationId};
+use crate::integration::Scope;
 use crate::ledger::read;
 use crate::reason::Verdict;
 use crate::time::Timestamp;
@@ -13,6 +15,8 @@ use std::collections::BTreeMap;
 const SIGNED: &str = "revenue=2.35&geo=user-1&sig=f43125e8ce2ceb5f608cf7d84f64d74f";
 /// printf '%s' 'user-1:2.35:another' | md5sum
 const RENEWED: &str = "revenue=2.35&geo=user-1&sig=3a2be4c834681bdc0e2481a9543b0941";
+
+const ADVERTISER: Scope = Scope::Advertiser { advertiser_id: AdvertiserId(1) };
 
 fn signed(parameters: &str) -> Contract {
     let mut contract = contract(parameters);
@@ -26,10 +30,14 @@ fn signed(parameters: &str) -> Contract {
 }
 
 fn set(world: &mut World, name: &str, secret: &str) {
+    set_of(world, OWN_ID, name, secret);
+}
+
+fn set_of(world: &mut World, id: IntegrationId, name: &str, secret: &str) {
     let secret = Secret::new(secret.to_owned());
     let secrets = BTreeMap::from([(name.to_owned(), Some(secret))]);
     let act = Act::ChangeIntegration {
-        id: OWN_ID,
+        id,
         landing_params: None,
         secrets: Some(secrets),
         old_secrets_until: None,
@@ -207,6 +215,20 @@ fn a_proof_that_is_only_tried_suspends_no_other() {
     ));
 }
 
+/// An integration of the advertiser that asks for a token, and has it.
+fn guard(world: &mut World) {
+    let mut guarded = contract("click_id! revenue token");
+    guarded.verification.token = Some(Canonical::Token);
+    speak(world, "guarded", guarded);
+    world.integration(ADVERTISER, "guarded", "adv", "t0ken");
+}
+
+/// Another partner for the catalogue.
+fn speak(world: &mut World, name: &str, contract: Contract) {
+    let partners = vec![partner(name, contract)];
+    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+}
+
 /// The campaign's own integration is a shadow; the call comes by the global key.
 #[test]
 fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
@@ -221,13 +243,7 @@ fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
         /postback/{GLOBAL}?click_id=@b&revenue=1  -> recorded approved 1/1.75 !unverified !shadow_refused
         "
     ));
-    let mut guarded = contract("click_id! revenue token");
-    guarded.verification.token = Some(Canonical::Token);
-    let partner = super::world::partner("guarded", guarded);
-    world.act(Act::LoadCatalogue { partners: vec![partner], key: "unused".to_owned() });
-    let advertiser_id = crate::id::AdvertiserId(1);
-    let scope = crate::integration::Scope::Advertiser { advertiser_id };
-    world.integration(scope, "guarded", "adv", "t0ken");
+    guard(&mut world);
     world.check(&format!(
         "
         /postback/{GLOBAL}?click_id=@c&{SIGNED}             -> refused signature_mismatch token
@@ -235,6 +251,48 @@ fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
         /postback/{GLOBAL}?click_id=@d&revenue=1&token=t0ken -> recorded approved 1/1.75 !shadow_refused
         "
     ));
+}
+
+/// A token that nobody has set, and a signature that is only tried.
+fn unset_and_tried() -> Contract {
+    let mut tried = signed("click_id! txn_id revenue geo token signature=sig");
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.shadow = [ProofKind::Signature].into();
+    tried
+}
+
+#[test]
+fn a_nearer_integration_that_nobody_can_fail_hides_no_other() {
+    let mut world = World::new(unset_and_tried(), LEAD);
+    guard(&mut world);
+    world.shows_unverified = true;
+    let bare =
+        format!("/postback/{GLOBAL}?click_id=@a&revenue=9 -> refused signature_mismatch token");
+    world.check(&bare);
+    // So that it can be tried.
+    set(&mut world, "signature", "s3cret");
+    world.check(&bare);
+    world.check(&format!(
+        "
+        /postback/{GLOBAL}?click_id=@b&revenue=1&token=t0ken -> recorded approved 1/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@c&{SIGNED}&token=t0ken  -> recorded approved 2.35/1.75
+        "
+    ));
+}
+
+/// One of those at a level must be satisfied; whoever asks for nothing yet satisfies for nobody.
+#[test]
+fn a_neighbour_that_nobody_can_fail_satisfies_for_nobody() {
+    let mut world = World::new(contract("click_id! revenue"), LEAD);
+    guard(&mut world);
+    speak(&mut world, "tried", unset_and_tried());
+    world.integration(ADVERTISER, "tried", "adv-tried", "");
+    let bare =
+        format!("/postback/{GLOBAL}?click_id=@a&revenue=9 -> refused signature_mismatch token");
+    world.check(&bare);
+    let id = world.setup.integration_by_key("adv-tried").unwrap().id;
+    set_of(&mut world, id, "signature", "s3cret");
+    world.check(&bare);
 }
 
 #[test]
