@@ -91,6 +91,8 @@ pub struct Read<'a> {
     /// under one of its names.
     pub has_foreign_key: bool,
     pub reading: Reading,
+    /// Its time is not near enough to ours, which refuses whatever is not known already.
+    pub(super) stale: Option<Problem>,
     /// What was agreed with the campaign's own integration when the click was made; where it has
     /// none, with the reader.
     pub(super) agreed: Option<&'a Contract>,
@@ -120,6 +122,7 @@ impl Read<'_> {
             contract: None,
             has_foreign_key: false,
             reading,
+            stale: None,
             agreed: None,
             click_id: None,
             link: None,
@@ -185,13 +188,14 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     if triage::is_due(contract, &reading, at) {
         reading = triage::flagged(postback::read(&triage::lenient(contract), &sent, &sender));
     }
+    let stale = reading.judge_time(contract, &sender, at);
     reading.result = earlier(fault, reading.result);
     if let Ok(postback) = &mut reading.result
         && is_in_sunset
     {
         postback.flags.add(Flag::ContractInSunset);
     }
-    let mut read = Read { contract: Some(contract), has_foreign_key, ..Read::of(reading) };
+    let mut read = Read { contract: Some(contract), has_foreign_key, stale, ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));

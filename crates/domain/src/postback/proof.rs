@@ -3,13 +3,13 @@
 //! Whatever a contract asks for must hold, and anything that holds vouches. What does not hold and
 //! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
-use super::{Pair, Pairs, Problem, Reader, signature};
+use super::{Pair, Pairs, Problem, Reader, Reading, Value, signature};
 use crate::contract::{
     Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN, Verification,
 };
 use crate::integration::Integration;
 use crate::macros;
-use crate::reason::Reason;
+use crate::reason::{Flag, Reason};
 use crate::time::Timestamp;
 use std::net::IpAddr;
 
@@ -102,6 +102,40 @@ pub fn verify(
     }
     let is_verified = reader.verify()?;
     Ok(Proof { is_verified, shadow: reader.shadow })
+}
+
+impl Reading {
+    /// Judges the time that was read. `Some`: it is not near enough to ours, which refuses whatever
+    /// is not known already. Where the time is only tried, that is noted instead; and where anything
+    /// that is tried fails, nothing vouches for the sender but what is enforced.
+    pub(crate) fn judge_time(
+        &mut self,
+        contract: &Contract,
+        sender: &Sender<'_>,
+        at: Timestamp,
+    ) -> Option<Problem> {
+        let postback = self.result.as_mut().ok()?;
+        let stale = postback.timestamp.and_then(|sent| stale(contract, &self.values, sent, at));
+        let is_enforced = contract.verification.enforces(ProofKind::Timestamp);
+        let (stale, tried) = if is_enforced { (stale, None) } else { (None, stale) };
+        self.shadow = self.shadow.take().or(tried);
+        if self.shadow.is_some() && !sender.is_refused_unproven(contract) {
+            postback.flags.add(Flag::Unverified);
+        }
+        stale
+    }
+}
+
+/// What is wrong with a time of the sender's at `at`; `None`: it is near enough, or need not be.
+fn stale(contract: &Contract, values: &[Value], sent: Timestamp, at: Timestamp) -> Option<Problem> {
+    let tolerance_s = contract.verification.timestamp_tolerance_s?;
+    if at.as_us().abs_diff(sent.as_us()) <= u64::from(tolerance_s) * 1_000_000 {
+        return None;
+    }
+    let value = values.iter().find(|value| value.canonical == Canonical::Timestamp);
+    let name = value.map_or("timestamp", |value| value.name.as_str());
+    let detail = format!("`{name}` is more than {tolerance_s} s from our time");
+    Some(Problem::new(Reason::StaleTimestamp, Some(name), detail))
 }
 
 impl Reader<'_> {

@@ -8,6 +8,7 @@ use crate::id::{AdvertiserId, IntegrationId};
 use crate::integration::Scope;
 use crate::ledger::read;
 use crate::reason::Verdict;
+use crate::settings::{Settings, Unverified};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -227,6 +228,52 @@ fn guard(world: &mut World) {
 fn speak(world: &mut World, name: &str, contract: Contract) {
     let partners = vec![partner(name, contract)];
     world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+}
+
+/// All of its proofs are tried alone, and one of them fails: nothing vouches for it.
+#[test]
+fn what_a_stale_time_leaves_unverified_is_judged_so() {
+    let mut tried = contract("click_id! revenue token timestamp!");
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.timestamp_tolerance_s = Some(300);
+    tried.verification.shadow = [ProofKind::Token, ProofKind::Timestamp].into();
+    for (unverified, outcome) in [
+        (Unverified::Allow, "recorded approved 2/1.75 !unverified !shadow_refused"),
+        (Unverified::Pending, "recorded pending 0/0 !unverified !shadow_refused"),
+        (Unverified::Refuse, "refused signature_mismatch"),
+    ] {
+        let mut world = World::new(tried.clone(), LEAD);
+        set(&mut world, "token", "t0ken");
+        world.shows_unverified = true;
+        world.act(Act::SetSettings { settings: Settings { unverified } });
+        world.check(&format!(
+            "
+            ?click_id=@a&revenue=2&token=t0ken&timestamp=7    -> {outcome}
+            ?click_id=@b&revenue=2&token=t0ken&timestamp=x    -> {outcome}
+            ?click_id=@d&revenue=2&token=t0ken                -> {outcome}
+            ?click_id=@c&revenue=2&token=t0ken&timestamp=@now -> recorded approved 2/1.75
+            "
+        ));
+    }
+}
+
+/// What is enforced vouches whatever becomes of what is only tried; a token that nobody has set is
+/// not enforced yet.
+#[test]
+fn a_token_that_nobody_has_set_does_not_vouch_for_a_stale_time() {
+    let mut tried = signed("click_id! revenue geo token timestamp! signature=sig");
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.timestamp_tolerance_s = Some(300);
+    tried.verification.shadow = [ProofKind::Signature, ProofKind::Timestamp].into();
+    let mut world = World::new(tried, LEAD);
+    set(&mut world, "signature", "s3cret");
+    world.shows_unverified = true;
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}&timestamp=@now -> recorded approved 2.35/1.75
+        ?click_id=@b&{SIGNED}&timestamp=7    -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        "
+    ));
 }
 
 /// The campaign's own integration is a shadow; the call comes by the global key.
