@@ -249,6 +249,7 @@ impl<'a> Read<'a> {
         let proof = verify_beside(setup.as_of(at), campaign, (level, contract), sent, at);
         let proof = proof.map(|proof| {
             self.reading.shadow = self.reading.shadow.take().or(proof.shadow);
+            self.stale = self.stale.take().or(proof.stale);
             proof.is_verified
         });
         let result = &mut self.reading.result;
@@ -315,7 +316,9 @@ pub(super) fn barred(setup: AsOf<'_>, read: &Read<'_>, campaign: &Campaign) -> R
         return Err(mismatch());
     }
     let reading = (level, reading);
-    verify_beside(setup, campaign, reading, sent, setup.at()).map(drop).map_err(|_| mismatch())
+    let proof = verify_beside(setup, campaign, reading, sent, setup.at());
+    let is_satisfied = proof.is_ok_and(|proof| proof.stale.is_none());
+    if is_satisfied { Ok(()) } else { Err(mismatch()) }
 }
 
 /// The instant as of which a click's terms hold: ids have milliseconds, setup is finer, and what
@@ -460,21 +463,28 @@ fn verify_beside(
             })
         };
         let nearest = verifying().map(|(level, ..)| level).max();
-        let mut problem = None;
+        let (mut problem, mut late) = (None, None);
         for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
-            match postback::verify(contract, reading, sent, &sender) {
-                Ok(Proof { shadow: Some(other), .. }) if in_shadow => {
+            match postback::verify(contract, reading, sent, &sender, at) {
+                Ok(Proof { shadow: Some(other), .. } | Proof { stale: Some(other), .. })
+                    if in_shadow =>
+                {
                     problem = problem.or(Some(other));
                 }
+                Ok(proof) if proof.stale.is_some() => late = late.or(Some(proof)),
                 Ok(proof) => return Ok(proof),
                 Err(other) => problem = problem.or(Some(other)),
             }
         }
-        problem.map_or(Ok(Proof { is_verified: false, shadow: None }), Err)
+        match (late, problem) {
+            // Whoever is proven, and late, is told so.
+            (Some(proof), _) => Ok(proof),
+            (None, problem) => problem.map_or(Ok(Proof::default()), Err),
+        }
     };
-    let Proof { is_verified, shadow } = satisfied(false)?;
+    let Proof { is_verified, shadow, stale } = satisfied(false)?;
     Ok(match satisfied(true) {
-        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow },
-        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)) },
+        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow, stale },
+        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)), stale },
     })
 }

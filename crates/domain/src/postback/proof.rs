@@ -3,7 +3,7 @@
 //! Whatever a contract asks for must hold, and anything that holds vouches. What does not hold and
 //! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
-use super::{Pair, Pairs, Problem, Reader, Reading, Value, signature};
+use super::{Pair, Pairs, Problem, Reader, Reading, Value, missing, signature};
 use crate::contract::{
     Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN, Verification,
 };
@@ -76,12 +76,14 @@ impl<'a> Sender<'a> {
 }
 
 /// What a contract's verification comes to, where it refuses nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
     /// Something vouches for the sender, and nothing speaks against it.
     pub is_verified: bool,
     /// What would be refused, were it not in shadow mode.
     pub shadow: Option<Problem>,
+    /// Its time is not near enough to ours, which refuses whatever is not known already.
+    pub stale: Option<Problem>,
 }
 
 /// Judges the sender by `contract`'s rules alone, where `reading` is what the hit is read through;
@@ -91,17 +93,37 @@ pub fn verify(
     reading: &Contract,
     sent: &Pairs<'_>,
     sender: &Sender<'_>,
+    at: Timestamp,
 ) -> Result<Proof, Problem> {
     let mut reader = Reader { reading, ..Reader::new(contract, sent, sender) };
-    if let Some(token) = contract.verification.token.and_then(|token| contract.parameter(token)) {
-        match reader.value(token) {
+    let rules = &contract.verification;
+    let time = rules.timestamp_tolerance_s.and_then(|_| contract.parameter(Canonical::Timestamp));
+    let token = rules.token.and_then(|token| contract.parameter(token));
+    for parameter in token.into_iter().chain(time) {
+        match reader.value(parameter) {
             Ok(value) => reader.found.extend(value),
-            Err(problem) if reader.is_shadowed(token) => reader.shadow = Some(problem),
+            Err(problem) if reader.is_shadowed(parameter) => {
+                reader.shadow.get_or_insert(problem);
+            }
             Err(problem) => return Err(problem),
         }
     }
+    let sent_at = reader.timestamp()?;
     let is_verified = reader.verify()?;
-    Ok(Proof { is_verified, shadow: reader.shadow })
+    let late = match time {
+        Some(time) if reader.text(Canonical::Timestamp).is_none() => {
+            let missing = reader.missing_time(time);
+            if rules.enforces(ProofKind::Timestamp) {
+                return Err(missing);
+            }
+            Some(missing)
+        }
+        _ => sent_at.and_then(|sent_at| stale(contract, &reader.found, sent_at, at)),
+    };
+    let (stale, tried) = parted(contract, late);
+    let shadow = reader.shadow.or(tried);
+    let is_spoilt = shadow.is_some() && !sender.is_refused_unproven(contract);
+    Ok(Proof { is_verified: is_verified && !is_spoilt, shadow, stale })
 }
 
 impl Reading {
@@ -116,14 +138,19 @@ impl Reading {
     ) -> Option<Problem> {
         let postback = self.result.as_mut().ok()?;
         let stale = postback.timestamp.and_then(|sent| stale(contract, &self.values, sent, at));
-        let is_enforced = contract.verification.enforces(ProofKind::Timestamp);
-        let (stale, tried) = if is_enforced { (stale, None) } else { (None, stale) };
+        let (stale, tried) = parted(contract, stale);
         self.shadow = self.shadow.take().or(tried);
         if self.shadow.is_some() && !sender.is_refused_unproven(contract) {
             postback.flags.add(Flag::Unverified);
         }
         stale
     }
+}
+
+/// What is wrong with a time, where the contract enforces it, and where it only tries it.
+fn parted(contract: &Contract, problem: Option<Problem>) -> (Option<Problem>, Option<Problem>) {
+    let is_enforced = contract.verification.enforces(ProofKind::Timestamp);
+    if is_enforced { (problem, None) } else { (None, problem) }
 }
 
 /// What is wrong with a time of the sender's at `at`; `None`: it is near enough, or need not be.
@@ -259,6 +286,12 @@ impl Reader<'_> {
         };
         let nearest = nearest.map(str::to_owned);
         Problem { nearest, ..Problem::new(Reason::SignatureMismatch, Some(name), detail) }
+    }
+
+    fn missing_time(&self, time: &Parameter) -> Problem {
+        let unread = self.sent.all.iter().filter(|pair| !self.is_looked_at(pair));
+        let unread: Vec<String> = unread.map(|pair| pair.name.clone()).collect();
+        missing(time, self.sent.name_of(time), &unread)
     }
 
     /// Whether anything is read from it, or signed with it.

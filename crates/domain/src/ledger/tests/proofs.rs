@@ -342,6 +342,90 @@ fn a_neighbour_that_nobody_can_fail_satisfies_for_nobody() {
     world.check(&bare);
 }
 
+fn timed() -> Contract {
+    let mut timed = contract("click_id! revenue token timestamp!=ts");
+    timed.verification.token = Some(Canonical::Token);
+    timed.verification.timestamp_tolerance_s = Some(300);
+    timed
+}
+
+#[test]
+fn a_time_that_a_nearer_integration_asks_for_is_not_passed_by() {
+    let mut world = World::new(timed(), LEAD);
+    set(&mut world, "token", "t0ken");
+    world.shows_unverified = true;
+    let sent = "revenue=9&token=t0ken";
+    world.check(&format!(
+        "
+        ?click_id=@a&{sent}&ts=7                      -> refused stale_timestamp ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> refused stale_timestamp ts
+        /postback/{GLOBAL}?click_id=@a&{sent}         -> refused missing_parameter ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=     -> refused missing_parameter ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&timestam=7 -> refused missing_parameter ts ~timestam
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=x    -> refused invalid_payload ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts={{t}} -> refused macro_not_replaced ts
+        /postback/{GLOBAL}?click_id=@a&revenue=9&ts=7 -> refused signature_mismatch token
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=@now -> recorded approved 9/1.75
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> duplicate already_processed
+        "
+    ));
+}
+
+#[test]
+fn a_time_that_a_nearer_integration_only_tries_is_noted() {
+    let mut tried = timed();
+    tried.verification.shadow = [ProofKind::Timestamp].into();
+    let mut world = World::new(tried.clone(), LEAD);
+    set(&mut world, "token", "t0ken");
+    world.shows_unverified = true;
+    let sent = "revenue=9&token=t0ken";
+    world.check(&format!(
+        "
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> recorded approved 9/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@b&{sent}         -> recorded approved 9/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@c&{sent}&ts=x    -> recorded approved 9/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@d&{sent}&ts=@now -> recorded approved 9/1.75
+        "
+    ));
+    // Where nothing is enforced, what is tried vouches only where all of it holds.
+    for shadow in [&[ProofKind::Token][..], &[ProofKind::Token, ProofKind::Timestamp]] {
+        tried.verification.shadow = shadow.iter().copied().collect();
+        let mut world = World::new(tried.clone(), LEAD);
+        set(&mut world, "token", "t0ken");
+        world.shows_unverified = true;
+        world.check(&format!(
+            "
+            /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> recorded approved 9/1.75 !unverified !shadow_refused
+            /postback/{GLOBAL}?click_id=@b&{sent}         -> recorded approved 9/1.75 !unverified !shadow_refused
+            /postback/{GLOBAL}?click_id=@c&{sent}&ts=@now -> recorded approved 9/1.75
+            "
+        ));
+    }
+}
+
+/// One of those at a level must be satisfied, its time included.
+#[test]
+fn a_neighbour_satisfies_in_place_of_one_whose_time_is_over() {
+    for order in [["timed", "guarded"], ["guarded", "timed"]] {
+        let mut world = World::new(contract("click_id! revenue"), LEAD);
+        let mut guarded = contract("click_id! revenue token=other");
+        guarded.verification.token = Some(Canonical::Token);
+        speak(&mut world, "guarded", guarded);
+        speak(&mut world, "timed", timed());
+        for name in order {
+            world.integration(ADVERTISER, name, name, "t0ken");
+        }
+        world.shows_unverified = true;
+        world.check(&format!(
+            "
+            /postback/{GLOBAL}?click_id=@a&token=t0ken&ts=7             -> refused stale_timestamp ts
+            /postback/{GLOBAL}?click_id=@a&token=t0ken&ts=7&other=no    -> refused stale_timestamp ts
+            /postback/{GLOBAL}?click_id=@a&token=t0ken&ts=7&other=t0ken -> recorded approved 0/1.75 !amount_missing
+            "
+        ));
+    }
+}
+
 #[test]
 fn an_integration_without_secrets_asks_for_none() {
     let mut world = World::new(plain(), LEAD);
