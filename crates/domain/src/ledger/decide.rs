@@ -10,7 +10,7 @@ use super::{
 use crate::campaign::{Campaign, Link};
 use crate::click::Label;
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, ProofKind, RepeatedAmount, Repeats};
+use crate::contract::{Canonical, Contract, RepeatedAmount, Repeats};
 use crate::conversion::{Status, may_change};
 use crate::echo::echoed;
 use crate::money::Micros;
@@ -78,7 +78,8 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
             let is_known = matches!(decision.verdict, Verdict::Duplicate);
             let counts = !is_known || case.check_time().is_ok();
             let events = events.filter(|_| counts);
-            let detail = decision.detail.or_else(|| case.shadow().map(|one| one.detail));
+            let tried = || read.reading.shadow.as_ref().map(|one| one.detail.clone());
+            let detail = decision.detail.or_else(tried);
             Decision { flags: decision.flags.union(flags), detail, events, ..decision }
         }
         Err(problem) => {
@@ -112,24 +113,10 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// What would be refused, were the contract's verification more than a shadow.
-    fn shadow(&self) -> Option<Problem> {
-        self.read.reading.shadow.clone().or_else(|| self.stale_in_shadow())
-    }
-
-    fn stale_in_shadow(&self) -> Option<Problem> {
-        let is_tried = self.contract.verification.shadow.contains(&ProofKind::Timestamp);
-        is_tried.then(|| self.check_timestamp().err()).flatten()
-    }
-
     fn flags(&self) -> Flags {
         let mut flags = self.postback.flags;
-        if self.shadow().is_some() {
+        if self.read.reading.shadow.is_some() {
             flags.add(Flag::ShadowRefused);
-        }
-        // What is enforced vouches, whatever becomes of what is only tried.
-        if self.stale_in_shadow().is_some() && !self.contract.verification.is_enforced() {
-            flags.add(Flag::Unverified);
         }
         if self.facts.conversion.is_some_and(|one| one.click_id != self.click_id) {
             flags.add(Flag::SentValueDiffers);
@@ -304,21 +291,7 @@ impl Case<'_> {
     }
 
     fn check_time(&self) -> Result<(), Problem> {
-        if self.stale_in_shadow().is_some() { Ok(()) } else { self.check_timestamp() }
-    }
-
-    fn check_timestamp(&self) -> Result<(), Problem> {
-        let tolerance_s = self.contract.verification.timestamp_tolerance_s;
-        let (Some(tolerance_s), Some(sent)) = (tolerance_s, self.postback.timestamp) else {
-            return Ok(());
-        };
-        let apart_us = self.occasion.at.as_us().abs_diff(sent.as_us());
-        if apart_us <= u64::from(tolerance_s) * 1_000_000 {
-            return Ok(());
-        }
-        let name = self.name(Canonical::Timestamp);
-        let detail = format!("`{name}` is more than {tolerance_s} s from our time");
-        Err(Problem::new(Reason::StaleTimestamp, Some(&name), detail))
+        self.read.stale.clone().map_or(Ok(()), Err)
     }
 
     fn check_campaign(&self) -> Result<(), Problem> {

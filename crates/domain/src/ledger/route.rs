@@ -91,6 +91,8 @@ pub struct Read<'a> {
     /// under one of its names.
     pub has_foreign_key: bool,
     pub reading: Reading,
+    /// Its time is not near enough to ours, which refuses whatever is not known already.
+    pub(super) stale: Option<Problem>,
     /// What was agreed with the campaign's own integration when the click was made; where it has
     /// none, with the reader.
     pub(super) agreed: Option<&'a Contract>,
@@ -120,6 +122,7 @@ impl Read<'_> {
             contract: None,
             has_foreign_key: false,
             reading,
+            stale: None,
             agreed: None,
             click_id: None,
             link: None,
@@ -185,13 +188,14 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     if triage::is_due(contract, &reading, at) {
         reading = triage::flagged(postback::read(&triage::lenient(contract), &sent, &sender));
     }
+    let stale = reading.judge_time(contract, &sender, at);
     reading.result = earlier(fault, reading.result);
     if let Ok(postback) = &mut reading.result
         && is_in_sunset
     {
         postback.flags.add(Flag::ContractInSunset);
     }
-    let mut read = Read { contract: Some(contract), has_foreign_key, ..Read::of(reading) };
+    let mut read = Read { contract: Some(contract), has_foreign_key, stale, ..Read::of(reading) };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
@@ -245,6 +249,7 @@ impl<'a> Read<'a> {
         let proof = verify_beside(setup.as_of(at), campaign, (level, contract), sent, at);
         let proof = proof.map(|proof| {
             self.reading.shadow = self.reading.shadow.take().or(proof.shadow);
+            self.stale = self.stale.take().or(proof.stale);
             proof.is_verified
         });
         let result = &mut self.reading.result;
@@ -311,7 +316,9 @@ pub(super) fn barred(setup: AsOf<'_>, read: &Read<'_>, campaign: &Campaign) -> R
         return Err(mismatch());
     }
     let reading = (level, reading);
-    verify_beside(setup, campaign, reading, sent, setup.at()).map(drop).map_err(|_| mismatch())
+    let proof = verify_beside(setup, campaign, reading, sent, setup.at());
+    let is_satisfied = proof.is_ok_and(|proof| proof.stale.is_none());
+    if is_satisfied { Ok(()) } else { Err(mismatch()) }
 }
 
 /// The instant as of which a click's terms hold: ids have milliseconds, setup is finer, and what
@@ -429,8 +436,9 @@ impl Level {
 }
 
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
-/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs refuses
-/// nothing, and lets nobody pass who would be refused without it.
+/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs, or has no
+/// secret yet for those that it does not try, refuses nothing, and lets nobody pass who would be
+/// refused without it.
 ///
 /// The reader's level is `None` for a partner's own contract: it serves every campaign and speaks
 /// for none.
@@ -449,27 +457,34 @@ fn verify_beside(
                 let contract = spoken(one, sent, at).contract;
                 let sender = Sender::of(Some(one), sent.hit.peer, at);
                 let verifies = Some(level) > reader
-                    && contract.verification.is_enforced() != in_shadow
-                    && sender.must_prove(contract);
+                    && sender.must_prove(contract)
+                    && sender.is_refused_unproven(contract) != in_shadow;
                 verifies.then_some((level, contract, sender))
             })
         };
         let nearest = verifying().map(|(level, ..)| level).max();
-        let mut problem = None;
+        let (mut problem, mut late) = (None, None);
         for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
-            match postback::verify(contract, reading, sent, &sender) {
-                Ok(Proof { shadow: Some(other), .. }) if in_shadow => {
+            match postback::verify(contract, reading, sent, &sender, at) {
+                Ok(Proof { shadow: Some(other), .. } | Proof { stale: Some(other), .. })
+                    if in_shadow =>
+                {
                     problem = problem.or(Some(other));
                 }
+                Ok(proof) if proof.stale.is_some() => late = late.or(Some(proof)),
                 Ok(proof) => return Ok(proof),
                 Err(other) => problem = problem.or(Some(other)),
             }
         }
-        problem.map_or(Ok(Proof { is_verified: false, shadow: None }), Err)
+        match (late, problem) {
+            // Whoever is proven, and late, is told so.
+            (Some(proof), _) => Ok(proof),
+            (None, problem) => problem.map_or(Ok(Proof::default()), Err),
+        }
     };
-    let Proof { is_verified, shadow } = satisfied(false)?;
+    let Proof { is_verified, shadow, stale } = satisfied(false)?;
     Ok(match satisfied(true) {
-        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow },
-        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)) },
+        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow, stale },
+        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)), stale },
     })
 }

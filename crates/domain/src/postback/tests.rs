@@ -7,6 +7,7 @@ use crate::hit::Hit;
 use crate::ledger::tests::world::{contract, plain};
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Reason};
+use crate::time::Timestamp;
 use proptest::prelude::*;
 
 fn get(query: &str) -> Hit {
@@ -19,7 +20,8 @@ fn read(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Reading {
 }
 
 fn verify(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Result<bool, Problem> {
-    super::verify(contract, contract, &Pairs::of(hit), sender).map(|proof| proof.is_verified)
+    let proof = super::verify(contract, contract, &Pairs::of(hit), sender, Timestamp::from_ms(0));
+    proof.map(|proof| proof.is_verified)
 }
 
 fn reading(contract: &Contract, query: &str) -> Reading {
