@@ -22,6 +22,9 @@ pub const NAME_BYTES_MAX: usize = 50;
 /// with one of theirs, for a sender who has not changed more than the host.
 pub const KEYED_PATH: &str = "/{key}/postback";
 
+/// The path without a key, which is everybody's.
+pub const PLAIN_PATH: &str = "/postback";
+
 /// A known platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::choose::{Chosen, choose};
+use super::choose::{Chosen, Clue, choose};
 use super::spoken::spoken;
 use super::transaction::{self, Asked};
 use super::{Key, events, payload, triage};
@@ -10,7 +10,7 @@ use crate::contract::{Canonical, Contract, Identity, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
-use crate::partner::KEYED_PATH;
+use crate::partner::{KEYED_PATH, PLAIN_PATH};
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::settings::Unverified;
@@ -38,7 +38,7 @@ pub fn route<'a>(setup: &'a Setup, path: &'a [u8]) -> Route<'a> {
 
 pub(super) fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     let Ok(path) = std::str::from_utf8(path) else { return Route::Elsewhere };
-    if path == "/postback" {
+    if path == PLAIN_PATH {
         return Route::Plain;
     }
     if path != KEYED_PATH && setup.partners_by_path(path).next().is_some() {
@@ -90,6 +90,9 @@ pub struct Read<'a> {
     /// The key in its path is none of ours: a partner's own keys stand there, and our click id came
     /// under one of its names.
     pub has_foreign_key: bool,
+    /// On the path without a key, our click id came under a name that the integration in charge
+    /// does not read, and a partner of the catalogue does.
+    pub has_foreign_name: bool,
     pub reading: Reading,
     /// What was agreed with the campaign's own integration when the click was made; where it has
     /// none, with the reader.
@@ -119,6 +122,7 @@ impl Read<'_> {
             contract_ref: None,
             contract: None,
             has_foreign_key: false,
+            has_foreign_name: false,
             reading,
             agreed: None,
             click_id: None,
@@ -178,8 +182,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let Chosen { by, contract, integration, is_in_sunset, is_by_key, has_foreign_key, fault } =
-        chosen;
+    let Chosen { by, contract, integration, is_in_sunset, clue, fault } = chosen;
     let sender = Sender::of(integration, hit.peer, at);
     let mut reading = postback::read(contract, &sent, &sender);
     if triage::is_due(contract, &reading, at) {
@@ -191,7 +194,12 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     {
         postback.flags.add(Flag::ContractInSunset);
     }
-    let mut read = Read { contract: Some(contract), has_foreign_key, ..Read::of(reading) };
+    let mut read = Read {
+        contract: Some(contract),
+        has_foreign_key: clue == Clue::ForeignKey,
+        has_foreign_name: clue == Clue::ForeignName,
+        ..Read::of(reading)
+    };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
@@ -200,7 +208,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         let reader = Reader { integration, contract };
         read.place(reader, (campaign, click_id), &sent, (setup, at));
     } else if let Some(asked) = integration
-        .filter(|_| is_by_key)
+        .filter(|_| clue == Clue::Key)
         .and_then(|reader| Asked::of(as_of, reader, contract, &read.reading, &sent))
     {
         read.reading.result = Err(transaction::unknown(contract, &read.reading));
@@ -216,6 +224,9 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
             format!("`{name}` is not a click id that we made")
         };
         read.reading.result = Err(Problem::new(Reason::UnknownClick, Some(name), detail));
+    }
+    if read.click_id.is_none() && read.asked.is_none() {
+        read.show_held(as_of, keyring, &sent);
     }
     read.contract_ref = Some(by);
     if read.key.as_ref().is_some_and(|key| !key.is_of_click()) {

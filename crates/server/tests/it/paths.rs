@@ -4,7 +4,7 @@ use crate::network::{Network, text};
 use serde_json::json;
 
 /// The partner, and a postback as people have it saved for that platform.
-const SAVED: [(&str, &str); 9] = [
+const SAVED: [(&str, &str); 11] = [
     ("binom", "/click.php?cnv_id=@&payout=2"),
     ("binom", "/click?cnv_id=@&payout=2"),
     ("tune", "/aff_lsr?transaction_id=@"),
@@ -14,6 +14,8 @@ const SAVED: [(&str, &str); 9] = [
     ("prosper202", "/tracking202/static/gpb.php?subid=@&amount=2"),
     ("clickflare", "/cf/cv?click_id=@&payout=2"),
     ("pushground", "/conversion?click_id=@&amount=2"),
+    ("bemob", "/postback?cid=@&payout=2&txid=9"),
+    ("affise", "/postback?clickid=@&sum=2"),
 ];
 
 #[test]
@@ -40,6 +42,29 @@ fn an_integration_of_the_platform_reads_before_its_bare_contract() {
     let reply = network.client.get(format!("/click.php?cnv_id={click}&payout=2"));
     let verdict = network.verdict(&reply);
     assert_eq!(verdict["contract"], format!("{}.1", made["id"]), "{verdict}");
+}
+
+#[test]
+fn on_the_plain_path_the_debugger_says_that_a_partner_reads() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    let mut told = |sent: String| {
+        let told = network.make("/debug", &json!({ "request": sent }));
+        let of = |name: &str| told[name].clone();
+        (of("route"), of("partner"), told["read"]["foreign_name"].clone(), of("verdict"))
+    };
+    let by_name = told(format!("/postback?cid={click}&payout=2"));
+    assert_eq!(by_name, (json!("foreign_name"), json!("bemob"), json!(true), json!("recorded")));
+    let own = told(format!("/postback?click_id={click}&cid={click}"));
+    assert_eq!(own, (json!("plain"), json!("counterfoil"), json!(false), json!("recorded")));
+    let nobodys = told(format!("/postback?aff={click}"));
+    assert_eq!(nobodys, (json!("plain"), json!("counterfoil"), json!(false), json!("refused")));
+    let reply = network.client.get(format!("/postback?aff={click}"));
+    let hit = network.verdict(&reply);
+    assert_eq!(hit["nearest"], "aff", "{hit}");
+    let detail = "`aff` holds our click id; this contract calls it `click_id`";
+    assert_eq!(hit["detail"], detail, "{hit}");
 }
 
 #[test]

@@ -292,7 +292,7 @@ fn on_the_plain_path_the_click_says_who_reads() {
         /postback?cid=@a&click_id=@o              -> refused invalid_payload click_id
         /postback?cid=nobodys&payout=3            -> refused missing_parameter click_id
         /postback?click_id=nobodys                -> refused unknown_click click_id
-        /postback?other=@a                        -> refused missing_parameter click_id
+        /postback?other=@a                        -> refused missing_parameter click_id ~other
         /postback                                 -> refused missing_parameter click_id
         ",
     );
