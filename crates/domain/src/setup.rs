@@ -12,7 +12,7 @@ use crate::campaign::{Advertiser, Campaign, Link, Publisher};
 use crate::contract::{Contract, Version};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
-use crate::partner::{KEYED_PATH, Partner};
+use crate::partner::{KEYED_PATH, Partner, without_blanks};
 use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
@@ -157,7 +157,7 @@ impl Setup {
                 // With any other key in it, a path is always served, and nobody's.
                 let is_kept = |path: &&String| *path == KEYED_PATH || !path.contains('{');
                 for path in new.paths.iter().filter(is_kept) {
-                    add(&mut self.partners_by_path, path, new.name.clone());
+                    add(&mut self.partners_by_path, &without_blanks(path), new.name.clone());
                 }
                 put(&mut self.partners, new.name.clone(), since, new);
             }

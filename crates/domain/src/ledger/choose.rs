@@ -1,7 +1,7 @@
 //! Which contract reads a hit: by the key in its path, by the path, or by its click.
 
 use super::ContractRef;
-use super::route::{Route, route_as_of};
+use super::route::{POSTBACK, Route, route_as_of};
 use super::spoken::{self, Spoken, spoken};
 use crate::campaign::Campaign;
 use crate::click_id::Keyring;
@@ -150,7 +150,8 @@ fn choose_by_partner<'a>(
 /// macro that nobody filled in.
 fn may_be_foreign(key: &str, path: &[u8]) -> bool {
     let is_plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_".contains(&letter);
-    key.bytes().all(is_plain) && !path.starts_with(b"/postback/")
+    let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+    key.bytes().all(is_plain) && names.next() != Some(POSTBACK.as_bytes())
 }
 
 /// Senders of a partner whose own keys stand before `/postback` keep calling with them after a move

@@ -10,7 +10,7 @@ use crate::contract::{Canonical, Contract, Identity, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
-use crate::partner::{KEYED_PATH, PLAIN_PATH};
+use crate::partner::{KEYED_PATH, without_blanks};
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::settings::Unverified;
@@ -18,10 +18,14 @@ use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
 use std::borrow::Cow;
 
+/// What stands in the path of every postback to us.
+pub(super) const POSTBACK: &str = "postback";
+
 /// Where a hit was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// `/postback/{key}` or `/{key}/postback`.
+    /// `/postback/{key}` or `/{key}/postback`. Whatever else stands behind `/postback/` is a key
+    /// too, which is none of ours.
     Key(&'a str),
     /// A path of the catalogue, which several partners may share.
     Path(&'a str),
@@ -31,24 +35,27 @@ pub enum Route<'a> {
     Elsewhere,
 }
 
-/// Reads the path of a request.
+/// Reads the path of a request. A slash too many, in it or at its end, is no difference.
 pub fn route<'a>(setup: &'a Setup, path: &'a [u8]) -> Route<'a> {
     route_as_of(setup.latest(), path)
 }
 
 pub(super) fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     let Ok(path) = std::str::from_utf8(path) else { return Route::Elsewhere };
-    if path == PLAIN_PATH {
-        return Route::Plain;
+    let mut names = path.split('/').filter(|name| !name.is_empty());
+    let named = (names.next(), names.next(), names.next());
+    match named {
+        (Some(POSTBACK), None, None) => return Route::Plain,
+        _ if without_blanks(path) == KEYED_PATH => {}
+        _ if setup.partners_by_path(path).next().is_some() => return Route::Path(path),
+        _ => {}
     }
-    if path != KEYED_PATH && setup.partners_by_path(path).next().is_some() {
-        return Route::Path(path);
-    }
-    let key = path
-        .strip_prefix("/postback/")
-        .or_else(|| path.strip_prefix('/')?.strip_suffix("/postback"));
-    match key {
-        Some(key) if !key.is_empty() && !key.contains('/') => Route::Key(key),
+    match named {
+        (Some(POSTBACK), Some(key), None) | (Some(key), Some(POSTBACK), None) => Route::Key(key),
+        (Some(POSTBACK), ..) => {
+            let rest = path.trim_matches('/').strip_prefix(POSTBACK).unwrap_or_default();
+            Route::Key(rest.trim_start_matches('/'))
+        }
         _ => Route::Elsewhere,
     }
 }

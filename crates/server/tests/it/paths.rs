@@ -45,6 +45,32 @@ fn an_integration_of_the_platform_reads_before_its_bare_contract() {
 }
 
 #[test]
+fn a_slash_too_many_is_no_difference_and_a_doubled_path_is_found() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let at = campaign.postback.clone();
+    let key = at.trim_start_matches("/postback/").to_owned();
+    let all = [
+        format!("{at}/"),
+        format!("/{at}"),
+        "/postback/".to_owned(),
+        format!("//{key}//postback/"),
+    ];
+    for target in all {
+        let click = network.click(&campaign);
+        network.sends(&format!("{target}?click_id={click}"), "recorded");
+    }
+    let click = network.click(&campaign);
+    for doubled in [format!("{at}{at}"), format!("{at}/x")] {
+        let reply = network.client.get(format!("{doubled}?click_id={click}"));
+        assert_eq!((reply.status, &reply.json()["reason"]), (404, &json!("unknown_integration")));
+        let hit = network.verdict(&reply);
+        assert_eq!(hit["reason"], "unknown_integration", "{hit}");
+    }
+    assert_eq!(network.hits("reason=unknown_integration").len(), 2);
+}
+
+#[test]
 fn on_the_plain_path_the_debugger_says_that_a_partner_reads() {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");

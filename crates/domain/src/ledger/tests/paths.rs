@@ -13,19 +13,30 @@ use crate::settings::{Settings, Unverified};
 #[test]
 fn a_path_says_who_reads() {
     let mut catalogue = partner("bound", contract("click_id!=subid revenue=amount"));
-    catalogue.paths = vec!["/click.php".to_owned()];
+    catalogue.paths = ["/click.php", "/api/s/post/"].map(str::to_owned).to_vec();
     let mut world = World::new(plain(), LEAD);
     world.act(Act::LoadCatalogue { partners: vec![catalogue], key: "unused".to_owned() });
-    let cases: [(&str, Route<'_>); 10] = [
+    let cases: [(&str, Route<'_>); 21] = [
         ("/postback", Route::Plain),
-        ("/postback/", Route::Elsewhere),
+        ("/postback/", Route::Plain),
+        ("//postback", Route::Plain),
         ("/postback/own", Route::Key("own")),
+        ("/postback/own/", Route::Key("own")),
+        ("//postback//own//", Route::Key("own")),
         ("/own/postback", Route::Key("own")),
+        ("/own//postback/", Route::Key("own")),
+        ("/postback/postback", Route::Key("postback")),
+        ("/postback/own/postback/own", Route::Key("own/postback/own")),
+        ("/postback//a/b/", Route::Key("a/b")),
         ("/click.php", Route::Path("/click.php")),
-        ("/click.php/", Route::Elsewhere),
+        ("/click.php/", Route::Path("/click.php/")),
+        ("/api/s/post", Route::Path("/api/s/post")),
+        ("/api//s/post/", Route::Path("/api//s/post/")),
+        ("/api/s/post/x", Route::Elsewhere),
         ("/a/b/postback", Route::Elsewhere),
-        ("/postback/a/b", Route::Elsewhere),
-        ("//postback", Route::Elsewhere),
+        ("/postbacks", Route::Elsewhere),
+        ("/postbacks/own", Route::Elsewhere),
+        ("//", Route::Elsewhere),
         ("/", Route::Elsewhere),
     ];
     for (path, wanted) in cases {
@@ -37,6 +48,12 @@ fn a_path_says_who_reads() {
         /click.php?subid=@a&amount=2      -> recorded approved 2/1.75
         /click.php?click_id=@a            -> refused missing_parameter subid ~click_id
         /click.php?subid=nobodys          -> refused unknown_click subid
+        //click.php/?subid=@b&amount=2    -> recorded approved 2/1.75
+        /api/s/post?subid=@c&amount=2     -> recorded approved 2/1.75
+        /postback/?click_id=@d&revenue=1  -> recorded approved 1/1.75
+        /postback/own/?click_id=@e        -> recorded approved 0/1.75 !amount_missing
+        /postback/own/postback/own?click_id=@f -> refused unknown_integration
+        /postback/own/x?click_id=@f       -> refused unknown_integration
         ",
     );
     let key = "bound-key";
@@ -120,6 +137,9 @@ fn a_partners_old_key_is_read_by_the_click_that_came_under_its_name() {
         /{key}/postback?subid=@a&sum=2           -> refused unknown_integration
         /%7Bkey%7D/postback?subid=@a&sum=2       -> refused unknown_integration
         /own/postback?click_id=@a&revenue=2&txn_id=2 -> recorded approved 2/1.75
+        //f0r3ign//postback/?subid=@a&sum=2&tid=3 -> recorded approved 2/1.75
+        //postback/f0r3ign/?subid=@a&sum=2       -> refused unknown_integration
+        /postback/f0r3ign/x?subid=@a&sum=2       -> refused unknown_integration
         ",
     );
     let foreign = |world: &mut World, line: &str| {

@@ -422,6 +422,8 @@ fn a_hit_is_kept_for_a_key_or_a_click_of_ours() {
     assert!(is_kept(&format!("/postback/{GLOBAL}?x=1")));
     assert!(is_kept(&format!("/postback?anything={id}")));
     assert!(is_kept(&format!("/nobody/postback?click_id={id}")));
+    assert!(is_kept(&format!("/postback/{OWN}/postback/{OWN}?click_id={id}")));
+    assert!(!is_kept("/postback/a/b?click_id=nobodys"));
     assert!(!is_kept("/postback?click_id=nobodys"));
     assert!(!is_kept("/postback/nobody?click_id=nobodys"));
     assert!(!is_kept(&format!("/elsewhere?click_id={id}")));
