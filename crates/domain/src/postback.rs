@@ -23,10 +23,13 @@ use crate::contract::{Canonical, Contract, Meaning, Parameter, ProofKind, TXN_ID
 use crate::conversion::Status;
 use crate::echo::echoed;
 use crate::macros;
-use crate::money::{Currency, Micros};
+use crate::money::{AMOUNT_MAX, AmountError, Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
 use crate::time::Timestamp;
 use amounts::Amounts;
+
+/// The smallest number an event may have; the largest is that of amounts.
+const EVENT_MIN: Micros = Micros(-AMOUNT_MAX.0);
 
 /// Why a postback cannot be read, in the sender's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -291,7 +294,7 @@ impl<'a> Reader<'a> {
         let amounts = self.amounts()?;
         let status = self.status(&amounts);
         self.check_sign(&amounts, status.as_ref())?;
-        if amounts.is_rounded() {
+        if amounts.is_rounded() || self.found.iter().any(is_rounded_event) {
             flags.add(Flag::AmountRounded);
         }
         let txn_id = self.txn_id(status.as_ref())?;
@@ -474,6 +477,10 @@ fn is_event(value: &Value) -> bool {
     matches!(value.canonical, Canonical::Event(_))
 }
 
+fn is_rounded_event(value: &Value) -> bool {
+    is_event(value) && Micros::parse(&value.text).is_ok_and(|told| told.rounded)
+}
+
 /// Whether it says that there is a conversion, beside an event.
 fn makes_conversion(value: &Value) -> bool {
     match value.canonical {
@@ -495,6 +502,9 @@ fn escaped(part: &str) -> String {
 /// What is wrong with the form of a value; `None`: nothing.
 fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     let (name, text) = (&pair.name, pair.text.trim());
+    if let Some(kind) = pair.nest() {
+        return Some(format!("`{name}` is {kind}, not a value"));
+    }
     if pair.is_malformed || text.contains(char::is_control) {
         return Some(format!("`{name}` is not properly encoded text"));
     }
@@ -506,10 +516,17 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     if !parameter.allowed.is_empty() && !parameter.allowed.iter().any(is_allowed) {
         return Some(format!("`{name}` is none of: {}", parameter.allowed.join(", ")));
     }
-    if matches!(parameter.canonical, Canonical::Event(_)) && Micros::parse(text).is_err() {
-        return Some(format!("`{name}` is not a number"));
+    if matches!(parameter.canonical, Canonical::Event(_)) { event_fault(name, text) } else { None }
+}
+
+fn event_fault(name: &str, text: &str) -> Option<String> {
+    match Micros::parse(text) {
+        Ok(told) if told.amount <= AMOUNT_MAX && told.amount >= EVENT_MIN => None,
+        Ok(_) | Err(AmountError::OutOfRange) => {
+            Some(format!("`{name}` is not within {EVENT_MIN} and {AMOUNT_MAX}"))
+        }
+        Err(_) => Some(format!("`{name}` is not a number")),
     }
-    None
 }
 
 /// `name` is what it was sent as, and blank, else what it is asked for as. The nearest name is one

@@ -12,7 +12,7 @@ use crate::campaign::{Advertiser, Campaign, Link, Publisher};
 use crate::contract::{Contract, Version};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
-use crate::partner::{KEYED_PATH, Partner};
+use crate::partner::{KEYED_PATH, Partner, without_blanks};
 use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
@@ -157,7 +157,7 @@ impl Setup {
                 // With any other key in it, a path is always served, and nobody's.
                 let is_kept = |path: &&String| *path == KEYED_PATH || !path.contains('{');
                 for path in new.paths.iter().filter(is_kept) {
-                    add(&mut self.partners_by_path, path, new.name.clone());
+                    add(&mut self.partners_by_path, &without_blanks(path), new.name.clone());
                 }
                 put(&mut self.partners, new.name.clone(), since, new);
             }
@@ -252,9 +252,14 @@ impl Setup {
         self.contract(*id, *number)
     }
 
-    /// What subs mean: to the network, or to a publisher, whose own meanings go before.
-    pub fn sub_headings(&self, publisher_id: Option<PublisherId>) -> BTreeMap<String, String> {
-        let of = |id| self.sub_labels.get(&id).map(|history| &history.latest().labels);
+    /// What subs meant at `at`: to the network, or to a publisher, whose own meanings go before.
+    /// Before anything was said, it is what was said first.
+    pub fn sub_headings(
+        &self,
+        publisher_id: Option<PublisherId>,
+        at: Timestamp,
+    ) -> BTreeMap<String, String> {
+        let of = |id| self.sub_labels.get(&id).map(|history| &history.at(at).labels);
         let own = publisher_id.and_then(|id| of(Some(id)));
         let all = of(None).into_iter().chain(own).flatten();
         all.map(|(name, meaning)| (name.clone(), meaning.clone())).collect()

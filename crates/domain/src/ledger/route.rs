@@ -1,6 +1,6 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::choose::{Chosen, choose};
+use super::choose::{Chosen, Clue, choose};
 use super::spoken::spoken;
 use super::transaction::{self, Asked};
 use super::{Key, events, payload, triage};
@@ -10,7 +10,7 @@ use crate::contract::{Canonical, Contract, Identity, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
-use crate::partner::KEYED_PATH;
+use crate::partner::{KEYED_PATH, without_blanks};
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::settings::Unverified;
@@ -18,10 +18,14 @@ use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
 use std::borrow::Cow;
 
+/// What stands in the path of every postback to us.
+pub(super) const POSTBACK: &str = "postback";
+
 /// Where a hit was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// `/postback/{key}` or `/{key}/postback`.
+    /// `/postback/{key}` or `/{key}/postback`. Whatever else stands behind `/postback/` is a key
+    /// too, which is none of ours.
     Key(&'a str),
     /// A path of the catalogue, which several partners may share.
     Path(&'a str),
@@ -31,24 +35,27 @@ pub enum Route<'a> {
     Elsewhere,
 }
 
-/// Reads the path of a request.
+/// Reads the path of a request. A slash too many, in it or at its end, is no difference.
 pub fn route<'a>(setup: &'a Setup, path: &'a [u8]) -> Route<'a> {
     route_as_of(setup.latest(), path)
 }
 
 pub(super) fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     let Ok(path) = std::str::from_utf8(path) else { return Route::Elsewhere };
-    if path == "/postback" {
-        return Route::Plain;
+    let mut names = path.split('/').filter(|name| !name.is_empty());
+    let named = (names.next(), names.next(), names.next());
+    match named {
+        (Some(POSTBACK), None, None) => return Route::Plain,
+        _ if without_blanks(path) == KEYED_PATH => {}
+        _ if setup.partners_by_path(path).next().is_some() => return Route::Path(path),
+        _ => {}
     }
-    if path != KEYED_PATH && setup.partners_by_path(path).next().is_some() {
-        return Route::Path(path);
-    }
-    let key = path
-        .strip_prefix("/postback/")
-        .or_else(|| path.strip_prefix('/')?.strip_suffix("/postback"));
-    match key {
-        Some(key) if !key.is_empty() && !key.contains('/') => Route::Key(key),
+    match named {
+        (Some(POSTBACK), Some(key), None) | (Some(key), Some(POSTBACK), None) => Route::Key(key),
+        (Some(POSTBACK), ..) => {
+            let rest = path.trim_matches('/').strip_prefix(POSTBACK).unwrap_or_default();
+            Route::Key(rest.trim_start_matches('/'))
+        }
         _ => Route::Elsewhere,
     }
 }
@@ -90,6 +97,9 @@ pub struct Read<'a> {
     /// The key in its path is none of ours: a partner's own keys stand there, and our click id came
     /// under one of its names.
     pub has_foreign_key: bool,
+    /// On the path without a key, our click id came under a name that the integration in charge
+    /// does not read, and a partner of the catalogue does.
+    pub has_foreign_name: bool,
     pub reading: Reading,
     /// Its time is not near enough to ours, which refuses whatever is not known already.
     pub(super) stale: Option<Problem>,
@@ -121,6 +131,7 @@ impl Read<'_> {
             contract_ref: None,
             contract: None,
             has_foreign_key: false,
+            has_foreign_name: false,
             reading,
             stale: None,
             agreed: None,
@@ -181,8 +192,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let Chosen { by, contract, integration, is_in_sunset, is_by_key, has_foreign_key, fault } =
-        chosen;
+    let Chosen { by, contract, integration, is_in_sunset, clue, fault } = chosen;
     let sender = Sender::of(integration, hit.peer, at);
     let mut reading = postback::read(contract, &sent, &sender);
     if triage::is_due(contract, &reading, at) {
@@ -195,7 +205,13 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
     {
         postback.flags.add(Flag::ContractInSunset);
     }
-    let mut read = Read { contract: Some(contract), has_foreign_key, stale, ..Read::of(reading) };
+    let mut read = Read {
+        contract: Some(contract),
+        has_foreign_key: clue == Clue::ForeignKey,
+        has_foreign_name: clue == Clue::ForeignName,
+        stale,
+        ..Read::of(reading)
+    };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
@@ -204,7 +220,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         let reader = Reader { integration, contract };
         read.place(reader, (campaign, click_id), &sent, (setup, at));
     } else if let Some(asked) = integration
-        .filter(|_| is_by_key)
+        .filter(|_| clue == Clue::Key)
         .and_then(|reader| Asked::of(as_of, reader, contract, &read.reading, &sent))
     {
         read.reading.result = Err(transaction::unknown(contract, &read.reading));
@@ -220,6 +236,9 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
             format!("`{name}` is not a click id that we made")
         };
         read.reading.result = Err(Problem::new(Reason::UnknownClick, Some(name), detail));
+    }
+    if read.click_id.is_none() && read.asked.is_none() {
+        read.show_held(as_of, keyring, &sent);
     }
     read.contract_ref = Some(by);
     if read.key.as_ref().is_some_and(|key| !key.is_of_click()) {

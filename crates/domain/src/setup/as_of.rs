@@ -8,7 +8,7 @@ use crate::campaign::{Campaign, Link};
 use crate::contract::Contract;
 use crate::id::{CampaignId, IntegrationId, LinkId};
 use crate::integration::{Integration, Scope};
-use crate::partner::Partner;
+use crate::partner::{Partner, without_blanks};
 use crate::settings::Settings;
 use crate::time::Timestamp;
 use std::borrow::Borrow;
@@ -79,9 +79,11 @@ impl<'a> AsOf<'a> {
         self,
         path: &str,
     ) -> impl Iterator<Item = (&'a Partner, &'a Contract)> + use<'a, '_> {
-        let names = self.setup.partners_by_path.get(path).map_or(&[][..], Vec::as_slice);
+        let path = without_blanks(path);
+        let names = self.setup.partners_by_path.get(&*path).map_or(&[][..], Vec::as_slice);
         let partners = names.iter().filter_map(move |name| self.partner(name));
-        let called = partners.filter(move |one| one.paths.iter().any(|own| own == path));
+        let is_it = move |own: &String| without_blanks(own) == path;
+        let called = partners.filter(move |one| one.paths.iter().any(&is_it));
         called.filter_map(|partner| Some((partner, partner.contract.as_ref()?)))
     }
 

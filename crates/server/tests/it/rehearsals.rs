@@ -170,7 +170,7 @@ fn a_request_is_debugged_and_nothing_is_recorded() {
     let receipt = text(&known["original"]);
     assert_eq!(network.ask(&format!("/hits?receipt={receipt}"))["items"][0]["verdict"], "recorded");
     let keys: Vec<_> = known["read"].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["contract", "foreign_key", "parameters", "unread"]);
+    assert_eq!(keys, ["contract", "foreign_key", "foreign_name", "parameters", "unread"]);
     let mut debug = |request: String| network.make("/debug", &json!({ "request": request }));
     let new = debug(format!(
         "POST {} HTTP/1.1\nHost: t.example\nContent-Type: application/json\n\n\

@@ -79,3 +79,23 @@ fn no_verdict_repeats_what_was_sent_at_any_length() {
         assert!(told.len() < 400, "{query:.40} {body:.40}: {told:.500}");
     }
 }
+
+#[test]
+fn an_object_or_a_list_in_place_of_a_value_is_told_as_what_it_is() {
+    let mut world = World::new(contract("click_id! txn_id revenue"), LEAD);
+    let told = [
+        (r#"{"a":1}"#, "`txn_id` is an object, not a value"),
+        ("{}", "`txn_id` is an object, not a value"),
+        ("[1]", "`txn_id` is a list, not a value"),
+        (r#""\u0007""#, "`txn_id` is not properly encoded text"),
+    ];
+    for (value, detail) in told {
+        let mut hit = world.hit("?click_id=@a");
+        hit.method = "POST".to_owned();
+        hit.content_type = Some("application/json".to_owned());
+        hit.body = format!(r#"{{"txn_id":{value}}}"#).into_bytes();
+        let decision = world.receive(&hit);
+        assert_eq!(decision.reason, Some(Reason::InvalidPayload), "{value}");
+        assert_eq!(decision.detail.as_deref(), Some(detail));
+    }
+}

@@ -61,7 +61,8 @@ pub(super) fn routes() -> Vec<Route> {
 struct Debugged {
     /// How its path was understood: `key`, `catalogue`, `plain`, `none`: no postback endpoint; or
     /// `foreign_key`: the key before `/postback` is none of ours, and a partner of the catalogue
-    /// with keys there reads it by its click.
+    /// with keys there reads it by its click; or `foreign_name`: on `/postback`, a partner of the
+    /// catalogue reads what the integration in charge has no name for.
     route: &'static str,
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
@@ -223,6 +224,7 @@ impl Debugged {
             Way::Key(_) if read.has_foreign_key => "foreign_key",
             Way::Key(_) => "key",
             Way::Path(_) => "catalogue",
+            Way::Plain if read.has_foreign_name => "foreign_name",
             Way::Plain => "plain",
             Way::Elsewhere => "none",
         };

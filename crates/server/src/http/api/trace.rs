@@ -27,6 +27,9 @@ pub(super) struct Reading {
     contract: Option<String>,
     /// The key in its path is none of ours: it was read as on a path of the partner's, by its click.
     foreign_key: bool,
+    /// On `/postback`, our click id came under a name that the integration in charge does not read,
+    /// and a partner of the catalogue does: it was read as on a path of that partner's.
+    foreign_name: bool,
     /// In the contract's order.
     parameters: Vec<Taken>,
     /// The names that were sent and that nobody asked for.
@@ -96,6 +99,7 @@ impl Reading {
             parameters: taken.collect(),
             contract: reference,
             foreign_key: read.has_foreign_key,
+            foreign_name: read.has_foreign_name,
             unread: read.reading.unread.clone(),
         }
     }
