@@ -26,6 +26,10 @@ use crate::reason::{Flag, Flags, Reason};
 use crate::time::Timestamp;
 use amounts::Amounts;
 
+/// How many names that nobody asked for are looked at for the one that was meant: a body may hold
+/// many more, and to compare them all takes long.
+const NEAREST_OF_MAX: usize = 100;
+
 /// Why a postback cannot be read, in the sender's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -508,13 +512,14 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
 pub(crate) fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> Problem {
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
-    let sent: Vec<&str> = unread.iter().map(String::as_str).collect();
+    let sent: Vec<&str> = unread.iter().take(NEAREST_OF_MAX).map(String::as_str).collect();
     let nearest = macros::nearest_to_any(&accepted, &sent);
     // What stands deeper in a body than it is asked for goes by another name there.
     let deeper = || {
-        let mut deeper = sent.iter().filter_map(|name| Some((name, name.rsplit_once('.')?.1)));
-        let found = deeper.find(|(_, last)| macros::nearest_to_any(&accepted, &[last]).is_some());
-        found.map(|(name, _)| *name)
+        let deeper = sent.iter().filter_map(|name| Some((*name, name.rsplit_once('.')?.1)));
+        let (paths, lasts): (Vec<&str>, Vec<&str>) = deeper.unzip();
+        let last = macros::nearest_to_any(&accepted, &lasts)?;
+        lasts.iter().position(|one| *one == last).map(|place| paths[place])
     };
     let nearest = nearest.or_else(deeper).map(str::to_owned);
     let detail = match &nearest {
