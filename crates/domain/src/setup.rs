@@ -40,6 +40,12 @@ impl<T> History<T> {
         &self.versions[after.saturating_sub(1)].1
     }
 
+    /// The version in force at `at`, and all later ones.
+    pub fn since(&self, at: Timestamp) -> impl Iterator<Item = &T> {
+        let after = self.versions.partition_point(|(since, _)| *since <= at);
+        self.versions[after.saturating_sub(1)..].iter().map(|(_, value)| value)
+    }
+
     pub fn created_at(&self) -> Timestamp {
         self.versions[0].0
     }
@@ -233,8 +239,20 @@ impl Setup {
     /// The integration as it was when a click was made: what it says of what makes two postbacks
     /// one conversion holds for all that is told of the click. Before it was made, its first.
     pub fn integration_agreed(&self, id: IntegrationId, at: Timestamp) -> Option<&Integration> {
-        let history = self.agreed.get(&id).or_else(|| self.integrations.get(&id));
-        history.map(|history| history.at(at))
+        self.agreed_history(id).map(|history| history.at(at))
+    }
+
+    /// The same, and all that came after it: who may have read what was told of the click.
+    pub fn integration_since(
+        &self,
+        id: IntegrationId,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &Integration> {
+        self.agreed_history(id).into_iter().flat_map(move |history| history.since(at))
+    }
+
+    fn agreed_history(&self, id: IntegrationId) -> Option<&History<Integration>> {
+        self.agreed.get(&id).or_else(|| self.integrations.get(&id))
     }
 
     pub fn contract(&self, id: IntegrationId, number: u32) -> Option<&Version> {

@@ -419,12 +419,11 @@ impl Stage<'_> {
     ) -> Result<bool, Error> {
         let mut read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
         rehearsal.find(setup, &mut read);
-        let Some(key) = &read.key else { return Ok(false) };
         let click = self.click(&read, occasion.position).await?;
         if is_waiting(rehearsal.decision(&read, click, occasion).verdict) {
             return Ok(false);
         }
-        match self.app.store.conversion_by_key(key).await? {
+        match conversion_of(self.app, &read).await? {
             Some(conversion) => is_changed_after(self.app, conversion.id, occasion.position).await,
             None => Ok(false),
         }
@@ -443,6 +442,16 @@ impl Stage<'_> {
         let found = self.clicks[&id].as_ref().filter(|(position, _)| *position < before);
         Ok(found.map(|(_, click)| click))
     }
+}
+
+/// The conversion that a postback is about, where it is there already.
+pub(crate) async fn conversion_of(app: &App, read: &Read<'_>) -> Result<Option<Conversion>, Error> {
+    for key in read.keys() {
+        if let Some(found) = app.store.conversion_by_key(key).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a replay decides such hits again.

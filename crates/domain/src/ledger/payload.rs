@@ -1,17 +1,53 @@
 //! What a postback says as a whole: what tells two apart that have no transaction id.
 
+use super::route::clicked_at;
+use crate::click_id::ClickId;
 use crate::contract::{Canonical, Contract, Parameter};
+use crate::integration::Integration;
 use crate::postback::{Inside, Pair, Pairs};
+use crate::setup::Setup;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Stands before the headers: a length that no name has.
 const HEADERS: [u8; 8] = [0xff; 8];
+
+/// A digest of what was sent.
+pub(super) type Payload = [u8; 32];
+
+/// The digests that what was sent may be known by, its own first: that of the contract that reads
+/// it and what was agreed for its click. Another version names other things, and so makes another
+/// digest of the same words; what its sender has tried before was read by any version of the
+/// reader's since the click, or by what was agreed alone.
+pub(super) fn digests(
+    (setup, click_id): (&Setup, ClickId),
+    (reader, contract): (Option<&Integration>, &Contract),
+    agreed: Option<&Contract>,
+    sent: &Pairs,
+) -> Vec<Payload> {
+    let since = clicked_at(click_id);
+    let versions = reader.into_iter().flat_map(|one| setup.integration_since(one.id, since));
+    let spoken = versions.flat_map(|one| {
+        let in_sunset = one.in_sunset(since).map(|one| (one.version, &one.contract));
+        std::iter::once((one.version, &one.contract)).chain(in_sunset)
+    });
+    let spoken: BTreeMap<u32, &Contract> = spoken.collect();
+    let others = spoken.into_values().chain(agreed).filter(|one| *one != contract);
+    let mut all = Vec::with_capacity(1);
+    for one in std::iter::once(contract).chain(others) {
+        let payload = digest([one, agreed.unwrap_or(one)], sent);
+        if !all.contains(&payload) {
+            all.push(payload);
+        }
+    }
+    all
+}
 
 /// The digest of what was sent, whatever the order: without the click id, which stands beside it
 /// in every key, without secrets, and without the time, which some senders set anew for each try.
 /// Nor does it cover what whoever saw one signed request could add to it: a header that is not
 /// signed, and beside a signed body what nobody reads in the URL. `docs/chain.md` has the encoding.
-pub(super) fn digest(contracts: [&Contract; 2], sent: &Pairs) -> [u8; 32] {
+fn digest(contracts: [&Contract; 2], sent: &Pairs) -> Payload {
     let parameters = || contracts.iter().flat_map(|contract| &contract.parameters);
     let schemes = || contracts.iter().filter_map(|one| one.verification.signature.as_ref());
     let is_left_out = |pair: &Pair| {

@@ -55,7 +55,7 @@ impl<'s> Rehearsal<'s> {
         click: Option<&Click<'_>>,
         occasion: Occasion,
     ) -> Decision {
-        let conversion = read.key.as_ref().and_then(|key| self.conversion(key));
+        let conversion = read.keys().find_map(|key| self.conversion(key));
         let next_id = ConversionId(self.conversions.len() as u64 + 1);
         let told = read.marks().map(|(id, goal)| (id, goal.to_owned()));
         let has_earlier = told.is_some_and(|told| self.told.contains(&told));

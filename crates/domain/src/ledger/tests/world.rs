@@ -349,7 +349,7 @@ impl World {
         if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
             read.found(setup, conversion);
         }
-        let conversion = read.key.as_ref().and_then(|key| self.conversion_by_key(key));
+        let conversion = read.keys().find_map(|key| self.conversion_by_key(key));
         let next = self.conversions.len() + 1;
         let facts = Facts {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),

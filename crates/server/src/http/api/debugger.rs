@@ -11,6 +11,7 @@ use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
 use crate::http::Error;
+use crate::rehearsal::conversion_of;
 use axum::extract::State;
 use domain::click::Click;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
@@ -132,10 +133,7 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         Some(id) => app.store.click(id).await?.map(|(_, click)| click),
         None => None,
     };
-    let conversion = match &read.key {
-        Some(key) => app.store.conversion_by_key(key).await?,
-        None => None,
-    };
+    let conversion = conversion_of(&app, &read).await?;
     let events = match read.tells_of() {
         Some(id) => app.store.events(id).await?,
         None => None,
