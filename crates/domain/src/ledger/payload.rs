@@ -2,7 +2,7 @@
 
 use super::route::clicked_at;
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, Parameter};
+use crate::contract::{Canonical, Contract, Input, Parameter, ProofKind, Scheme};
 use crate::integration::Integration;
 use crate::postback::{Inside, Pair, Pairs};
 use crate::setup::Setup;
@@ -46,7 +46,7 @@ pub(super) fn digests(
 /// The digest of what was sent, whatever the order: without the click id, which stands beside it
 /// in every key, without secrets, and without the time, which some senders set anew for each try.
 /// Nor does it cover what whoever saw one signed request could add to it: a header that is not
-/// signed, and beside a signed body what nobody reads in the URL. `docs/chain.md` has the encoding.
+/// signed, and what nobody reads in the URL beside a signed body, or anywhere beside signed fields. `docs/chain.md` has the encoding.
 fn digest(contracts: [&Contract; 2], sent: &Pairs) -> Payload {
     let parameters = || contracts.iter().flat_map(|contract| &contract.parameters);
     let schemes = || contracts.iter().filter_map(|one| one.verification.signature.as_ref());
@@ -59,8 +59,16 @@ fn digest(contracts: [&Contract; 2], sent: &Pairs) -> Payload {
     };
     let is_read = |pair: &Pair| parameters().any(|parameter| pair.is_of(parameter));
     let is_body_signed = schemes().any(|scheme| scheme.input.is_body());
+    let field_lists: Vec<&Scheme> = contracts.into_iter().filter_map(enforced_fields).collect();
+    let is_signed = |pair: &Pair| {
+        let mut fields = field_lists.iter().flat_map(|scheme| scheme.input.fields());
+        fields.any(|field| is_in(&pair.name, field))
+    };
     let pairs = sent.all.iter().filter(|pair| pair.inside == Inside::Left);
-    let pairs = pairs.filter(|pair| !(is_body_signed && pair.is_in_url) || is_read(pair));
+    let is_added = |pair: &Pair| {
+        is_body_signed && pair.is_in_url || !field_lists.is_empty() && !is_signed(pair)
+    };
+    let pairs = pairs.filter(|pair| !is_added(pair) || is_read(pair));
     let is_open = |pair: &Pair| schemes().any(|scheme| scheme.leaves_open(&pair.name));
     let headers = sent.headers.iter().filter(|pair| is_read(pair) && !is_open(pair));
     let pairs = pairs.filter(|pair| !is_left_out(pair));
@@ -74,6 +82,18 @@ fn digest(contracts: [&Contract; 2], sent: &Pairs) -> Payload {
         update(&mut hash, headers);
     }
     hash.finalize().into()
+}
+
+/// The scheme of a signature over fields. One that is only tried keeps nobody from other words.
+fn enforced_fields(contract: &Contract) -> Option<&Scheme> {
+    let rules = &contract.verification;
+    let scheme = rules.signature.as_ref().filter(|_| rules.enforces(ProofKind::Signature))?;
+    matches!(scheme.input, Input::Fields { .. }).then_some(scheme)
+}
+
+/// Whether the name is that of the field, or of what stands inside of it.
+fn is_in(name: &str, field: &str) -> bool {
+    name.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn update(hash: &mut Sha256, mut said: Vec<(String, &str)>) {
