@@ -413,3 +413,16 @@ fn a_rehearsal_repairs_and_merges_as_people_did() {
     ];
     assert_eq!(shown.collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn a_blank_alias_of_the_transaction_id_is_triaged_too() {
+    let mut contract = contract("click_id!=cid txn_id!=txn_id,tid status goal revenue");
+    contract.triage_until = triaging().triage_until;
+    World::new(contract, GOALS).check(
+        "
+        ?cid=@a&revenue=5&txn_id=   -> recorded pending 0/0 !txn_id_missing
+        ?cid=@b&revenue=5&tid=      -> recorded pending 0/0 !txn_id_missing
+        ?revenue=5&tid=             -> refused missing_parameter cid
+        ",
+    );
+}
