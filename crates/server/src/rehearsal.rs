@@ -214,11 +214,7 @@ impl Gathered<'_> {
             return Ok(None);
         };
         let mut read = ledger::read(self.tried, &self.app.keys.click, &hit, kept.at);
-        if let Some(key) = read.asks_for()
-            && let Some(conversion) = self.app.store.conversion_by_key(key).await?
-        {
-            read.found(self.tried, &conversion);
-        }
+        find_transaction(self.app, self.tried, &mut read).await?;
         let would_be =
             read.contract_ref.as_ref().is_some_and(|one| one.is_same_integration(self.by));
         if !is_its && !would_be {
@@ -442,6 +438,21 @@ impl Stage<'_> {
         let found = self.clicks[&id].as_ref().filter(|(position, _)| *position < before);
         Ok(found.map(|(_, click)| click))
     }
+}
+
+/// Finds the click of what names a transaction in its place: that of the conversion that has it.
+pub(crate) async fn find_transaction<'s>(
+    app: &App,
+    setup: &'s Setup,
+    read: &mut Read<'s>,
+) -> Result<(), Error> {
+    for key in read.asks_for().to_vec() {
+        let Some(conversion) = app.store.conversion_by_key(&key).await? else { continue };
+        if read.found(setup, &conversion) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The conversion that a postback is about, where it is there already.

@@ -43,8 +43,11 @@ impl<'s> Rehearsal<'s> {
 
     /// Finds the click of what names a transaction in its place.
     pub fn find<'a>(&self, setup: &'a Setup, read: &mut Read<'a>) {
-        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
-            read.found(setup, conversion);
+        for key in read.asks_for().to_vec() {
+            let conversion = self.conversions.get(&key);
+            if conversion.is_some_and(|conversion| read.found(setup, conversion)) {
+                return;
+            }
         }
     }
 

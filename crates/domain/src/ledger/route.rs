@@ -408,13 +408,13 @@ fn key_of(
     if let Some(payload) = payload {
         return Some(Key::of_payload(click_id, goal, payload));
     }
-    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed, txn_id));
+    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed.txn_id_folded, txn_id));
     Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id.as_deref()))
 }
 
 /// A transaction id as conversions are told apart by it.
-pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
-    if agreed.txn_id_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
+pub(super) fn folded(is_folded: bool, txn_id: &str) -> Cow<'_, str> {
+    if is_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
 }
 
 /// How near to a campaign what reads its postbacks is.

@@ -153,7 +153,7 @@ impl Writer {
                     .next()
                     .expect("one answer for each id")
                     .filter(|found| found.position < one.position),
-                Some(read) if read.asks_for().is_some() => {
+                Some(read) if !read.asks_for().is_empty() => {
                     self.find_transaction(one.position, setup, read)?;
                     self.click_of(read, one.position)?
                 }
@@ -188,11 +188,13 @@ impl Writer {
         setup: &'s Setup,
         read: &mut Read<'s>,
     ) -> Result<(), Error> {
-        let Some(key) = read.asks_for() else { return Ok(()) };
-        match conversion::by_key(&self.connection, key)? {
-            Some(conversion) => guarded(by, || read.found(setup, &conversion)),
-            None => Ok(()),
+        for key in read.asks_for().to_vec() {
+            let Some(conversion) = conversion::by_key(&self.connection, &key)? else { continue };
+            if guarded(by, || read.found(setup, &conversion))? {
+                break;
+            }
         }
+        Ok(())
     }
 
     /// `by` is the record that has it decided: the hit, or a command. `read` is `None` for a hit

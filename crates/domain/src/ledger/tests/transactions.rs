@@ -51,7 +51,7 @@ fn a_transaction_alone_leads_to_its_conversion_and_its_click() {
     let hit = world.hit("?sid=1&status=reversed");
     let read = read(&world.setup, &keyring(), &hit, world.now);
     assert_eq!((read.click_id, &read.key), (None, &None));
-    assert_eq!(read.asks_for(), Some(&world.conversion().key));
+    assert_eq!(read.asks_for(), [world.conversion().key.clone()]);
 }
 
 #[test]
@@ -233,4 +233,33 @@ fn a_rehearsal_finds_it_too() {
     assert_eq!(reasons, [Some(Reason::UnknownClick), None, None]);
     let (_, conversion) = rehearsal.conversions().next().unwrap();
     assert_eq!(conversion.status, crate::conversion::Status::Reversed);
+}
+
+/// With their click the same words find it, so without it they have to.
+#[test]
+fn an_id_is_folded_as_was_agreed_for_its_click() {
+    let folding = Contract { txn_id_folded: true, ..by_txn(SPEAKS) };
+    for (then, now) in [(by_txn(SPEAKS), folding.clone()), (folding.clone(), by_txn(SPEAKS))] {
+        let mut world = World::new(then, LEAD);
+        world.check("?cid=@a&tid=Ab&revenue=2 -> recorded approved 2/1.75");
+        world.agree(now, Sunset::Days(0));
+        let mut with = world.clone();
+        with.check("?cid=@a&tid=Ab&status=reversed -> updated reversed -2/-1.75");
+        world.check("?tid=Ab&status=reversed -> updated reversed -2/-1.75");
+    }
+    // One that is told apart by case is not found by another spelling, which hides none.
+    let mut world = World::new(by_txn(SPEAKS), LEAD);
+    world.check(
+        "
+        ?cid=@a&tid=ab&revenue=2  -> recorded approved 2/1.75
+        ?cid=@a&tid=Ab&revenue=3  -> recorded approved 3/1.75
+        ",
+    );
+    world.agree(folding, Sunset::Days(0));
+    world.check(
+        "
+        ?tid=aB&status=reversed   -> refused unknown_click tid
+        ?tid=Ab&status=reversed   -> updated reversed -3/-1.75
+        ",
+    );
 }

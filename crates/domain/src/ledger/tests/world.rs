@@ -346,8 +346,10 @@ impl World {
     pub(crate) fn receive_again(&mut self, hit: &Hit, arrived_at: Timestamp) -> Decision {
         let setup = &self.setup;
         let mut read = read(setup, &keyring(), hit, arrived_at);
-        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
-            read.found(setup, conversion);
+        for key in read.asks_for().to_vec() {
+            if self.conversions.get(&key).is_some_and(|one| read.found(setup, one)) {
+                break;
+            }
         }
         let conversion = read.keys().find_map(|key| self.conversion_by_key(key));
         let next = self.conversions.len() + 1;

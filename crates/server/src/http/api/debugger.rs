@@ -11,7 +11,7 @@ use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
 use crate::http::Error;
-use crate::rehearsal::conversion_of;
+use crate::rehearsal::{conversion_of, find_transaction};
 use axum::extract::State;
 use domain::click::Click;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
@@ -124,11 +124,7 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
     let setup = app.live.setup().clone();
     let now = app.clock.now();
     let mut read = ledger::read(&setup, &app.keys.click, &hit, now);
-    if let Some(key) = read.asks_for()
-        && let Some(conversion) = app.store.conversion_by_key(key).await?
-    {
-        read.found(&setup, &conversion);
-    }
+    find_transaction(&app, &setup, &mut read).await?;
     let click = match read.click_id {
         Some(id) => app.store.click(id).await?.map(|(_, click)| click),
         None => None,
