@@ -109,6 +109,8 @@ impl Change {
     }
 }
 
+type OwnCampaigns = BTreeMap<AdvertiserId, BTreeSet<CampaignId>>;
+
 /// The whole setup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setup {
@@ -127,6 +129,9 @@ pub struct Setup {
     id_floor: u32,
     /// What was agreed on in truth, where [others read](Setup::read_as_if).
     agreed: BTreeMap<IntegrationId, History<Integration>>,
+    /// All campaigns that ever had the integration for their own, by advertiser: few of them have
+    /// to be looked at to know whose it is.
+    campaigns_by_integration: HashMap<IntegrationId, OwnCampaigns>,
     link_by_token: HashMap<String, LinkId>,
     integration_by_key: HashMap<String, IntegrationId>,
     /// In the order they were made.
@@ -148,7 +153,13 @@ impl Setup {
         match change {
             Change::Advertiser(new) => put(&mut self.advertisers, new.id, since, new),
             Change::Publisher(new) => put(&mut self.publishers, new.id, since, new),
-            Change::Campaign(new) => put(&mut self.campaigns, new.id, since, new),
+            Change::Campaign(new) => {
+                if let Some(id) = new.integration_id {
+                    let of_all = self.campaigns_by_integration.entry(id).or_default();
+                    of_all.entry(new.advertiser_id).or_default().insert(new.id);
+                }
+                put(&mut self.campaigns, new.id, since, new);
+            }
             Change::Link(new) => {
                 self.link_by_token.insert(new.token.clone(), new.id);
                 put(&mut self.links, new.id, since, new);

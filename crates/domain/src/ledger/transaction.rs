@@ -68,9 +68,9 @@ fn advertiser_of(setup: AsOf<'_>, integration: &Integration) -> Option<Advertise
             setup.campaign(campaign_id).map(|campaign| campaign.advertiser_id)
         }
         Scope::Global => {
-            let mut all = setup.campaigns_of(integration.id).map(|one| one.advertiser_id);
-            let first = all.next()?;
-            all.all(|other| other == first).then_some(first)
+            let mut all = setup.advertisers_of(integration.id);
+            let only = all.next()?;
+            all.next().is_none().then_some(only)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::modes::another_campaign;
 use super::world::{CAMPAIGN, LEAD, OWN_ID, World, contract, keyring, partner};
+use crate::campaign::Campaign;
 use crate::command::{Act, Sunset};
 use crate::contract::{Canonical, Contract, Identity, RepeatedAmount};
 use crate::id::AdvertiserId;
@@ -9,6 +10,7 @@ use crate::integration::Scope;
 use crate::ledger::{Rehearsal, read};
 use crate::reason::Reason;
 use crate::settings::{Settings, Unverified};
+use crate::setup::Change;
 
 fn by_txn(speaks: &str) -> Contract {
     Contract { identity: Identity::Txn, ..contract(speaks) }
@@ -261,5 +263,41 @@ fn an_id_is_folded_as_was_agreed_for_its_click() {
         ?tid=aB&status=reversed   -> refused unknown_click tid
         ?tid=Ab&status=reversed   -> updated reversed -3/-1.75
         ",
+    );
+}
+
+#[test]
+fn only_the_advertisers_of_now_share_an_integration() {
+    let mut world = World::empty(by_txn(SPEAKS));
+    for name in ["Shop", "Rival"] {
+        world.act(Act::CreateAdvertiser { name: name.to_owned() });
+    }
+    world.integration(Scope::Global, "it", "shared", "");
+    world.integration(Scope::Global, "it", "another", "");
+    let another = world.setup.integration_by_key("another").unwrap().id;
+    let campaign = |world: &mut World, advertiser: u32, name: &str, integration_id| {
+        let mut new = super::world::campaign("One", super::world::goals(LEAD));
+        new.advertiser_id = AdvertiserId(advertiser);
+        (new.name, new.integration_id) = (name.to_owned(), Some(integration_id));
+        world.act(Act::CreateCampaign(Box::new(new)));
+    };
+    let asks = |world: &World, at| {
+        let hit = world.clone().hit("/postback/shared?sid=1&status=reversed");
+        !read(&world.setup, &keyring(), &hit, at).asks_for().is_empty()
+    };
+    let before = world.now.plus_us(-1);
+    campaign(&mut world, 1, "One", OWN_ID);
+    campaign(&mut world, 1, "Two", OWN_ID);
+    campaign(&mut world, 2, "Three", another);
+    let alone = world.now.plus_us(-1);
+    campaign(&mut world, 2, "Four", OWN_ID);
+    let shared = world.now;
+    let campaign = world.setup.campaigns.values().last().unwrap().latest().clone();
+    world
+        .setup
+        .put(shared, Change::Campaign(Campaign { integration_id: Some(another), ..campaign }));
+    assert_eq!(
+        [before, alone, shared.plus_us(-1), shared].map(|at| asks(&world, at)),
+        [false, true, false, true]
     );
 }
