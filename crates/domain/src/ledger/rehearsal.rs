@@ -22,7 +22,7 @@ pub struct Rehearsal<'s> {
     /// Clicks, and the goals they have conversions of.
     told: HashSet<(ClickId, String)>,
     events: HashMap<ClickId, ClickEvents>,
-    /// What is in triage, by its click, as the hits that made it.
+    /// What waits in triage, by its click, as the hits that made it.
     waiting: HashMap<ClickId, HashSet<Position>>,
     /// Keys by the identities in triage of what was repaired.
     since_triage: HashMap<Vec<u8>, Key>,
@@ -147,9 +147,9 @@ impl<'s> Rehearsal<'s> {
             self.since_triage.insert(identity.clone(), conversion.key.clone());
         }
         let waiting = self.waiting.entry(conversion.click_id).or_default();
-        match conversion.triaged {
-            Some(_) => waiting.insert(conversion.created_by),
-            None => waiting.remove(&conversion.created_by),
+        match conversion.waits() {
+            true => waiting.insert(conversion.created_by),
+            false => waiting.remove(&conversion.created_by),
         };
         self.told.insert((conversion.click_id, conversion.goal.clone()));
         self.conversions.insert(conversion.key.clone(), conversion);

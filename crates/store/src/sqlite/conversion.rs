@@ -96,13 +96,14 @@ pub(super) fn has(connection: &Connection, click_id: ClickId, goal: &str) -> Res
     Ok(found)
 }
 
-/// How many conversions of the click are in triage, as far as it matters.
+/// How many conversions of the click wait in triage, as far as it matters.
 pub(super) fn waiting(connection: &Connection, click_id: ClickId) -> Result<u32, Error> {
     let found = connection
         .prepare_cached(
             "-- conversion::waiting
             select count(*) from (select 1 from conversion indexed by conversion_waiting
-                where home = :home and triaged is not null and click_id = :click_id limit :max)",
+                where home = :home and triaged is not null and click_id = :click_id
+                    and status = 'pending' limit :max)",
         )?
         .query_row(
             named_params! {

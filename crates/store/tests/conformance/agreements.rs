@@ -321,6 +321,12 @@ async fn only_so_many_conversions_of_a_click_wait_for_their_ids() {
         let sent = world.hit(click, &format!("click_id={{click}}&n={n}")).await;
         assert_eq!(shown(&sent), expected, "one of them has its id: {n}");
     }
+    let (id, to, reason) = (ConversionId(2), Status::Rejected, "junk".to_owned());
+    world.done(Act::ChangeConversionStatus { id, to, reason }).await;
+    for (n, expected) in [("y", "recorded"), ("z", "refused missing_parameter")] {
+        let sent = world.hit(click, &format!("click_id={{click}}&n={n}")).await;
+        assert_eq!(shown(&sent), expected, "one of them is rejected: {n}");
+    }
     assert_eq!(replayed(&world).await, world.store.digest().await.unwrap());
 }
 

@@ -392,7 +392,7 @@ impl World {
     /// How many of the click wait for their ids, where that is to be looked up.
     fn waiting(&self, read: &Read<'_>) -> u32 {
         let Some(id) = read.waits() else { return 0 };
-        let is_it = |one: &&Conversion| one.click_id == id && one.triaged.is_some();
+        let is_it = |one: &&Conversion| one.click_id == id && one.waits();
         u32::try_from(self.conversions.values().filter(is_it).count()).unwrap()
     }
 

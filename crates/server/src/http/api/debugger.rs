@@ -14,6 +14,7 @@ use crate::http::Error;
 use crate::rehearsal::{conversion_of, find_transaction};
 use axum::extract::State;
 use domain::click::Click;
+use domain::conversion::Status;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
 use domain::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
 use domain::ledger::{
@@ -172,11 +173,13 @@ async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
     Ok(!app.store.conversions(&filter).await?.items.is_empty())
 }
 
-/// How many conversions of the click are in triage, where it would be one more.
+/// How many conversions of the click wait in triage, where it would be one more.
 async fn waiting(app: &App, read: &Read<'_>) -> Result<u32, Error> {
     let Some(click_id) = read.waits() else { return Ok(0) };
     let (click_id, is_triaged, limit) = (Some(click_id), Some(true), ledger::WAITING_MAX);
-    let filter = ConversionFilter { click_id, is_triaged, limit, ..ConversionFilter::default() };
+    let status = Some(Status::Pending);
+    let filter =
+        ConversionFilter { click_id, status, is_triaged, limit, ..ConversionFilter::default() };
     let found = app.store.conversions(&filter).await?.items.len();
     Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
