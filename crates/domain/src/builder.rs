@@ -148,7 +148,8 @@ fn value(
 ) -> Option<String> {
     let Filled { parameter, placeholder, is_appended } = *filled;
     let (contract, canonical) = (&integration.contract, parameter.canonical);
-    if parameter.in_header {
+    // What its sender adds stands in the URL once it calls: twice, the two would disagree.
+    if parameter.in_header || is_appended {
         return None;
     }
     let is_asked_for =
@@ -156,7 +157,7 @@ fn value(
     if let Some(goal) = goal.filter(|goal| is_asked_for || !goal.default) {
         return Some(encoded(word_for(contract, goal)));
     }
-    if !is_asked_for || is_appended {
+    if !is_asked_for {
         return None;
     }
     if let (Canonical::CampaignId, Some(id)) = (canonical, campaign_id) {
