@@ -150,7 +150,8 @@ fn value(
     let Filled { parameter, placeholder, is_appended } = *filled;
     let (contract, canonical) = (&integration.contract, parameter.canonical);
     let is_in_body = contract.signs_bodies() && !canonical.is_secret();
-    if parameter.in_header || is_in_body {
+    // What its sender adds stands in the URL once it calls: twice, the two would disagree.
+    if parameter.in_header || is_appended || is_in_body {
         return None;
     }
     let is_asked_for =
@@ -158,7 +159,7 @@ fn value(
     if let Some(goal) = goal.filter(|goal| is_asked_for || !goal.default) {
         return Some(encoded(word_for(contract, goal)));
     }
-    if !is_asked_for || is_appended {
+    if !is_asked_for {
         return None;
     }
     if let (Canonical::CampaignId, Some(id)) = (canonical, campaign_id) {

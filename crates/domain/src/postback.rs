@@ -30,6 +30,9 @@ use amounts::Amounts;
 
 /// The smallest number an event may have; the largest is that of amounts.
 const EVENT_MIN: Micros = Micros(-AMOUNT_MAX.0);
+/// How many names that nobody asked for are looked at for the one that was meant: a body may hold
+/// many more, and to compare them all takes long.
+const NEAREST_OF_MAX: usize = 100;
 
 /// Why a postback cannot be read, in the sender's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -534,15 +537,16 @@ fn event_fault(name: &str, text: &str) -> Option<String> {
 pub(crate) fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> Problem {
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
-    let sent: Vec<&str> = unread.iter().map(String::as_str).collect();
+    let sent: Vec<&str> = unread.iter().take(NEAREST_OF_MAX).map(String::as_str).collect();
     let nearest = macros::nearest_to_any(&accepted, &sent);
     // What stands deeper in a body than it is asked for goes by another name there.
     let deeper = || {
         // Longer names are no contract's.
         let short = sent.iter().filter(|name| name.len() <= NAME_BYTES_MAX);
-        let mut deeper = short.filter_map(|name| Some((name, name.rsplit_once('.')?.1)));
-        let found = deeper.find(|(_, last)| macros::nearest_to_any(&accepted, &[last]).is_some());
-        found.map(|(name, _)| *name)
+        let deeper = short.filter_map(|name| Some((*name, name.rsplit_once('.')?.1)));
+        let (paths, lasts): (Vec<&str>, Vec<&str>) = deeper.unzip();
+        let last = macros::nearest_to_any(&accepted, &lasts)?;
+        lasts.iter().position(|one| *one == last).map(|place| paths[place])
     };
     let nearest = nearest.or_else(deeper).map(str::to_owned);
     let detail = match &nearest {

@@ -40,6 +40,12 @@ impl<T> History<T> {
         &self.versions[after.saturating_sub(1)].1
     }
 
+    /// The version in force at `at`, and all later ones.
+    pub fn since(&self, at: Timestamp) -> impl Iterator<Item = &T> {
+        let after = self.versions.partition_point(|(since, _)| *since <= at);
+        self.versions[after.saturating_sub(1)..].iter().map(|(_, value)| value)
+    }
+
     pub fn created_at(&self) -> Timestamp {
         self.versions[0].0
     }
@@ -103,6 +109,8 @@ impl Change {
     }
 }
 
+type OwnCampaigns = BTreeMap<AdvertiserId, BTreeSet<CampaignId>>;
+
 /// The whole setup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setup {
@@ -121,6 +129,9 @@ pub struct Setup {
     id_floor: u32,
     /// What was agreed on in truth, where [others read](Setup::read_as_if).
     agreed: BTreeMap<IntegrationId, History<Integration>>,
+    /// All campaigns that ever had the integration for their own, by advertiser: few of them have
+    /// to be looked at to know whose it is.
+    campaigns_by_integration: HashMap<IntegrationId, OwnCampaigns>,
     link_by_token: HashMap<String, LinkId>,
     integration_by_key: HashMap<String, IntegrationId>,
     /// In the order they were made.
@@ -142,7 +153,13 @@ impl Setup {
         match change {
             Change::Advertiser(new) => put(&mut self.advertisers, new.id, since, new),
             Change::Publisher(new) => put(&mut self.publishers, new.id, since, new),
-            Change::Campaign(new) => put(&mut self.campaigns, new.id, since, new),
+            Change::Campaign(new) => {
+                if let Some(id) = new.integration_id {
+                    let of_all = self.campaigns_by_integration.entry(id).or_default();
+                    of_all.entry(new.advertiser_id).or_default().insert(new.id);
+                }
+                put(&mut self.campaigns, new.id, since, new);
+            }
             Change::Link(new) => {
                 self.link_by_token.insert(new.token.clone(), new.id);
                 put(&mut self.links, new.id, since, new);
@@ -233,8 +250,20 @@ impl Setup {
     /// The integration as it was when a click was made: what it says of what makes two postbacks
     /// one conversion holds for all that is told of the click. Before it was made, its first.
     pub fn integration_agreed(&self, id: IntegrationId, at: Timestamp) -> Option<&Integration> {
-        let history = self.agreed.get(&id).or_else(|| self.integrations.get(&id));
-        history.map(|history| history.at(at))
+        self.agreed_history(id).map(|history| history.at(at))
+    }
+
+    /// The same, and all that came after it: who may have read what was told of the click.
+    pub fn integration_since(
+        &self,
+        id: IntegrationId,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &Integration> {
+        self.agreed_history(id).into_iter().flat_map(move |history| history.since(at))
+    }
+
+    fn agreed_history(&self, id: IntegrationId) -> Option<&History<Integration>> {
+        self.agreed.get(&id).or_else(|| self.integrations.get(&id))
     }
 
     pub fn contract(&self, id: IntegrationId, number: u32) -> Option<&Version> {

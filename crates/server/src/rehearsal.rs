@@ -214,11 +214,7 @@ impl Gathered<'_> {
             return Ok(None);
         };
         let mut read = ledger::read(self.tried, &self.app.keys.click, &hit, kept.at);
-        if let Some(key) = read.asks_for()
-            && let Some(conversion) = self.app.store.conversion_by_key(key).await?
-        {
-            read.found(self.tried, &conversion);
-        }
+        find_transaction(self.app, self.tried, &mut read).await?;
         let would_be =
             read.contract_ref.as_ref().is_some_and(|one| one.is_same_integration(self.by));
         if !is_its && !would_be {
@@ -419,12 +415,11 @@ impl Stage<'_> {
     ) -> Result<bool, Error> {
         let mut read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
         rehearsal.find(setup, &mut read);
-        let Some(key) = &read.key else { return Ok(false) };
         let click = self.click(&read, occasion.position).await?;
         if is_waiting(rehearsal.decision(&read, click, occasion).verdict) {
             return Ok(false);
         }
-        match self.app.store.conversion_by_key(key).await? {
+        match conversion_of(self.app, &read).await? {
             Some(conversion) => is_changed_after(self.app, conversion.id, occasion.position).await,
             None => Ok(false),
         }
@@ -443,6 +438,31 @@ impl Stage<'_> {
         let found = self.clicks[&id].as_ref().filter(|(position, _)| *position < before);
         Ok(found.map(|(_, click)| click))
     }
+}
+
+/// Finds the click of what names a transaction in its place: that of the conversion that has it.
+pub(crate) async fn find_transaction<'s>(
+    app: &App,
+    setup: &'s Setup,
+    read: &mut Read<'s>,
+) -> Result<(), Error> {
+    for key in read.asks_for().to_vec() {
+        let Some(conversion) = app.store.conversion_by_key(&key).await? else { continue };
+        if read.found(setup, &conversion) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The conversion that a postback is about, where it is there already.
+pub(crate) async fn conversion_of(app: &App, read: &Read<'_>) -> Result<Option<Conversion>, Error> {
+    for key in read.keys() {
+        if let Some(found) = app.store.conversion_by_key(key).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a replay decides such hits again.

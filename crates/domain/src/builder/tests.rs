@@ -257,6 +257,25 @@ fn what_a_sender_adds_by_itself_stands_in_no_url() {
     assert!(!postback_url("", &ours, Some(&wall), None, None).contains("click_id"));
 }
 
+#[test]
+fn a_goal_that_its_sender_adds_by_itself_stands_in_no_url() {
+    let parameters = [("click_id", "uid", "{user}"), ("goal", "event", "")];
+    let mut wall = partner("wall", &[], &parameters);
+    wall.contract.as_mut().unwrap().parameters[1].appended = true;
+    let contract = wall.contract.clone().unwrap();
+    let mut own = Integration { partner: "wall".to_owned(), contract, ..ours() };
+    let goal = json!({"key": "sale", "revenue": "9"});
+    let goal: Goal = serde_json::from_value(goal).unwrap();
+    for asked in [None, Some(&wall)] {
+        let url = postback_url("", &own, asked, None, Some(&goal));
+        assert_eq!(url, "/postback/k3y?uid={user}");
+    }
+    // Who has a macro for it fills that in, and what we pay for is one goal all the same.
+    own.macros.insert(Canonical::Goal, "{event}".to_owned());
+    let url = postback_url("", &own, None, None, Some(&goal));
+    assert_eq!(url, "/postback/k3y?uid={user}&event=sale");
+}
+
 /// Macro, verdict and the right one of each.
 fn judged(partner: &Partner, url: &str) -> Vec<String> {
     let checked = check(partner, url, Use::of(partner, url)).into_iter().map(|one| {

@@ -146,7 +146,9 @@ impl Case<'_> {
 
     /// The click's events after this postback, where it changes them.
     fn events(&self, flags: &mut Flags) -> Option<Box<ClickEvents>> {
-        let said = events::said(self.read.payload.filter(|_| events::has_any(self.postback))?);
+        if !events::has_any(self.postback) || self.read.payloads.is_empty() {
+            return None;
+        }
         let (click, link) = (self.facts.click, self.read.link?);
         let mut all = self.facts.events.cloned().unwrap_or_else(|| ClickEvents {
             click_id: self.click_id,
@@ -159,15 +161,13 @@ impl Case<'_> {
             seen: Vec::new(),
         });
         let (repeated, at) = (self.agreed.repeats.events, self.occasion.at);
-        all.tell(self.postback, said, repeated, at, flags).then(|| Box::new(all))
+        all.tell(self.postback, &self.read.payloads, repeated, at, flags).then(|| Box::new(all))
     }
 
     /// Whether events alone say what an earlier postback said.
     fn tells_again(&self) -> bool {
-        let (Some(events), Some(payload)) = (self.facts.events, self.read.payload) else {
-            return false;
-        };
-        self.postback.is_event_only && events.has_seen(events::said(payload))
+        let is_known = |events: &ClickEvents| events.has_seen_any(&self.read.payloads);
+        self.postback.is_event_only && self.facts.events.is_some_and(is_known)
     }
 
     fn decide(&self, changes_events: bool) -> Result<Decision, Problem> {

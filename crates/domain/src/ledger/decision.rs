@@ -18,7 +18,7 @@ pub struct Facts<'a> {
     /// The click has a conversion of the goal; looked up only where the read
     /// [marks](crate::ledger::Read::marks) those that come after it.
     pub has_earlier: bool,
-    /// How many conversions of the click are in triage, at most [`WAITING_MAX`]; looked up only
+    /// How many conversions of the click wait in triage, at most [`WAITING_MAX`]; looked up only
     /// where the read [waits](crate::ledger::Read::waits) for its transaction id.
     ///
     /// [`WAITING_MAX`]: crate::ledger::WAITING_MAX

@@ -1,6 +1,7 @@
 //! Which integration reads a hit, and what it reads.
 
 use super::choose::{Chosen, Clue, choose};
+use super::payload::Payload;
 use super::spoken::spoken;
 use super::transaction::{self, Asked};
 use super::{Key, events, payload, triage};
@@ -117,8 +118,11 @@ pub struct Read<'a> {
     pub out_of_scope: Option<Problem>,
     /// What would make its conversion one; `None` where it can make or change none.
     pub key: Option<Key>,
-    /// The digest of all that it says, where that counts.
-    pub payload: Option<[u8; 32]>,
+    /// What an earlier version would have made of the same words: its conversion may stand there.
+    pub(super) earlier_keys: Vec<Key>,
+    /// The digests of all that it says, where that counts: its own first, then those that earlier
+    /// versions would have made.
+    pub(super) payloads: Vec<Payload>,
     /// It names a transaction in place of a click.
     pub(super) asked: Option<Box<Asked<'a>>>,
     /// Who reads, and what was sent: what it takes to speak of another campaign.
@@ -141,7 +145,8 @@ impl Read<'_> {
             goal: None,
             out_of_scope: None,
             key: None,
-            payload: None,
+            earlier_keys: Vec::new(),
+            payloads: Vec::new(),
             asked: None,
             spoken: None,
         }
@@ -149,6 +154,11 @@ impl Read<'_> {
 
     pub fn postback(&self) -> Result<&Postback, &Problem> {
         self.reading.result.as_ref()
+    }
+
+    /// What its conversion may stand under, its own key first.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.key.iter().chain(&self.earlier_keys)
     }
 
     /// The click whose events it tells.
@@ -289,14 +299,15 @@ impl<'a> Read<'a> {
             let detail = "the click is of a campaign that this postback URL does not serve";
             self.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
         }
-        name_conversion(self, contract, (campaign, click_id), sent, (setup, at));
+        let reader = Reader { integration, contract };
+        name_conversion(self, reader, (campaign, click_id), sent, (setup, at));
     }
 }
 
 /// Says which conversion a postback is about, as far as it can be about one.
 fn name_conversion<'a>(
     read: &mut Read<'a>,
-    contract: &'a Contract,
+    Reader { integration, contract }: Reader<'a>,
     (campaign, click_id): (&'a Campaign, ClickId),
     sent: &Pairs<'_>,
     (setup, at): (&'a Setup, Timestamp),
@@ -305,15 +316,18 @@ fn name_conversion<'a>(
     let then = campaign_then(setup, campaign, click_id);
     read.goal = read.goal.or_else(|| goal_of(then, campaign, postback));
     let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
-    let agreed = agreed_with(setup, campaign, click_id).unwrap_or(contract);
+    let own = agreed_with(setup, campaign, click_id);
+    let agreed = own.unwrap_or(contract);
     read.agreed = Some(agreed);
     let is_by_payload = makes_one && is_by_payload(agreed, postback);
     let is_needed = is_by_payload || events::has_any(postback);
-    read.payload = is_needed.then(|| payload::digest([contract, agreed], sent));
-    let payload = read.payload.filter(|_| is_by_payload);
-    read.key = makes_one
-        .then(|| key_of(agreed, campaign, read.goal, click_id, postback, payload))
-        .flatten();
+    let digests = || payload::digests((setup, click_id), (integration, contract), own, sent);
+    read.payloads = if is_needed { digests() } else { Vec::new() };
+    let key = |payload| key_of(agreed, campaign, read.goal, click_id, postback, payload);
+    let (payload, earlier) = read.payloads.split_first().filter(|_| is_by_payload).unzip();
+    read.key = makes_one.then(|| key(payload)).flatten();
+    read.earlier_keys =
+        earlier.into_iter().flatten().filter_map(|payload| key(Some(payload))).collect();
     let is_refused = setup.as_of(at).settings().unverified == Unverified::Refuse;
     if is_refused && postback.flags.has(Flag::Unverified) {
         let detail = "nothing vouches for the sender, and this network takes no such hits";
@@ -414,19 +428,19 @@ fn key_of(
     goal: Option<&Goal>,
     click_id: ClickId,
     postback: &Postback,
-    payload: Option<[u8; 32]>,
+    payload: Option<&Payload>,
 ) -> Option<Key> {
     let goal = goal.map(|goal| goal.key.as_str()).or(postback.goal.as_deref())?;
     if let Some(payload) = payload {
-        return Some(Key::of_payload(click_id, goal, &payload));
+        return Some(Key::of_payload(click_id, goal, payload));
     }
-    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed, txn_id));
+    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed.txn_id_folded, txn_id));
     Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id.as_deref()))
 }
 
 /// A transaction id as conversions are told apart by it.
-pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
-    if agreed.txn_id_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
+pub(super) fn folded(is_folded: bool, txn_id: &str) -> Cow<'_, str> {
+    if is_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
 }
 
 /// How near to a campaign what reads its postbacks is.

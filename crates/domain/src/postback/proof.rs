@@ -3,7 +3,7 @@
 //! Whatever a contract asks for must hold, and anything that holds vouches. What does not hold and
 //! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
-use super::{Pair, Pairs, Problem, Reader, Reading, Value, missing, signature};
+use super::{NEAREST_OF_MAX, Pair, Pairs, Problem, Reader, Reading, Value, missing, signature};
 use crate::contract::{
     Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN, Verification,
 };
@@ -269,8 +269,10 @@ impl Reader<'_> {
         let own = carrier.map(|carrier| carrier.canonical.to_string());
         let others = carrier.into_iter().flat_map(|carrier| &carrier.names).chain(&own);
         let wanted: Vec<&str> = others.map(String::as_str).chain([name]).collect();
-        let sent = self.sent.all.iter().chain(&self.sent.headers);
-        let unread: Vec<&Pair> = sent.filter(|pair| !self.is_looked_at(pair)).collect();
+        let is_unread = |pair: &&Pair| !self.is_looked_at(pair);
+        let sent = self.sent.all.iter().filter(is_unread).take(NEAREST_OF_MAX);
+        let headers = self.sent.headers.iter().filter(is_unread).take(NEAREST_OF_MAX);
+        let unread: Vec<&Pair> = sent.chain(headers).collect();
         let names: Vec<&str> = unread.iter().map(|pair| pair.name.as_str()).collect();
         let nearest = macros::nearest_to_any(&wanted, &names);
         let pair = nearest.and_then(|near| unread.iter().find(|pair| pair.name == near));

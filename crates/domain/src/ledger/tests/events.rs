@@ -1,6 +1,7 @@
 //! Numbers that postbacks tell of a click: they are kept with it, and add up as the contract says.
 
 use super::world::{LEAD, World, contract};
+use crate::command::Sunset;
 use crate::contract::RepeatedEvents;
 use crate::ledger::MESSAGES_MAX;
 
@@ -172,4 +173,26 @@ fn they_carry_what_is_known_of_their_click() {
         (all[1].publisher_id, all[0].publisher_id)
     );
     assert!(all[0].events[&1].first_at < all[1].events[&1].first_at);
+}
+
+/// A new version names what the sender always sent: it tells nothing new.
+#[test]
+fn an_event_is_added_once_whichever_version_reads_it() {
+    let adding = |speaks: &str| {
+        let mut told = contract(speaks);
+        told.repeats.events = RepeatedEvents::Add;
+        told
+    };
+    let speaks = "click_id!=cid txn_id revenue event1";
+    let mut world = World::new(adding(speaks), LEAD);
+    world.check("?cid=@a&event1=2&ts=7 -> recorded");
+    world.agree(adding(&format!("{speaks} timestamp=ts")), Sunset::default());
+    world.check(
+        "
+        ?cid=@a&event1=2&ts=7             -> duplicate already_processed
+        ?cid=@a&event1=2&ts=7&revenue=1   -> recorded approved 1/1.75
+        ?cid=@a&event1=3&ts=7             -> recorded
+        ",
+    );
+    assert_eq!(world.events_of("a"), "1=7");
 }

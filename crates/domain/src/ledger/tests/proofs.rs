@@ -2,7 +2,7 @@
 
 use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, partner, plain};
 use crate::command::Act;
-use crate::contract::{Canonical, Contract, Network, ProofKind, Secret};
+use crate::contract::{Canonical, Contract, Network, ProofKind, Secret, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::{AdvertiserId, IntegrationId};
 use crate::integration::Scope;
@@ -439,4 +439,51 @@ fn an_integration_without_secrets_asks_for_none() {
         old_secrets_until: None,
     });
     assert_eq!(failure.unwrap_err().parameter.as_deref(), Some("secrets.signature"));
+}
+
+/// Whoever saw one signed request adds a parameter that nobody reads, and would be paid again.
+#[test]
+fn what_is_not_among_the_signed_fields_tells_nothing_apart() {
+    let mut fields = signed("click_id! txn_id revenue geo sub1 signature=sig");
+    fields.txn_id_absent = TxnIdAbsent::Payload;
+    let mut world = World::new(fields.clone(), LEAD);
+    set(&mut world, "signature", "s3cret");
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}      -> recorded approved 2.35/1.75
+        ?click_id=@a&{SIGNED}&n=1  -> duplicate already_processed
+        "
+    ));
+    // What is read tells them apart, and so does all of it where the signature is only tried.
+    world.check(&format!(
+        "?click_id=@a&{SIGNED}&sub1=x -> recorded approved 2.35/1.75 !sent_value_differs"
+    ));
+    fields.verification.shadow = [ProofKind::Signature].into();
+    let mut world = World::new(fields, LEAD);
+    set(&mut world, "signature", "s3cret");
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}      -> recorded approved 2.35/1.75
+        ?click_id=@a&{SIGNED}&n=1  -> recorded approved 2.35/1.75
+        "
+    ));
+}
+
+#[test]
+fn a_signed_field_that_nobody_reads_tells_one_from_another() {
+    let mut fields = contract("click_id! txn_id revenue signature=sig");
+    fields.verification.signature = serde_json::from_str(
+        r#"{"algorithm":"md5","input":{"kind":"fields","fields":["user","revenue","{secret}"],
+            "separator":":"}}"#,
+    )
+    .unwrap();
+    fields.txn_id_absent = TxnIdAbsent::Payload;
+    let mut world = World::new(fields, LEAD);
+    world.check(
+        "
+        ?click_id=@a&revenue=2&user=1        -> recorded approved 2/1.75
+        ?click_id=@a&revenue=2&user=1&n=1    -> duplicate already_processed
+        ?click_id=@a&revenue=2&user=2        -> recorded approved 2/1.75
+        ",
+    );
 }

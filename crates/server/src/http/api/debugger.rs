@@ -11,8 +11,10 @@ use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
 use crate::http::Error;
+use crate::rehearsal::{conversion_of, find_transaction};
 use axum::extract::State;
 use domain::click::Click;
+use domain::conversion::Status;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
 use domain::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
 use domain::ledger::{
@@ -124,19 +126,12 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
     let setup = app.live.setup().clone();
     let now = app.clock.now();
     let mut read = ledger::read(&setup, &app.keys.click, &hit, now);
-    if let Some(key) = read.asks_for()
-        && let Some(conversion) = app.store.conversion_by_key(key).await?
-    {
-        read.found(&setup, &conversion);
-    }
+    find_transaction(&app, &setup, &mut read).await?;
     let click = match read.click_id {
         Some(id) => app.store.click(id).await?.map(|(_, click)| click),
         None => None,
     };
-    let conversion = match &read.key {
-        Some(key) => app.store.conversion_by_key(key).await?,
-        None => None,
-    };
+    let conversion = conversion_of(&app, &read).await?;
     let events = match read.tells_of() {
         Some(id) => app.store.events(id).await?,
         None => None,
@@ -179,11 +174,13 @@ async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
     Ok(!app.store.conversions(&filter).await?.items.is_empty())
 }
 
-/// How many conversions of the click are in triage, where it would be one more.
+/// How many conversions of the click wait in triage, where it would be one more.
 async fn waiting(app: &App, read: &Read<'_>) -> Result<u32, Error> {
     let Some(click_id) = read.waits() else { return Ok(0) };
     let (click_id, is_triaged, limit) = (Some(click_id), Some(true), ledger::WAITING_MAX);
-    let filter = ConversionFilter { click_id, is_triaged, limit, ..ConversionFilter::default() };
+    let status = Some(Status::Pending);
+    let filter =
+        ConversionFilter { click_id, status, is_triaged, limit, ..ConversionFilter::default() };
     let found = app.store.conversions(&filter).await?.items.len();
     Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
