@@ -10,9 +10,13 @@ use super::route::Route;
 use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
-use crate::http::Error;
+use crate::config::Config;
+use crate::http::{Error, client};
 use axum::extract::State;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, HeaderValue};
 use domain::click::Click;
+use domain::contract::Contract;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
 use domain::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
 use domain::ledger::{
@@ -65,6 +69,11 @@ struct Debugged {
     route: &'static str,
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
+    /// Scheme and host that the request is taken to have called, which signatures of whole URLs are
+    /// checked with: `external_url`, else `http://` and the host that it names.
+    called_as: Option<String>,
+    /// Where that is not what the request says, what to know about it.
+    note: Option<String>,
     click: Option<About>,
     /// Null: it is no postback, and is answered as any page that is not there.
     verdict: Option<Verdict>,
@@ -118,7 +127,7 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         .map(|text| text.trim().parse())
         .transpose()
         .map_err(|_| Error::parameter("remote_ip", "an address such as 203.0.113.7"))?;
-    let hit = pasted(&request, peer)?;
+    let Pasted { hit, address } = pasted(&app.config, &request, peer)?;
     caught_up(&app).await?;
     let setup = app.live.setup().clone();
     let now = app.clock.now();
@@ -160,7 +169,8 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         return Ok(Body::of(Debugged::elsewhere(&setup, &hit, &read)));
     }
     let decision = ledger::decide(&setup, &read, facts, occasion);
-    let found = Found { click: click.as_ref(), conversion: conversion.as_ref() };
+    let note = note(&app.config, &hit, address.as_deref(), &read);
+    let found = Found { click: click.as_ref(), conversion: conversion.as_ref(), note };
     Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, &found, &decision)))
 }
 
@@ -168,6 +178,8 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
 struct Found<'a> {
     click: Option<&'a Click<'a>>,
     conversion: Option<&'a Conversion>,
+    /// About the address that was called.
+    note: Option<String>,
 }
 
 /// Whether the click has a conversion of the goal already, where that marks another one.
@@ -195,6 +207,8 @@ impl Debugged {
         Self {
             route: "none",
             partner: None,
+            called_as: called_as(hit),
+            note: None,
             click: None,
             verdict: None,
             reason: None,
@@ -237,6 +251,8 @@ impl Debugged {
         Self {
             route,
             partner: partner(setup, read),
+            called_as: called_as(hit),
+            note: found.note.clone(),
             click: read.click_id.map(|id| About {
                 click_id: app.keys.click.format(id).to_string(),
                 clicked_at: super::clicks::made_at(id),
@@ -299,8 +315,52 @@ fn missing(read: &Read<'_>) -> Vec<String> {
     wanted.filter(|one| !is_sent(one.canonical)).map(|one| one.name().to_owned()).collect()
 }
 
+fn called_as(hit: &Hit) -> Option<String> {
+    (!hit.base.is_empty()).then(|| hit.base.clone())
+}
+
+/// What to know about the address that was called, where it is not the one that was pasted.
+fn note(config: &Config, hit: &Hit, address: Option<&str>, read: &Read<'_>) -> Option<String> {
+    let signs_urls = read.contract.is_some_and(Contract::signs_urls);
+    if hit.base.is_empty() {
+        let note = "the request names no host, so that its signature cannot be checked: paste the \
+             whole URL, or a `Host`";
+        return signs_urls.then(|| note.to_owned());
+    }
+    let (address, called) = (address?.to_ascii_lowercase(), hit.base.to_ascii_lowercase());
+    let is_same_host = host(&address) == host(&called);
+    if address == called || is_same_host && !signs_urls {
+        return None;
+    }
+    Some(match (&config.external_url, is_same_host) {
+        (Some(_), false) => format!(
+            "the request calls `{address}`, which is not `external_url`: it is read as if it had \
+             reached this server as `{called}`"
+        ),
+        (Some(_), true) => format!(
+            "the request calls `{address}`, and `external_url` is `{called}`: what is signed is \
+             checked with that"
+        ),
+        (None, _) => format!(
+            "without `external_url` a request is taken to have called `{called}`, and what is \
+             signed is checked with that: set it to `{address}` if that is what senders call"
+        ),
+    })
+}
+
+fn host(address: &str) -> &str {
+    address.split_once("://").map_or(address, |(_, host)| host)
+}
+
+/// A request as it would arrive.
+struct Pasted {
+    hit: Hit,
+    /// Scheme and host of the URL that was pasted.
+    address: Option<String>,
+}
+
 /// Reads what was pasted: a URL or a path is a GET; else a request as it goes over the wire.
-fn pasted(text: &str, peer: Option<IpAddr>) -> Result<Hit, Error> {
+fn pasted(config: &Config, text: &str, peer: Option<IpAddr>) -> Result<Pasted, Error> {
     let wrong = |detail: &str| Err(Error::parameter("request", detail));
     let text = text.trim_start();
     let (head, body) = text
@@ -316,7 +376,7 @@ fn pasted(text: &str, peer: Option<IpAddr>) -> Result<Hit, Error> {
         }
         _ => ("GET", first),
     };
-    let (base, target) = split(target);
+    let (address, target) = split(target);
     if !target.starts_with('/') {
         return wrong(
             "a URL such as https://t.example.com/postback/k3y?click_id=abc, or a request",
@@ -333,18 +393,21 @@ fn pasted(text: &str, peer: Option<IpAddr>) -> Result<Hit, Error> {
         headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
     }
     let header = |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-    let host = header("host").map(|host| format!("https://{host}"));
-    Ok(Hit {
+    let host = header("host").map(String::as_str).or(address.map(host));
+    let host = host.and_then(|host| HeaderValue::from_str(host).ok());
+    let called: HeaderMap = host.into_iter().map(|host| (HOST, host)).collect();
+    let hit = Hit {
         method: method.to_owned(),
         target: target.as_bytes().to_vec(),
         content_type: header("content-type").cloned(),
         body: body.as_bytes().to_vec(),
         peer,
         forwarded: header("x-forwarded-for").cloned(),
-        base: base.map(str::to_owned).or(host).unwrap_or_default(),
+        base: client::called(config, &called).unwrap_or_default(),
         headers,
         salt: [0; 16],
-    })
+    };
+    Ok(Pasted { hit, address: address.map(str::to_owned) })
 }
 
 /// Scheme and host, where there are any, and the rest.
@@ -362,15 +425,36 @@ fn split(url: &str) -> (Option<&str>, &str) {
 mod tests {
     use super::*;
 
+    fn read_by(config: &Config, text: &str) -> Hit {
+        let pasted = pasted(config, text, None);
+        pasted.unwrap_or_else(|error| panic!("{text}: {error}")).hit
+    }
+
     fn read(text: &str) -> Hit {
-        pasted(text, None).unwrap_or_else(|error| panic!("{text}: {error}"))
+        read_by(&Config::default(), text)
+    }
+
+    #[test]
+    fn the_address_that_was_called_is_the_one_the_server_takes_it_for() {
+        let raw = "GET /postback HTTP/1.1\r\nHost: t.example:8080\r\n\r\n";
+        let known =
+            Config { external_url: Some("https://known.example/".to_owned()), ..Config::default() };
+        for (text, alone, configured) in [
+            ("https://t.example/postback", "http://t.example", "https://known.example"),
+            ("http://t.example:1/postback", "http://t.example:1", "https://known.example"),
+            (raw, "http://t.example:8080", "https://known.example"),
+            ("/postback", "", "https://known.example"),
+            ("https://user@t.example/postback", "", "https://known.example"),
+        ] {
+            let bases = (read(text).base, read_by(&known, text).base);
+            assert_eq!(bases, (alone.to_owned(), configured.to_owned()), "{text}");
+        }
     }
 
     #[test]
     fn a_url_or_a_request_is_read_as_it_would_arrive() {
         let url = read(" https://t.example:8443/postback/k?a=1&b=%20\n");
         assert_eq!((url.method.as_str(), &url.target[..]), ("GET", &b"/postback/k?a=1&b=%20"[..]));
-        assert_eq!(url.base, "https://t.example:8443");
         assert_eq!(read("/postback?cid=##X##").target, b"/postback?cid=##X##");
         let request = "POST /postback/k?x=1 HTTP/1.1\r\nHost: t.example\r\n\
             Content-Type: application/json\r\nWebhook-Id: m1\r\n\r\n{\"a\": 1}\n";
@@ -379,7 +463,6 @@ mod tests {
         assert_eq!(hit.content_type.as_deref(), Some("application/json"));
         assert_eq!(hit.body, b"{\"a\": 1}\n");
         assert!(hit.headers.contains(&("webhook-id".to_owned(), "m1".to_owned())));
-        assert_eq!(hit.base, "https://t.example");
         assert_eq!(read("GET /a b HTTP/1.0").target, b"/a b");
     }
 
@@ -388,7 +471,7 @@ mod tests {
         let long = format!("/p?{}", "x".repeat(TARGET_BYTES_MAX));
         for text in ["", "hello", "ftp://t/p", "DELETE /p", "GET /p\nno header", &long, "https://t"]
         {
-            let error = pasted(text, None).err();
+            let error = pasted(&Config::default(), text, None).err();
             assert!(matches!(error, Some(Error::Invalid { .. })), "{text:.20}");
         }
     }
