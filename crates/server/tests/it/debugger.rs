@@ -84,3 +84,25 @@ fn without_a_known_address_it_is_the_one_of_the_request() {
     assert!(text(&debug(&mut network, &plain)["note"]).contains("no host"));
     network.sends(&plain, "recorded");
 }
+
+#[test]
+fn a_path_is_taken_for_what_it_is_when_it_is_called() {
+    let mut network = Network::start();
+    network.make("/integrations", &json!({ "level": "global", "partner": "keitaro" }));
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    for path in ["/c", "/receipts", "/contracts", "/api/v1", "/k3y"] {
+        let target = format!("{path}/postback?subid={click}");
+        let told = debug(&mut network, &target);
+        let is_read = path == "/k3y";
+        assert_eq!(text(&told["route"]), if is_read { "foreign_key" } else { "none" }, "{told}");
+        assert_eq!(told["verdict"].is_null(), !is_read, "{told}");
+        let reply = network.client.get(&target);
+        assert_eq!(reply.header("counterfoil-receipt").is_some(), is_read, "{}", reply.text());
+        assert_eq!(told["http_status"].is_null(), !is_read, "{told}");
+        if !is_read {
+            assert_eq!(told["read"]["unread"], json!(["subid"]), "{told}");
+            assert_eq!(told["read"]["foreign_key"], json!(false), "{told}");
+        }
+    }
+}

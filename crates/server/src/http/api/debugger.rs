@@ -11,7 +11,7 @@ use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
 use crate::config::Config;
-use crate::http::{Error, client};
+use crate::http::{self, Error, client};
 use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderValue};
@@ -85,8 +85,8 @@ struct Debugged {
     detail: Option<String>,
     /// The reason's page in the manual.
     page: Option<String>,
-    /// What its sender would be answered with.
-    http_status: u16,
+    /// What its sender would be answered with; null: the path is of something else that is there.
+    http_status: Option<u16>,
     /// The conversion as it would stand: one that is new or changed, else the one there is already.
     conversion: Option<Known>,
     /// Of a duplicate: the receipt of the hit that made the conversion.
@@ -129,6 +129,10 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         .map_err(|_| Error::parameter("remote_ip", "an address such as 203.0.113.7"))?;
     let Pasted { hit, address } = pasted(&app.config, &request, peer)?;
     caught_up(&app).await?;
+    let found = http::found(&app, hit.path());
+    if found != http::Found::Postback {
+        return Ok(Body::of(Debugged::elsewhere(&hit, found)));
+    }
     let setup = app.live.setup().clone();
     let now = app.clock.now();
     let mut read = ledger::read(&setup, &app.keys.click, &hit, now);
@@ -165,9 +169,6 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         cause: Cause::Hit(position),
         evidence: [0; 32],
     };
-    if ledger::route(&setup, hit.path()) == Way::Elsewhere {
-        return Ok(Body::of(Debugged::elsewhere(&setup, &hit, &read)));
-    }
     let decision = ledger::decide(&setup, &read, facts, occasion);
     let note = note(&app.config, &hit, address.as_deref(), &read);
     let found = Found { click: click.as_ref(), conversion: conversion.as_ref(), note };
@@ -201,9 +202,15 @@ async fn waiting(app: &App, read: &Read<'_>) -> Result<u32, Error> {
 
 impl Debugged {
     /// A request to no postback endpoint.
-    fn elsewhere(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
-        let detail = "no postback is received on this path: there are /postback, /postback/{key}, \
-             /{key}/postback, and the paths of the catalogue";
+    fn elsewhere(hit: &Hit, found: http::Found) -> Self {
+        let is_taken = found == http::Found::Other;
+        let detail = if is_taken {
+            "no postback is received on this path: what begins with /c/, /receipts/, /contracts/ \
+             or /api/v1 is something else, and so are /healthz and /readyz"
+        } else {
+            "no postback is received on this path: there are /postback, /postback/{key}, \
+             /{key}/postback, and the paths of the catalogue"
+        };
         Self {
             route: "none",
             partner: None,
@@ -216,12 +223,12 @@ impl Debugged {
             nearest: None,
             detail: Some(detail.to_owned()),
             page: None,
-            http_status: 404,
+            http_status: (!is_taken).then_some(404),
             conversion: None,
             original: None,
             missing: Vec::new(),
             flags: Vec::new(),
-            read: Reading::of(setup, hit, read),
+            read: Reading::nothing(hit),
         }
     }
 
@@ -267,7 +274,7 @@ impl Debugged {
             nearest: decision.nearest.clone(),
             detail: detail(hit, read, decision),
             page: decision.reason.map(|reason| format!("docs/reasons/{}.md", reason.name())),
-            http_status: answers.http_status(Some(decision.verdict), decision.reason),
+            http_status: Some(answers.http_status(Some(decision.verdict), decision.reason)),
             conversion: standing(found, decision),
             original: decision.original.map(|position| receipt(app, position)),
             missing: missing(read),
