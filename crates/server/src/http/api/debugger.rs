@@ -33,6 +33,8 @@ use store::list::ConversionFilter;
 
 /// How many header lines of a pasted request are looked at.
 const HEADERS_MAX: usize = 100;
+/// The longest method there is a use for, in bytes.
+const METHOD_BYTES_MAX: usize = 20;
 
 const REQUEST: &[Field] = &[
     Field::required(
@@ -381,6 +383,11 @@ fn pasted(config: &Config, text: &str, peer: Option<IpAddr>) -> Result<Pasted, E
             let target = rest.trim();
             (method, target.rsplit_once(" HTTP/").map_or(target, |(target, _)| target.trim_end()))
         }
+        Some((method, _)) if is_method(method) => {
+            return wrong(&format!(
+                "a postback is a GET or a POST; nothing is read from a {method}"
+            ));
+        }
         _ => ("GET", first),
     };
     let (address, target) = split(target);
@@ -415,6 +422,11 @@ fn pasted(config: &Config, text: &str, peer: Option<IpAddr>) -> Result<Pasted, E
         salt: [0; 16],
     };
     Ok(Pasted { hit, address: address.map(str::to_owned) })
+}
+
+/// Whether it stands for what is asked in a request's first line.
+fn is_method(word: &str) -> bool {
+    (1..=METHOD_BYTES_MAX).contains(&word.len()) && word.bytes().all(|it| it.is_ascii_uppercase())
 }
 
 /// Scheme and host, where there are any, and the rest.
@@ -471,6 +483,19 @@ mod tests {
         assert_eq!(hit.body, b"{\"a\": 1}\n");
         assert!(hit.headers.contains(&("webhook-id".to_owned(), "m1".to_owned())));
         assert_eq!(read("GET /a b HTTP/1.0").target, b"/a b");
+    }
+
+    #[test]
+    fn a_method_that_no_postback_has_is_told_so() {
+        for (text, is_told) in [
+            ("PUT /postback?a=1 HTTP/1.1", true),
+            ("HEAD /postback?a=1", true),
+            ("OPTIONS *", true),
+            ("hello there", false),
+        ] {
+            let error = pasted(&Config::default(), text, None).err().unwrap().to_string();
+            assert_eq!(error.contains("GET or a POST"), is_told, "{text}: {error}");
+        }
     }
 
     #[test]
