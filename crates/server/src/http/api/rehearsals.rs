@@ -13,9 +13,7 @@ use super::show::Amount;
 use super::{ContractId, Id, answered, caught_up, command, idempotency, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
-use crate::rehearsal::{
-    ConversionChange, Difference, HitChange, Purpose, Told, is_waiting, rehearse,
-};
+use crate::rehearsal::{self, ConversionChange, Difference, HitChange, Told, rehearse};
 use axum::extract::State;
 use domain::command::{Act, Answer, REPLAY_HITS_MAX};
 use domain::contract::{Contract, Fault};
@@ -335,7 +333,7 @@ async fn tried(
     let _turn = turn(&app.stage, TURN_WITHIN).await?;
     caught_up(app).await?;
     let integration = as_if(integration, version, contract, with_sunset);
-    let difference = rehearse(app, integration, from, Purpose::Try).await?;
+    let difference = rehearse(app, integration, from).await?;
     Ok(Body::of(Tried::of(app, from, &difference)))
 }
 
@@ -402,9 +400,7 @@ async fn replay(
         return Ok(Body::of(Replay::done(&app, &done.command.act, &answered(done.outcome)?)?));
     }
     let integration = the_integration(&app, id)?;
-    let mut difference = rehearse(&app, integration, from, Purpose::Replay).await?;
-    let mends = |one: &HitChange| is_waiting(one.was.verdict) && !is_waiting(one.would.verdict);
-    difference.verdicts.retain(mends);
+    let difference = rehearsal::replay(&app, &integration, from).await?;
     let (found, overtaken) = (difference.verdicts.len(), difference.overtaken);
     if preview {
         let changes = Some(Tried::of(&app, from, &difference));
