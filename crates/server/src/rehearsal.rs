@@ -93,13 +93,7 @@ pub(crate) async fn rehearse(
     since: Timestamp,
 ) -> Result<Difference, Error> {
     let setup = app.live.setup().clone();
-    let is_in_force = setup.integration(integration.id).is_some_and(|now| *now == integration);
-    // What is in force already makes no conversion of what was one before.
-    let tried = if is_in_force {
-        setup.read_as_if(&integration, since)
-    } else {
-        setup.as_if(&integration, since)
-    };
+    let tried = setup.as_if(&integration, since);
     let now = setup.integration(integration.id).unwrap_or(&integration);
     let (was, would) = (setup.read_as_if(now, BEGIN), tried.read_as_if(&integration, BEGIN));
     let again = Versions { was: &was, would: &would };

@@ -311,6 +311,34 @@ fn a_preview_tells_what_the_replay_then_does() {
     }
 }
 
+#[test]
+fn a_trial_foretells_what_is_retired() {
+    let (mut network, campaign, click) = misunderstood();
+    let mut contract = understanding(&mut network, &campaign);
+    let parameters = contract["parameters"].as_array_mut().unwrap();
+    let one = parameters.iter_mut().find(|one| one["canonical"] == "click_id").unwrap();
+    one["names"] = json!(["cid"]);
+    let own = format!("/integrations/{}", campaign.integration);
+    let recorded = |tried: &Value| {
+        let moves = tried["verdicts"].as_array().unwrap().clone();
+        let mut moves = moves.into_iter().filter(|one| one["was"]["verdict"] == "recorded");
+        moves.next().map(|one| one["would_be"]["reason"].clone())
+    };
+    for (with_sunset, reason) in [(false, Some(json!("contract_retired"))), (true, None)] {
+        let body = json!({ "contract": contract, "with_sunset": with_sunset });
+        let tried = network.make(&format!("{own}/try"), &body);
+        assert_eq!(recorded(&tried), reason, "{tried}");
+    }
+    agree(&mut network, &campaign, &contract);
+    network.make(&format!("{own}/contracts/1/retire"), &json!({}));
+    let target = format!("{}?click_id={click}&txn_id=late", campaign.postback);
+    let late = network.refuses(&target, (410, "contract_retired", Some("click_id")));
+    let tried = network.make(&format!("{own}/contracts/2/try"), &json!({}));
+    assert_eq!(recorded(&tried), Some(json!("contract_retired")), "{tried}");
+    let mut changed = tried["changed_hits"].as_array().unwrap().iter();
+    assert!(!changed.any(|one| one["receipt"] == late["receipt"]), "{tried}");
+}
+
 /// Many at once have their turn, one after the other.
 #[test]
 fn several_who_try_at_once_are_all_answered() {

@@ -305,11 +305,17 @@ fn as_if(
     with_sunset: bool,
 ) -> Integration {
     let (before, replaced) = (integration.version, integration.contract);
-    let mut earlier = Vec::new();
-    if with_sunset && version != before {
+    let mut earlier = integration.earlier;
+    if version != before {
+        earlier.retain(|one| one.version != version);
         let until = Timestamp::MAX;
-        earlier.push(EarlierContract { version: before, until, contract: replaced });
-        earlier.extend(integration.earlier);
+        earlier.insert(0, EarlierContract { version: before, until, contract: replaced });
+    }
+    if !with_sunset {
+        // What only they know is refused as theirs then, and not as unknown.
+        for one in &mut earlier {
+            one.until = Timestamp::MIN;
+        }
     }
     Integration { version, contract, earlier, ..integration }
 }
