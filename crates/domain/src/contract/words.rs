@@ -3,7 +3,8 @@
 
 use super::{
     Algorithm, Answers, Canonical, Encoding, Identity, Input, Key, Profile, ProofKind,
-    RepeatedAmount, RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
+    RepeatedAmount, RepeatedEvents, Reply, Reversal, Scheme, SecretPlace, TxnIdAbsent, Unit,
+    Values,
 };
 use crate::conversion::Status;
 use crate::reason::{Reason, Verdict};
@@ -84,6 +85,26 @@ pub fn txn_id_absent(absent: TxnIdAbsent) -> &'static str {
         TxnIdAbsent::One => "one conversion for each click and goal",
         TxnIdAbsent::Payload => "one conversion for each different postback",
     }
+}
+
+/// What a transaction id is made of; none: it is sent as it is.
+pub fn txn_id_parts(parts: &[Canonical]) -> String {
+    let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+    match parts.as_slice() {
+        [] => format!("`{}` alone", Canonical::TxnId),
+        [one] => format!("`{one}` alone"),
+        parts => format!("{}, joined by `_`", listed(parts, "and")),
+    }
+}
+
+/// Where a reversal has the transaction id of what it takes back; `None`: where any other has it.
+pub fn reversal(reversal: Option<&Reversal>) -> String {
+    let carrier = reversal.and_then(|one| one.txn_id).unwrap_or(Canonical::TxnId);
+    let mut told = format!("in `{carrier}`");
+    if let Some(prefix) = reversal.map(|one| &one.txn_id_prefix).filter(|it| !it.is_empty()) {
+        told.extend([format!(" with `{prefix}` before it")]);
+    }
+    told
 }
 
 /// What an amount is counted in.

@@ -41,6 +41,18 @@ impl<'s> Rehearsal<'s> {
         }
     }
 
+    /// A conversion that is there already, unless it is known.
+    pub fn know(&mut self, conversion: Conversion) {
+        if !self.keys.contains_key(&conversion.created_by) {
+            self.put(conversion);
+        }
+    }
+
+    /// The events of a click that are there already, unless they are known.
+    pub fn know_events(&mut self, events: ClickEvents) {
+        self.events.entry(events.click_id).or_insert(events);
+    }
+
     /// Finds the click of what names a transaction in its place.
     pub fn find<'a>(&self, setup: &'a Setup, read: &mut Read<'a>) {
         for key in read.asks_for().to_vec() {

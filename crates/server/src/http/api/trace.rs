@@ -77,6 +77,19 @@ impl Trace {
 }
 
 impl Reading {
+    /// Of a request that nobody reads.
+    pub(super) fn nothing(hit: &Hit) -> Self {
+        let sent = Pairs::of(hit).all;
+        let unread = sent.into_iter().map(|pair| pair.name).collect();
+        Self {
+            contract: None,
+            foreign_key: false,
+            foreign_name: false,
+            parameters: Vec::new(),
+            unread,
+        }
+    }
+
     pub(super) fn of(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
         let sent = Pairs::of(hit).all;
         let reference = read.contract_ref.as_ref().map(ToString::to_string);
