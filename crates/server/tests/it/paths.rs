@@ -132,6 +132,10 @@ fn a_keitaro_url_with_its_old_key_is_read_by_its_click() {
         (&json!("recorded"), &json!("keitaro")),
         "{verdict}"
     );
+    for refusal in ["0", "ERROR", "%20"] {
+        let reply = network.client.get(sent.replace("return=OK", &format!("return={refusal}")));
+        assert_eq!((reply.status, &reply.json()["verdict"]), (200, &json!("duplicate")));
+    }
     let strangers = ["/e89bcbe/postback?subid=51ts6sgr1cbkdhljnrv", "/e89bcbe/postback"];
     let elsewhere = format!("/postback/e89bcbe?subid={click}&status=sale&payout=2");
     for sent in strangers.into_iter().chain([elsewhere.as_str()]) {
