@@ -21,10 +21,13 @@ use crate::click_id;
 use crate::contract::{Canonical, Contract, Meaning, Parameter, ProofKind, TXN_ID_BYTES};
 use crate::conversion::Status;
 use crate::macros;
-use crate::money::{Currency, Micros};
+use crate::money::{AMOUNT_MAX, AmountError, Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
 use crate::time::Timestamp;
 use amounts::Amounts;
+
+/// The smallest number an event may have; the largest is that of amounts.
+const EVENT_MIN: Micros = Micros(-AMOUNT_MAX.0);
 
 /// Why a postback cannot be read, in the sender's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -497,10 +500,17 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     if !parameter.allowed.is_empty() && !parameter.allowed.iter().any(is_allowed) {
         return Some(format!("`{name}` is none of: {}", parameter.allowed.join(", ")));
     }
-    if matches!(parameter.canonical, Canonical::Event(_)) && Micros::parse(text).is_err() {
-        return Some(format!("`{name}` is not a number"));
+    if matches!(parameter.canonical, Canonical::Event(_)) { event_fault(name, text) } else { None }
+}
+
+fn event_fault(name: &str, text: &str) -> Option<String> {
+    match Micros::parse(text) {
+        Ok(told) if told.amount <= AMOUNT_MAX && told.amount >= EVENT_MIN => None,
+        Ok(_) | Err(AmountError::OutOfRange) => {
+            Some(format!("`{name}` is not within {EVENT_MIN} and {AMOUNT_MAX}"))
+        }
+        Err(_) => Some(format!("`{name}` is not a number")),
     }
-    None
 }
 
 /// `name` is what it was sent as, and blank, else what it is asked for as. The nearest name is one

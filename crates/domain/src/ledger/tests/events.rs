@@ -96,13 +96,19 @@ fn a_number_never_leaves_its_range() {
         ?click_id=@a&event1=1000000000&event2=1    -> recorded
         ?click_id=@a&event1=1&event2=1             -> recorded !label_dropped
         ?click_id=@a&event1=0.000001               -> duplicate already_processed !label_dropped
-        ?click_id=@a&event1=-1000000001            -> recorded
-        ?click_id=@b&event1=-1000000000.000001     -> duplicate already_processed !label_dropped
-        ?click_id=@b&event1=-9223372036854.775808  -> duplicate already_processed !label_dropped
-        ?click_id=@b&event1=99999999999999999999   -> refused invalid_payload event1
+        ?click_id=@a&event1=-1000000000            -> recorded
+        ?click_id=@b&event1=-1000000000.000001     -> refused invalid_payload event1
+        ?click_id=@b&event1=-9223372036854.775808  -> refused invalid_payload event1
+        ?click_id=@b&event1=2000000000             -> refused invalid_payload event1
+        ?click_id=@c&event1=2000000000&revenue=1   -> recorded approved 1/1.75 !label_dropped
         ",
     );
-    assert_eq!(world.events_of("a"), "1=-1 2=2");
+    for far in ["2000000000", "-1000000000.000001", &"9".repeat(29)] {
+        let hit = world.hit(&format!("?click_id=@b&event1={far}"));
+        let detail = world.receive(&hit).detail;
+        assert_eq!(detail.as_deref(), Some("`event1` is not within -1000000000 and 1000000000"));
+    }
+    assert_eq!(world.events_of("a"), "1=0 2=2");
     assert_eq!(world.events_of("b"), "");
 }
 
