@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
         let amounts = self.amounts()?;
         let status = self.status(&amounts);
         self.check_sign(&amounts, status.as_ref())?;
-        if amounts.is_rounded() {
+        if amounts.is_rounded() || self.found.iter().any(is_rounded_event) {
             flags.add(Flag::AmountRounded);
         }
         let txn_id = self.txn_id(status.as_ref())?;
@@ -466,6 +466,10 @@ impl<'a> Reader<'a> {
 
 fn is_event(value: &Value) -> bool {
     matches!(value.canonical, Canonical::Event(_))
+}
+
+fn is_rounded_event(value: &Value) -> bool {
+    is_event(value) && Micros::parse(&value.text).is_ok_and(|told| told.rounded)
 }
 
 /// Whether it says that there is a conversion, beside an event.

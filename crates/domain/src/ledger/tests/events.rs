@@ -113,6 +113,21 @@ fn a_number_never_leaves_its_range() {
 }
 
 #[test]
+fn a_number_with_more_decimals_than_are_kept_is_flagged() {
+    let mut world = world(RepeatedEvents::Replace);
+    world.check(
+        "
+        ?click_id=@a&event1=0.1234565                -> recorded !amount_rounded
+        ?click_id=@a&event1=0.1234560&event2=1       -> recorded
+        ?click_id=@b&event1=1.00000049&revenue=1     -> recorded approved 1/1.75 !amount_rounded
+        ?click_id=@c&event1=1.0000000&revenue=1      -> recorded approved 1/1.75
+        ",
+    );
+    assert_eq!(world.events_of("a"), "1=0.123456 2=1");
+    assert_eq!(world.events_of("b"), "1=1");
+}
+
+#[test]
 fn so_many_different_postbacks_count_and_no_more() {
     let mut world = world(RepeatedEvents::Add);
     for number in 0..MESSAGES_MAX {
