@@ -346,7 +346,15 @@ impl Case<'_> {
         let canonical = if is_goal_sent { Canonical::Goal } else { Canonical::EventType };
         let name = self.name(canonical);
         let goals: Vec<&str> = self.campaign.goals.iter().map(|goal| goal.key.as_str()).collect();
-        let detail = format!("`{name}` is none of the campaign's goals: {}", goals.join(", "));
+        let words: Vec<&str> = self.contract.goals.keys().map(String::as_str).collect();
+        let words = match words.is_empty() {
+            true => String::new(),
+            false => {
+                format!("the words that the contract maps ({}), and none of ", words.join(", "))
+            }
+        };
+        let goals = goals.join(", ");
+        let detail = format!("`{name}` is none of {words}the campaign's goals: {goals}");
         Problem::new(Reason::UnknownGoal, Some(&name), detail)
     }
 
