@@ -493,6 +493,9 @@ fn escaped(part: &str) -> String {
 /// What is wrong with the form of a value; `None`: nothing.
 fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     let (name, text) = (&pair.name, pair.text.trim());
+    if let Some(kind) = pair.nest() {
+        return Some(format!("`{name}` is {kind}, not a value"));
+    }
     if pair.is_malformed || text.contains(char::is_control) {
         return Some(format!("`{name}` is not properly encoded text"));
     }

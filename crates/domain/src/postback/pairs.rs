@@ -67,10 +67,18 @@ impl Pair {
         self.is_nest() && !parameter.in_header && parameter.names.iter().any(is_inside)
     }
 
-    /// A JSON object or list.
     pub(super) fn is_nest(&self) -> bool {
-        let is_nest = |raw: &str| raw.starts_with(['{', '[']);
-        self.is_malformed && self.text.is_empty() && self.raw.as_deref().is_some_and(is_nest)
+        self.nest().is_some()
+    }
+
+    /// What kind of JSON it is, where that has others inside of it.
+    pub(super) fn nest(&self) -> Option<&'static str> {
+        let raw = self.raw.as_deref().filter(|_| self.is_malformed && self.text.is_empty())?;
+        match raw.as_bytes().first()? {
+            b'{' => Some("an object"),
+            b'[' => Some("a list"),
+            _ => None,
+        }
     }
 
     /// Whether it is what a parameter of the contract is called.
