@@ -252,9 +252,14 @@ impl Setup {
         self.contract(*id, *number)
     }
 
-    /// What subs mean: to the network, or to a publisher, whose own meanings go before.
-    pub fn sub_headings(&self, publisher_id: Option<PublisherId>) -> BTreeMap<String, String> {
-        let of = |id| self.sub_labels.get(&id).map(|history| &history.latest().labels);
+    /// What subs meant at `at`: to the network, or to a publisher, whose own meanings go before.
+    /// Before anything was said, it is what was said first.
+    pub fn sub_headings(
+        &self,
+        publisher_id: Option<PublisherId>,
+        at: Timestamp,
+    ) -> BTreeMap<String, String> {
+        let of = |id| self.sub_labels.get(&id).map(|history| &history.at(at).labels);
         let own = publisher_id.and_then(|id| of(Some(id)));
         let all = of(None).into_iter().chain(own).flatten();
         all.map(|(name, meaning)| (name.clone(), meaning.clone())).collect()
