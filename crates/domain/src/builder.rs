@@ -114,7 +114,8 @@ fn placeholder_for<'a>(
 
 /// A postback URL: what the contract asks for, in its order. `campaign_id` is filled in where it
 /// is known; `goal` is added where it is not the default, which needs no telling. What must be
-/// there and nobody knows is a [`Gap`]; what may be there and nobody knows is left out.
+/// there and nobody knows is a [`Gap`]; what may be there and nobody knows is left out. Where the
+/// body is signed, all but proofs stands in it: beside it, the URL says nothing.
 pub fn postback_url(
     base: &str,
     integration: &Integration,
@@ -148,7 +149,8 @@ fn value(
 ) -> Option<String> {
     let Filled { parameter, placeholder, is_appended } = *filled;
     let (contract, canonical) = (&integration.contract, parameter.canonical);
-    if parameter.in_header {
+    let is_in_body = contract.signs_bodies() && !canonical.is_secret();
+    if parameter.in_header || is_in_body {
         return None;
     }
     let is_asked_for =
@@ -166,8 +168,7 @@ fn value(
         return Some(placeholder.to_owned());
     }
     let is_needed = parameter.required || canonical == Canonical::ClickId;
-    // What is signed in a body is not read in the URL.
-    (is_needed && !contract.signs_bodies()).then(|| Gap::of(contract, canonical).to_string())
+    is_needed.then(|| Gap::of(contract, canonical).to_string())
 }
 
 /// The parameter that names the goal.

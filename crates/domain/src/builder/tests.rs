@@ -121,6 +121,23 @@ fn the_senders_own_table_comes_first_and_adds_its_rows() {
 }
 
 #[test]
+fn beside_a_signed_body_the_url_has_proofs_alone() {
+    let mut signed = ours();
+    signed.macros.insert(Canonical::TxnId, "{order}".to_owned());
+    let mut parts = serde_json::to_value(&signed.contract).unwrap();
+    parts["parameters"][5]["required"] = json!(true);
+    let webhook = json!({"kind": "webhook", "id": "x-id", "timestamp": "x-time"});
+    for input in [json!({"kind": "body"}), webhook] {
+        parts["verification"]["signature"] = json!({"algorithm": "hmac_sha256", "input": input});
+        signed.contract = serde_json::from_value(parts.clone()).unwrap();
+        for partner in [None, Some(&affise())] {
+            let url = postback_url("", &signed, partner, Some(CampaignId(7)), Some(&goal(false)));
+            assert_eq!(url, "/postback/k3y?token=REPLACE_WITH_TOKEN", "{input}");
+        }
+    }
+}
+
+#[test]
 fn what_the_other_side_is_not_known_to_have_is_said() {
     let (ours, affise) = (ours(), affise());
     let known = |partner| {

@@ -20,6 +20,23 @@ fn printed(output: &Output) -> String {
 }
 
 #[test]
+fn a_sender_that_signs_bodies_is_given_a_url_that_says_nothing_else() {
+    let mut network = Network::start();
+    let campaign = network.campaign("standard-webhooks");
+    let own = format!("/integrations/{}/postback-url", campaign.integration);
+    let base = format!("http://{}/postback/", network.server.address());
+    for path in [own.clone(), format!("{own}?partner=affise")] {
+        let given = network.ask(&path);
+        let key = text(&given["url"]).strip_prefix(&base).unwrap();
+        assert!(!key.is_empty() && !key.contains(['?', '&', '/']), "{given}");
+        assert_eq!(given["method"], "POST", "{path}");
+        let names: Vec<&str> =
+            given["parameters"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect();
+        assert!(names.contains(&"click_id") && names.contains(&"txn_id"), "{names:?}");
+    }
+}
+
+#[test]
 fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let mut network = Network::start();
     let campaign = network.campaign("counterfoil");
