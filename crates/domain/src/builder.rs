@@ -12,7 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use check::{CHECKED_BYTES_MAX, Checked, Judged, Use, check};
+pub use check::{CHECKED_BYTES_MAX, Checked, Judged, Use, check, is_url};
 pub use gap::Gap;
 pub use table::row_fault;
 

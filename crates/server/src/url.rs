@@ -224,6 +224,10 @@ fn check(url: &str, partner: &Partner, of: Option<Purpose>) -> anyhow::Result<Ex
     if url.len() > builder::CHECKED_BYTES_MAX {
         bail!("at most {} bytes are looked at", builder::CHECKED_BYTES_MAX);
     }
+    let url = url.trim();
+    if !builder::is_url(url) {
+        bail!("a URL such as `https://track.example/c/a?external_id={{clickid}}`");
+    }
     let of = match of {
         Some(Purpose::Click) => Use::Click,
         Some(Purpose::Postback) => Use::Postback,

@@ -126,6 +126,15 @@ fn known(partner: &Partner, of: Use) -> Vec<Known> {
     }
 }
 
+/// Whether a text is a whole URL, as it is pasted: with its scheme and host, and without blanks.
+pub fn is_url(text: &str) -> bool {
+    let is_web = |scheme: &str| ["http", "https"].iter().any(|it| scheme.eq_ignore_ascii_case(it));
+    let is_odd = |letter: char| letter.is_whitespace() || letter.is_control();
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        is_web(scheme) && !rest.is_empty() && !rest.starts_with(['/', '?', '#'])
+    }) && !text.contains(is_odd)
+}
+
 /// Judges every macro of `url`, in the order in which they stand.
 pub fn check(partner: &Partner, url: &str, of: Use) -> Vec<Checked> {
     let (here, there) = (known(partner, of), known(partner, of.other()));

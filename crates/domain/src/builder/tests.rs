@@ -138,6 +138,26 @@ fn beside_a_signed_body_the_url_has_proofs_alone() {
 }
 
 #[test]
+fn a_url_is_whole_and_without_blanks() {
+    for whole in ["https://t.example", "HTTP://127.0.0.1:8080/postback/k?c=#s2#&d=[X]", "http://a"]
+    {
+        assert!(is_url(whole), "{whole}");
+    }
+    for none in [
+        "",
+        "not a url",
+        "t.example/c/a",
+        "https://",
+        "https:///a",
+        "ftp://a/",
+        "https://a/b c",
+        "https://a/\n",
+    ] {
+        assert!(!is_url(none), "{none:?}");
+    }
+}
+
+#[test]
 fn what_the_other_side_is_not_known_to_have_is_said() {
     let (ours, affise) = (ours(), affise());
     let known = |partner| {

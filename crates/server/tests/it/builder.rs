@@ -269,11 +269,21 @@ fn a_pasted_url_is_judged_macro_by_macro() {
     );
     let long = json!({ "partner": "affise", "url": "x".repeat(20_000) });
     network.refused("POST", "/builder/check", Some(&long), (400, "invalid_parameter"));
-    let other = json!({ "partner": "affise", "url": "x", "use": "landing" });
+    let other = json!({ "partner": "affise", "url": "https://t.example/", "use": "landing" });
     network.refused("POST", "/builder/check", Some(&other), (400, "invalid_parameter"));
+
+    for no_url in ["", "not a url", "t.example/c/a?external_id={clickid}"] {
+        let body = json!({ "partner": "affise", "url": no_url });
+        let told =
+            network.refused("POST", "/builder/check", Some(&body), (400, "invalid_parameter"));
+        assert_eq!(told["parameter"], "url", "{no_url}: {told}");
+        assert!(text(&told["detail"]).starts_with("a URL such as "), "{no_url}: {told}");
+    }
 
     let folder = tempfile::tempdir().unwrap();
     let check = |url: &str| run(folder.path(), &["url", "check", "--partner", "tiktok", url], &[]);
+    let none = check("not a url");
+    assert!(!none.status.success() && printed(&none).contains("a URL such as "), "{none:?}");
     let good = check("https://t.example/c/a?external_id=__CLICKID__");
     assert!(good.status.success(), "{good:?}");
     let bad = check("https://t.example/c/a?external_id=_CLICKID_");

@@ -253,16 +253,21 @@ async fn check(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Repor
         let detail = format!("at most {CHECKED_BYTES_MAX} bytes are looked at");
         return Err(Error::parameter("url", detail));
     }
+    let url = url.trim();
+    if !builder::is_url(url) {
+        let detail = "a URL such as `https://track.example/c/a?external_id={clickid}`";
+        return Err(Error::parameter("url", detail));
+    }
     let setup = app.live.setup();
     let partner = partner(&setup, &name)?;
     let of = match of {
-        None => Use::of(partner, &url),
+        None => Use::of(partner, url),
         Some(word) => Use::ALL.into_iter().find(|of| of.name() == word).ok_or_else(|| {
             let all = Use::ALL.map(Use::name).join(", ");
             Error::parameter("use", format!("one of: {all}"))
         })?,
     };
-    let checked = builder::check(partner, &url, of);
+    let checked = builder::check(partner, url, of);
     let macros: Vec<Judged> = checked.into_iter().map(Judged::of).collect();
     let ok = macros.iter().all(|one| one.verdict == builder::Judged::Recognised.name());
     Ok(Body::of(Report { of: of.name(), ok, macros, notes: partner.notes.clone() }))
