@@ -17,7 +17,7 @@ pub use gap::Gap;
 pub use table::row_fault;
 
 use crate::campaign::Goal;
-use crate::contract::{Canonical, Contract, Parameter};
+use crate::contract::{Canonical, Contract, Parameter, ProofKind, TOKEN};
 use crate::id::CampaignId;
 use crate::integration::Integration;
 use crate::macros::{encode, is_unreserved};
@@ -114,7 +114,7 @@ fn placeholder_for<'a>(
 
 /// A postback URL: what the contract asks for, in its order. `campaign_id` is filled in where it
 /// is known; `goal` is added where it is not the default, which needs no telling. What must be
-/// there and nobody knows is a [`Gap`]; what may be there and nobody knows is left out. Where the
+/// there and nobody knows is a [`Gap`], and so is a token that is enforced; what may be there and nobody knows is left out. Where the
 /// body is signed, all but proofs stands in it: beside it, the URL says nothing.
 pub fn postback_url(
     base: &str,
@@ -153,8 +153,8 @@ fn value(
     if parameter.in_header || is_in_body {
         return None;
     }
-    let is_asked_for =
-        parameter.in_url || parameter.required || integration.macros.contains_key(&canonical);
+    let is_needed = parameter.required || carries_token(integration, canonical);
+    let is_asked_for = is_needed || parameter.in_url || integration.macros.contains_key(&canonical);
     if let Some(goal) = goal.filter(|goal| is_asked_for || !goal.default) {
         return Some(encoded(word_for(contract, goal)));
     }
@@ -167,8 +167,16 @@ fn value(
     if let Some(placeholder) = placeholder {
         return Some(placeholder.to_owned());
     }
-    let is_needed = parameter.required || canonical == Canonical::ClickId;
-    is_needed.then(|| Gap::of(contract, canonical).to_string())
+    let is_gap = is_needed || canonical == Canonical::ClickId;
+    is_gap.then(|| Gap::of(contract, canonical).to_string())
+}
+
+/// Whether it carries a token without which nothing is accepted: one is set, or none is needed for
+/// that. What is only tried refuses nothing.
+fn carries_token(integration: &Integration, canonical: Canonical) -> bool {
+    let rules = &integration.contract.verification;
+    let is_agreed = rules.token_required || integration.secrets.contains_key(TOKEN);
+    rules.token == Some(canonical) && rules.enforces(ProofKind::Token) && is_agreed
 }
 
 /// The parameter that names the goal.

@@ -121,6 +121,27 @@ fn the_senders_own_table_comes_first_and_adds_its_rows() {
 }
 
 #[test]
+fn a_token_that_is_enforced_stands_in_the_url_by_its_name() {
+    let asked = |tokens: &str, rules: serde_json::Value| {
+        let mut ours = ours();
+        if tokens.is_empty() {
+            ours.secrets.clear();
+        }
+        ours.contract.parameters[5].names = vec!["k ey".to_owned(), "token".to_owned()];
+        ours.contract.verification = serde_json::from_value(rules).unwrap();
+        let url = postback_url("", &ours, Some(&affise()), Some(CampaignId(7)), None);
+        assert!(!url.contains("s3cret"), "{url}");
+        url.ends_with("&k%20ey=REPLACE_WITH_TOKEN")
+    };
+    let token = json!({"token": "token"});
+    assert!(asked("s3cret", token.clone()));
+    assert!(!asked("", token), "nothing is asked for before it is set");
+    assert!(asked("", json!({"token": "token", "token_required": true})));
+    assert!(!asked("s3cret", json!({"token": "token", "shadow": ["token"]})), "it is only tried");
+    assert!(!asked("s3cret", json!({})), "the contract has none");
+}
+
+#[test]
 fn beside_a_signed_body_the_url_has_proofs_alone() {
     let mut signed = ours();
     signed.macros.insert(Canonical::TxnId, "{order}".to_owned());

@@ -1,7 +1,7 @@
 //! URLs to be pasted elsewhere, over the API and from the command line; and the catalogue as an
 //! operator looks at it.
 
-use crate::network::{Network, text};
+use crate::network::{Network, filled, text};
 use crate::server::{ADMIN_KEY, PROGRAM};
 use serde_json::json;
 use std::fs;
@@ -34,6 +34,32 @@ fn a_sender_that_signs_bodies_is_given_a_url_that_says_nothing_else() {
             given["parameters"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect();
         assert!(names.contains(&"click_id") && names.contains(&"txn_id"), "{names:?}");
     }
+}
+
+#[test]
+fn a_postback_url_that_is_handed_out_is_accepted_once_its_gaps_are_filled() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let path = format!("/integrations/{}", campaign.integration);
+    let asked = |network: &mut Network| {
+        let given = network.ask(&format!("{path}/postback-url"));
+        text(&given["url"]).to_owned()
+    };
+    assert!(!asked(&mut network).contains("token="), "nothing is agreed");
+    let changed = network.change("PATCH", &path, &json!({ "secrets": { "token": "s3cret" } }));
+    let url = asked(&mut network);
+    assert!(url.contains("&token=REPLACE_WITH_TOKEN") && !url.contains("s3cret"), "{url}");
+    assert_eq!(changed["postback_url"], url.as_str());
+    let click = network.click(&campaign);
+    let values = [
+        ("{click_id}", click.as_str()),
+        ("{txn_id}", "T-1"),
+        ("{status}", "approved"),
+        ("{revenue}", "2.50"),
+    ];
+    let open = filled(&url, &values);
+    network.refuses(&open, (400, "macro_not_replaced", Some("token")));
+    network.sends(&open.replace("REPLACE_WITH_TOKEN", "s3cret"), "recorded");
 }
 
 #[test]
