@@ -6,6 +6,7 @@
 //! Where nobody has told us a macro, none is made up: what must be there is a gap that says so.
 
 mod check;
+mod complaint;
 mod gap;
 mod table;
 
@@ -13,6 +14,7 @@ mod table;
 mod tests;
 
 pub use check::{CHECKED_BYTES_MAX, Checked, Judged, Use, check, is_url};
+pub use complaint::{Complaint, complaints};
 pub use gap::Gap;
 pub use table::row_fault;
 

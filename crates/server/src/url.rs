@@ -9,7 +9,7 @@ use crate::client::Connection;
 use crate::config::Config;
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use domain::builder::{self, Checked, Gap, Judged, Use};
+use domain::builder::{self, Checked, Complaint, Gap, Judged, Use};
 use domain::macros::nearest_in_words;
 use domain::partner::{Confidence, Partner};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -242,17 +242,26 @@ fn check(url: &str, partner: &Partner, of: Option<Purpose>) -> anyhow::Result<Ex
         None => Use::of(partner, url),
     };
     let checked = builder::check(partner, url, of);
+    let complaints = builder::complaints(partner, None, url, of);
     if checked.is_empty() {
         say!("there is no macro in it");
     }
     for one in &checked {
         say!("{}", line(one));
     }
+    for Complaint { parameter, detail } in &complaints {
+        let name = parameter.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+        say!("wrong: {name}{detail}");
+    }
     for note in &partner.notes {
         say!("note: {note}");
     }
-    let is_good = checked.iter().all(|one| one.judged == Judged::Recognised);
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_known = |one: &Checked| one.judged == Judged::Recognised;
+    Ok(if complaints.is_empty() && checked.iter().all(is_known) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// One macro, for people.

@@ -318,6 +318,45 @@ fn a_pasted_url_is_judged_macro_by_macro() {
 }
 
 #[test]
+fn a_pasted_url_is_judged_as_a_whole() {
+    let mut network = Network::start();
+    let told = |network: &mut Network, partner: &str, url: &str| {
+        let said = network.make("/builder/check", &json!({ "partner": partner, "url": url }));
+        let all = said["complaints"].as_array().unwrap().clone();
+        assert_eq!(said["ok"], all.is_empty(), "{said}");
+        all.iter().map(|one| text(&one["detail"]).to_owned()).collect::<Vec<_>>().join("; ")
+    };
+    let base = format!("http://{}", network.server.address());
+    let campaign = network.campaign("clickwall");
+    let url =
+        text(&network.ask(&format!("/campaigns/{}/postback-url", campaign.id))["url"]).to_owned();
+    let own = told(&mut network, "clickwall", &url);
+    assert_eq!(own, "", "{url}");
+    let less = told(&mut network, "clickwall", url.split('&').next().unwrap());
+    assert_eq!(less, "it has to be there: `campaign_id`", "of the contract whose key it has");
+    let key = url.split(['/', '?']).nth(4).unwrap();
+    for (partner, url, said) in [
+        ("affise", "/postback/k", "it has to carry our click id"),
+        ("affise", "/postback/k?click_id=static", "would be `static` in every postback"),
+        ("affise", "/postback/k?click_id=%7Bsub1%7D", "`{sub1}` percent-encoded"),
+        ("popads", "/postback/k?click_id=[IMPRESSIONID]", "PopAds never calls us"),
+        (
+            "clickwall",
+            &format!("/{key}/postback?click_id=static&campaign_id=1"),
+            "in every postback",
+        ),
+    ] {
+        let all = told(&mut network, partner, &format!("{base}{url}"));
+        assert!(all.contains(said), "{url}: {all}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let check = |url: &str| run(folder.path(), &["url", "check", "--partner", "tiktok", url], &[]);
+    let never = check("https://t.example/postback/k?click_id=__CLICKID__");
+    assert!(!never.status.success() && printed(&never).contains("never calls us"), "{never:?}");
+}
+
+#[test]
 fn the_catalogue_is_shown_and_checked() {
     let mut network = Network::start();
     let partner = network.ask("/partners/tiktok");
