@@ -23,7 +23,8 @@ use crate::contract::{Canonical, Contract, Parameter, ProofKind, TOKEN};
 use crate::id::CampaignId;
 use crate::integration::Integration;
 use crate::macros::{encode, is_unreserved};
-use crate::partner::Partner;
+use crate::partner::{ClickParameter, Partner};
+use complaint::{is_link, pairs};
 
 /// One parameter of a URL that is handed out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,24 @@ pub fn click_url(link: &str, partner: &Partner) -> Option<String> {
         joint = '&';
     }
     Some(url)
+}
+
+/// What keeps a link from being given a source's macros: it is none of ours, or has one of the
+/// parameters already, and would have it twice.
+pub fn link_fault(link: &str, partner: &Partner) -> Option<String> {
+    if !is_url(link) || !is_link(link) {
+        return Some(format!("`{link}` is no link of ours, such as https://track.example/c/a"));
+    }
+    if link.contains('#') {
+        return Some("what stands behind a # never reaches the server: take it out".to_owned());
+    }
+    let given = pairs(link);
+    let is_given = |one: &&ClickParameter| given.iter().any(|pair| pair.name == one.name);
+    let ClickParameter { name, placeholder } = partner.click.iter().find(is_given)?;
+    let title = &partner.title;
+    Some(format!(
+        "`{name}` stands in it already, and {title} has {placeholder} for it: take it out"
+    ))
 }
 
 /// Every parameter that an integration accepts, with the macro for it: the one that was saved for

@@ -43,7 +43,7 @@ enum What {
 
 #[derive(ClapArgs)]
 struct Click {
-    /// The link's URL, or its number, of which the running server is asked
+    /// The link's URL (http://…/c/…), or its number, of which the running server is asked
     link: String,
     /// Whose macros: a name of the catalogue
     #[arg(long)]
@@ -102,7 +102,11 @@ pub(crate) fn run(args: Args, config: &Config) -> anyhow::Result<ExitCode> {
             }
             Err(_) => {
                 let partner = known(&partner)?;
-                let url = builder::click_url(&link, &partner).with_context(|| {
+                let link = link.trim();
+                if let Some(fault) = builder::link_fault(link, &partner) {
+                    bail!("{fault}");
+                }
+                let url = builder::click_url(link, &partner).with_context(|| {
                     format!("`{}` is not known to fill anything into links", partner.name)
                 })?;
                 say!("{url}");

@@ -37,6 +37,12 @@ impl Complaint {
     }
 }
 
+/// Whether a URL has the path of a link of ours.
+pub(super) fn is_link(url: &str) -> bool {
+    let token = path_of(url).strip_prefix(LINK_PATH);
+    token.is_some_and(|token| !token.is_empty() && !token.contains('/'))
+}
+
 /// What is wrong with `url`, which `partner` is to use; `reader` is the integration that its key
 /// names.
 pub fn complaints(

@@ -94,6 +94,30 @@ fn a_link_gets_the_macros_of_who_sends_visitors() {
 }
 
 #[test]
+fn only_a_link_of_ours_is_given_macros_and_none_twice() {
+    let fault = |link: &str| link_fault(link, &affise()).unwrap_or_default();
+    assert_eq!(fault("https://t.example/c/a"), "");
+    assert_eq!(fault("http://127.0.0.1:8080/c/a?sub1=z&p=external_id"), "");
+    for none in [
+        "",
+        "garbage",
+        "https://t.example",
+        "https://t.example/c/",
+        "https://t.example/c/a/b",
+        "https://t.example/postback/k",
+        "ftp://t.example/c/a",
+        "t.example/c/a",
+    ] {
+        assert!(fault(none).contains("is no link of ours"), "{none}: {}", fault(none));
+    }
+    assert!(fault("https://t.example/c/a#top").starts_with("what stands behind a #"));
+    for twice in ["https://t.example/c/a?sub1=x&source=z", "https://t.example/c/a?sourc%65"] {
+        let said = "`source` stands in it already, and affise has {pid} for it: take it out";
+        assert_eq!(fault(twice), said);
+    }
+}
+
+#[test]
 fn a_postback_url_has_our_names_and_their_macros() {
     let ours = ours();
     let url = |partner: Option<&Partner>, campaign_id, goal: Option<&Goal>| {

@@ -151,6 +151,15 @@ fn the_command_line_tells_what_the_api_tells() {
     ] {
         assert!(printed(&asked).contains(text), "{text}: {asked:?}");
     }
+    for (link, said) in [
+        ("garbage", "no link of ours"),
+        ("https://t.example/postback/k", "no link of ours"),
+        ("https://t.example/c/a?external_id=z", "`external_id` stands in it already"),
+    ] {
+        let wrong = run(folder.path(), &["url", "click", link, "--partner", "propellerads"], &[]);
+        assert!(!wrong.status.success() && wrong.stdout.is_empty(), "{link}: {wrong:?}");
+        assert!(printed(&wrong).contains(said), "{link}: {wrong:?}");
+    }
     let no_key = run(folder.path(), &["url", "postback", "1"], &settings[..1]);
     assert!(printed(&no_key).contains("COUNTERFOIL_ADMIN_KEY"), "{no_key:?}");
 }
