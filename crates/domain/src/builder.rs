@@ -103,11 +103,13 @@ pub fn unreadable<'a>(
     partner: &'a Partner,
 ) -> Option<(&'a Parameter, &'a Parameter)> {
     let theirs = partner.contract.as_ref()?;
+    // The rows of the table are of another sender, whose macros this one does not have.
+    let is_its_own = partner.name == integration.partner;
     let all = integration.contract.parameters.iter();
     let mut needed = all.filter(|one| one.required && !one.canonical.is_secret());
     needed.find_map(|ours| {
         let canonical = ours.canonical;
-        let has_macro = integration.macros.contains_key(&canonical);
+        let has_macro = is_its_own && integration.macros.contains_key(&canonical);
         let other = theirs.parameter(canonical).filter(|one| one.appended && !has_macro)?;
         (!other.is_named_as(ours)).then_some((ours, other))
     })

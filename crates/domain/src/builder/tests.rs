@@ -297,6 +297,15 @@ fn what_a_sender_adds_by_itself_stands_in_no_url() {
     ours.contract.parameters[0].required = true;
     let found = unreadable(&ours, &wall).map(|(ours, theirs)| (ours.name(), theirs.name()));
     assert_eq!(found, Some(("click_id", "uid")));
+    ours.macros.insert(Canonical::ClickId, "{user}".to_owned());
+    assert!(unreadable(&ours, &wall).is_some(), "the row is of another sender");
+    let its_own = Integration { partner: "wall".to_owned(), ..ours.clone() };
+    assert_eq!(
+        unreadable(&its_own, &wall),
+        None,
+        "whoever saved the row knows that it is filled in"
+    );
+    ours.macros.clear();
     ours.contract.parameters[0].names.push("uid".to_owned());
     assert_eq!(unreadable(&ours, &wall), None);
     assert!(!postback_url("", &ours, Some(&wall), None, None).contains("click_id"));

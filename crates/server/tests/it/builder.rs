@@ -103,6 +103,9 @@ fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let appends = format!("{own}?partner=tapjoy");
     let wrong = network.refused("GET", &appends, None, (400, "invalid_parameter"));
     assert!(text(&wrong["detail"]).contains("`snuid`"), "{wrong}");
+    network.change("PUT", "/integrations/1/macros", &json!({ "click_id": "{user}" }));
+    let wrong = network.refused("GET", &appends, None, (400, "invalid_parameter"));
+    assert!(text(&wrong["detail"]).contains("`snuid`"), "a row of another sender: {wrong}");
     let goal = format!("{own}?goal=nothing");
     let wrong = network.refused("GET", &goal, None, (400, "invalid_parameter"));
     assert_eq!(wrong["parameter"], "goal");
