@@ -331,9 +331,28 @@ mod tests {
                 let is_seen = is_unreplaced(&one.text, &own.contract.unreplaced);
                 assert!(is_seen, "{}: {one:?}", partner.name);
             }
+            for reader in [Some(&own), None] {
+                let complaints = builder::complaints(&partner, reader, &url, Use::Postback);
+                assert_eq!(complaints, [], "{}: {url}", partner.name);
+            }
             let has_gap = url.contains("REPLACE_WITH_THEIR");
             let is_told = partner.notes.iter().any(|note| note.contains("REPLACE_WITH_"));
             assert_eq!(has_gap, is_told, "{}: {url}", partner.name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_a_link_that_is_handed_out() {
+        let link = "https://t.example/c/abc";
+        for partner in catalogue::partners() {
+            let Some(url) = builder::click_url(link, &partner) else { continue };
+            assert_eq!(builder::link_fault(link, &partner), None, "{}", partner.name);
+            assert!(builder::link_fault(&url, &partner).is_some(), "{url}");
+            let complaints = builder::complaints(&partner, None, &url, Use::Click);
+            assert_eq!(complaints, [], "{url}");
+            for one in builder::check(&partner, &url, Use::Click) {
+                assert_eq!(one.judged, Judged::Recognised, "{url}: {one:?}");
+            }
         }
     }
 
