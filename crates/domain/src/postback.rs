@@ -14,6 +14,7 @@ mod signature;
 mod tests;
 
 pub use amounts::Amount;
+pub(crate) use pairs::decode;
 pub use pairs::{Inside, PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 

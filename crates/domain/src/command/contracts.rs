@@ -22,12 +22,16 @@ impl Setup {
     pub(super) fn execute_on_contract(&self, act: &Act, by: By<'_>) -> Executed {
         match act {
             Act::DraftContract { integration_id, source, note, cutover_on, token } => {
+                if let DraftSource::Contract(contract) = source {
+                    check_triage(contract, by.at)?;
+                }
                 let draft = self.draft_contract(*integration_id, source, token)?;
                 described(draft, Some(note), Some(cutover_on))
             }
             Act::ChangeDraft { integration_id, number, contract, note, cutover_on } => {
                 let mut draft = self.the_draft(*integration_id, *number)?;
                 if let Some(contract) = contract {
+                    check_triage(contract, by.at)?;
                     draft.contract = checked_contract(contract)?;
                 }
                 // What was signed is not what stands there now.
@@ -281,6 +285,18 @@ fn checked_contract(contract: &Contract) -> Result<Contract, Failure> {
         return Err(Failure::invalid("contract", detail));
     }
     Ok(contract.clone())
+}
+
+/// Whoever writes a triage that is over means another instant; one that was agreed on before may be
+/// drafted from, tried and rolled back to.
+fn check_triage(contract: &Contract, at: Timestamp) -> Result<(), Failure> {
+    match contract.triage_until {
+        Some(until) if until <= at => {
+            let detail = format!("`{until}` is over: an instant to come, or none");
+            Err(Failure::invalid("contract.triage_until", detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn checked_note(note: &str) -> Result<String, Failure> {

@@ -232,7 +232,7 @@ fn urlencoded(bytes: &[u8], pairs: &mut Vec<Pair>) {
 }
 
 /// The text, and whether anything in it was not properly encoded.
-pub(super) fn decode(bytes: &[u8]) -> (String, bool) {
+pub(crate) fn decode(bytes: &[u8]) -> (String, bool) {
     let mut is_malformed = false;
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -65,6 +65,42 @@ fn a_contract_goes_from_draft_to_active_and_the_one_before_into_its_sunset() {
 }
 
 #[test]
+fn a_triage_that_is_over_is_not_drafted() {
+    let mut world = world();
+    let (now, later) = (world.now, world.now.plus_days(1));
+    let with = |until: Timestamp| {
+        let mut contract = plain();
+        let txn_id = contract.parameters.iter_mut().find(|one| one.canonical == Canonical::TxnId);
+        txn_id.unwrap().required = true;
+        contract.triage_until = Some(until);
+        Box::new(contract)
+    };
+    let draft = |source: DraftSource| Act::DraftContract {
+        integration_id: ID,
+        source,
+        note: None,
+        cutover_on: None,
+        token: "triage".to_owned(),
+    };
+    let over = world.attempt(&draft(DraftSource::Contract(with(now)))).unwrap_err();
+    assert_eq!(over.parameter.as_deref(), Some("contract.triage_until"));
+    assert!(over.detail.contains("is over"), "{}", over.detail);
+    let number = drafted(&mut world, *with(later)).number;
+    let change = |until| Act::ChangeDraft {
+        integration_id: ID,
+        number,
+        contract: Some(with(until)),
+        note: None,
+        cutover_on: None,
+    };
+    let over = world.attempt(&change(now)).unwrap_err();
+    assert_eq!(over.parameter.as_deref(), Some("contract.triage_until"));
+    world.attempt(&change(later)).unwrap();
+    world.wait_s(2 * 86_400);
+    world.attempt(&draft(DraftSource::Version(number))).unwrap();
+}
+
+#[test]
 fn finance_signs_what_changes_money_and_nothing_else() {
     let with = |change: fn(&mut Contract)| {
         let mut contract = plain();

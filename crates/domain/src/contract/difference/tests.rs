@@ -324,13 +324,13 @@ fn what_is_agreed_on_ids_and_values_goes_as_it_came() {
     let all = [told(&before, &after), told(&after, &before), told(&before, &other)];
     insta::assert_snapshot!(all.join("\n\n"), @"
     $ txn_id_parts: a transaction id is made of `txn_id` alone; it was `txn_id` and `goal`, joined by `_`
-    $ triage_until: a postback without the transaction id that it should have is not kept; it was kept, pending and unpaid, until 2026-12-01T00:00:00Z
+    $ triage_until: postbacks without a transaction id are not kept for triage any more
     $ reversal: a reversal has the transaction id of what it takes back in `txn_id`; it was in `conversion_ref`
     $ ignore_where.param1: a postback is ignored no longer where `param1` is `1` or `2`
     unreplaced: `zz` now stands for no value; `xx` is now taken for a value
 
     $ txn_id_parts: a transaction id is made of `txn_id` and `goal`, joined by `_`; it was `txn_id` alone
-    $ triage_until: a postback without the transaction id that it should have is kept, pending and unpaid, until 2026-12-01T00:00:00Z; it was not kept
+    $ triage_until: until 2026-12-01 00:00:00 UTC, postbacks without a transaction id are kept for triage
     $ reversal: a reversal has the transaction id of what it takes back in `conversion_ref`; it was in `txn_id`
     $ ignore_where.param1: a postback asks for nothing where `param1` is `1` or `2`
     unreplaced: `xx` now stands for no value; `zz` is now taken for a value
