@@ -3,6 +3,7 @@
 mod campaigns;
 mod contracts;
 mod journal;
+mod secrets;
 mod sub_labels;
 
 use super::{
