@@ -5,7 +5,7 @@ use super::route::{POSTBACK, Route, route_as_of};
 use super::spoken::{self, Spoken, spoken};
 use crate::campaign::Campaign;
 use crate::click_id::Keyring;
-use crate::contract::Contract;
+use crate::contract::{Contract, Parameter};
 use crate::hit::Hit;
 use crate::integration::{Integration, Scope};
 use crate::partner::{KEYED_PATH, PLAIN_PATH, Partner};
@@ -103,7 +103,7 @@ pub(super) fn choose<'a>(
                 .or_else(|| setup.integrations_of(Scope::Global).next());
             let mut contracts = in_charge.into_iter().flat_map(Integration::contracts);
             let is_read = contracts.any(|contract| names_click(contract, keyring, sent));
-            let by_name = || choose_by_foreign_name(setup, keyring, sent);
+            let by_name = || choose_by_foreign_name(setup, keyring, in_charge, sent);
             (!is_read)
                 .then(by_name)
                 .flatten()
@@ -170,18 +170,32 @@ fn choose_by_foreign_key<'a>(
 
 /// `/postback` is the catalogue's path too, of partners whose senders call there and whose names
 /// nobody may have set up. Where our click came under one of theirs, and under none of whoever is
-/// in charge, it is read as on any path of theirs: of those alone that have the name.
+/// in charge, it is read as on any path of theirs: of those alone that have the name, and that read
+/// more of what was sent than whoever is in charge. Or a misspelt name of the one's contract, which
+/// happens to be another's, would cost the amount and the transaction id that stand beside it.
 fn choose_by_foreign_name<'a>(
     setup: AsOf<'a>,
     keyring: &Keyring,
+    in_charge: Option<&Integration>,
     sent: &Pairs,
 ) -> Option<Chosen<'a>> {
+    let own = in_charge.into_iter().flat_map(Integration::contracts);
+    let own = own.map(|contract| count_read(contract, sent)).max().unwrap_or(0);
     let on_it = setup.partners_by_path(PLAIN_PATH);
-    let partners: Vec<_> =
-        on_it.filter(|(_, contract)| names_click(contract, keyring, sent)).collect();
+    let named = on_it.filter(|(_, contract)| names_click(contract, keyring, sent));
+    let counted = named.map(|one| (count_read(one.1, sent), one));
+    let mut counted: Vec<_> = counted.filter(|(count, _)| *count > own).collect();
+    counted.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let partners: Vec<_> = counted.into_iter().map(|(_, one)| one).collect();
     let is_any = !partners.is_empty();
     let chosen = is_any.then(|| choose_by_partner(setup, keyring, &partners, sent))?;
     Some(Chosen { clue: Clue::ForeignName, ..chosen })
+}
+
+/// How much of what was sent a contract has names for.
+fn count_read(contract: &Contract, sent: &Pairs) -> usize {
+    let is_read = |parameter: &&Parameter| sent.of_parameter(parameter).next().is_some();
+    contract.parameters.iter().filter(is_read).count()
 }
 
 /// Whether a click id of ours came under a name that the contract has for it.

@@ -202,7 +202,8 @@ fn on_the_plain_path_a_partner_reads_what_nobody_in_charge_does() {
         /postback?cid=@a&payout=2&txid=1             -> recorded approved 2/1.75
         /postback?click_id=@a&revenue=2&txn_id=1     -> duplicate already_processed
         /postback?subid=@b&sum=3                     -> recorded approved 3/1.75
-        /postback?click_id=x&cid=@c&payout=4         -> recorded approved 4/1.75
+        /postback?click_id=x&cid=@c&payout=4         -> refused unknown_click click_id ~cid
+        /postback?click_id=x&cid=@c&payout=4&txid=1  -> recorded approved 4/1.75
         /postback?cid=@d&subid=@e                    -> refused invalid_payload subid
         /postback?click_id=@d&cid=@e&revenue=1       -> recorded approved 1/1.75
         /postback?aid=@e&sum=1                       -> refused missing_parameter click_id ~aid
@@ -232,6 +233,25 @@ fn on_the_plain_path_a_partner_reads_what_nobody_in_charge_does() {
     world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
     assert_eq!(world.receive(&hit).reason, Some(Reason::MissingParameter));
     assert_eq!(world.receive_again(&hit, arrived_at).verdict, Verdict::Recorded, "as it was then");
+}
+
+#[test]
+fn a_partner_reads_on_the_plain_path_only_what_it_knows_better() {
+    let mut world = World::new(contract("click_id! txn_id revenue"), LEAD);
+    let mut partners = on_the_plain_path();
+    let mut third = partner("third", contract("click_id!=clickid txn_id=tid revenue=sum"));
+    third.paths = vec!["/postback".to_owned()];
+    partners.push(third);
+    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+    world.check(
+        "
+        /postback?clickid=@a&txn_id=1&revenue=2 -> refused missing_parameter click_id ~clickid
+        /postback?clickid=@a&txn_id=1           -> refused missing_parameter click_id ~clickid
+        /postback?clickid=@a&tid=1&sum=2        -> recorded approved 2/1.75
+        /postback?click_id=@a&txn_id=1          -> duplicate already_processed
+        /postback?clickid=@b&sum=2              -> recorded approved 2/1.75
+        ",
+    );
 }
 
 #[test]
