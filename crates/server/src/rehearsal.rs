@@ -358,13 +358,7 @@ impl Stage<'_> {
                 do_again(&mut was, position, &deed);
                 do_again(&mut would, position, &deed);
             }
-            let occasion = Occasion {
-                at: gathered.at,
-                entered_at: gathered.at,
-                position,
-                cause: Cause::Hit(position),
-                evidence: [0; 32],
-            };
+            let occasion = occasion(gathered.at, Cause::Hit(position));
             let setups = if gathered.is_again { self.again } else { self.first };
             let was = self.decide(&mut was, setups.was, &gathered.hit, occasion).await?;
             let would = self.decide(&mut would, setups.would, &gathered.hit, occasion).await?;
@@ -436,14 +430,13 @@ pub(crate) async fn conversion_of(app: &App, read: &Read<'_>) -> Result<Option<C
     Ok(None)
 }
 
+/// As it was when it was decided in truth; nothing is entered, so nothing is proven.
+fn occasion(at: Timestamp, cause: Cause) -> Occasion {
+    Occasion { at, entered_at: at, position: cause.position(), cause, evidence: [0; 32] }
+}
+
 fn do_again(rehearsal: &mut Rehearsal<'_>, position: Position, deed: &Deed) {
-    let occasion = Occasion {
-        at: deed.at,
-        entered_at: deed.at,
-        position,
-        cause: Cause::Command(position),
-        evidence: [0; 32],
-    };
+    let occasion = occasion(deed.at, Cause::Command(position));
     let (made_by, reason) = (deed.made_by, &*deed.reason);
     match &deed.done {
         Done::Status(to) => rehearsal.change_status(made_by, *to, reason, occasion),

@@ -46,7 +46,8 @@ pub(super) fn digests(
 /// The digest of what was sent, whatever the order: without the click id, which stands beside it
 /// in every key, without secrets, and without the time, which some senders set anew for each try.
 /// Nor does it cover what whoever saw one signed request could add to it: a header that is not
-/// signed, and what nobody reads in the URL beside a signed body, or anywhere beside signed fields. `docs/chain.md` has the encoding.
+/// signed, and what nobody reads in the URL beside a signed body, or anywhere beside signed fields.
+/// `docs/chain.md` has the encoding.
 fn digest(contracts: [&Contract; 2], sent: &Pairs) -> Payload {
     let parameters = || contracts.iter().flat_map(|contract| &contract.parameters);
     let schemes = || contracts.iter().filter_map(|one| one.verification.signature.as_ref());

@@ -1,7 +1,9 @@
 //! What a replay now would do, by the rules of the store's: hits that were refused or parked are
 //! decided once more, one after the other, on top of what there is. All others stay as they are.
 
-use super::{BEGIN, Difference, Gathered, HitChange, Request, Room, Told, changes, conversion_of};
+use super::{
+    BEGIN, Difference, Gathered, HitChange, Request, Room, Told, changes, conversion_of, occasion,
+};
 use crate::app::App;
 use domain::click::Click;
 use domain::command::Act;
@@ -83,13 +85,8 @@ impl Replayed<'_> {
             None => None,
         };
         let click: Option<&Click<'_>> = click.as_ref().map(|(_, click)| click);
-        let occasion = Occasion {
-            at,
-            entered_at: app.clock.now(),
-            position,
-            cause: Cause::Hit(position),
-            evidence: [0; 32],
-        };
+        let decided = occasion(at, Cause::Hit(position));
+        let occasion = Occasion { entered_at: app.clock.now(), ..decided };
         if self.is_overtaken(&read, position).await? {
             let alone = Rehearsal::new(setup).decision(&read, click, occasion);
             difference.overtaken += usize::from(!is_waiting(alone.verdict));

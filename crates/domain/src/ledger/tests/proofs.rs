@@ -13,13 +13,13 @@ use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// printf '%s' 'user-1:2.35:s3cret' | md5sum, and the fields it is made of.
-const SIGNED: &str = "revenue=2.35&geo=user-1&sig=f43125e8ce2ceb5f608cf7d84f64d74f";
+pub(super) const SIGNED: &str = "revenue=2.35&geo=user-1&sig=f43125e8ce2ceb5f608cf7d84f64d74f";
 /// printf '%s' 'user-1:2.35:another' | md5sum
 const RENEWED: &str = "revenue=2.35&geo=user-1&sig=3a2be4c834681bdc0e2481a9543b0941";
 
 const ADVERTISER: Scope = Scope::Advertiser { advertiser_id: AdvertiserId(1) };
 
-fn signed(parameters: &str) -> Contract {
+pub(super) fn signed(parameters: &str) -> Contract {
     let mut contract = contract(parameters);
     contract.verification.signature = serde_json::from_str(
         r#"{"algorithm":"md5","input":{"kind":"fields","fields":["geo","revenue","{secret}"],
