@@ -6,22 +6,25 @@
 //! Where nobody has told us a macro, none is made up: what must be there is a gap that says so.
 
 mod check;
+mod complaint;
 mod gap;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
-pub use check::{CHECKED_BYTES_MAX, Checked, Judged, Use, check};
+pub use check::{CHECKED_BYTES_MAX, Checked, Judged, Use, check, is_url};
+pub use complaint::{Complaint, complaints};
 pub use gap::Gap;
 pub use table::row_fault;
 
 use crate::campaign::Goal;
-use crate::contract::{Canonical, Contract, Parameter};
+use crate::contract::{Canonical, Contract, Parameter, ProofKind, TOKEN};
 use crate::id::CampaignId;
 use crate::integration::Integration;
 use crate::macros::{encode, is_unreserved};
-use crate::partner::Partner;
+use crate::partner::{ClickParameter, Partner};
+use complaint::{is_link, pairs};
 
 /// One parameter of a URL that is handed out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,24 @@ pub fn click_url(link: &str, partner: &Partner) -> Option<String> {
         joint = '&';
     }
     Some(url)
+}
+
+/// What keeps a link from being given a source's macros: it is none of ours, or has one of the
+/// parameters already, and would have it twice.
+pub fn link_fault(link: &str, partner: &Partner) -> Option<String> {
+    if !is_url(link) || !is_link(link) {
+        return Some(format!("`{link}` is no link of ours, such as https://track.example/c/a"));
+    }
+    if link.contains('#') {
+        return Some("what stands behind a # never reaches the server: take it out".to_owned());
+    }
+    let given = pairs(link);
+    let is_given = |one: &&ClickParameter| given.iter().any(|pair| pair.name == one.name);
+    let ClickParameter { name, placeholder } = partner.click.iter().find(is_given)?;
+    let title = &partner.title;
+    Some(format!(
+        "`{name}` stands in it already, and {title} has {placeholder} for it: take it out"
+    ))
 }
 
 /// Every parameter that an integration accepts, with the macro for it: the one that was saved for
@@ -82,11 +103,13 @@ pub fn unreadable<'a>(
     partner: &'a Partner,
 ) -> Option<(&'a Parameter, &'a Parameter)> {
     let theirs = partner.contract.as_ref()?;
+    // The rows of the table are of another sender, whose macros this one does not have.
+    let is_its_own = partner.name == integration.partner;
     let all = integration.contract.parameters.iter();
     let mut needed = all.filter(|one| one.required && !one.canonical.is_secret());
     needed.find_map(|ours| {
         let canonical = ours.canonical;
-        let has_macro = integration.macros.contains_key(&canonical);
+        let has_macro = is_its_own && integration.macros.contains_key(&canonical);
         let other = theirs.parameter(canonical).filter(|one| one.appended && !has_macro)?;
         (!other.is_named_as(ours)).then_some((ours, other))
     })
@@ -114,7 +137,9 @@ fn placeholder_for<'a>(
 
 /// A postback URL: what the contract asks for, in its order. `campaign_id` is filled in where it
 /// is known; `goal` is added where it is not the default, which needs no telling. What must be
-/// there and nobody knows is a [`Gap`]; what may be there and nobody knows is left out.
+/// there and nobody knows is a [`Gap`], and so is a token that is enforced; what may be there and
+/// nobody knows is left out. Where the body is signed, all but proofs stands in it: beside it, the
+/// URL says nothing.
 pub fn postback_url(
     base: &str,
     integration: &Integration,
@@ -148,15 +173,17 @@ fn value(
 ) -> Option<String> {
     let Filled { parameter, placeholder, is_appended } = *filled;
     let (contract, canonical) = (&integration.contract, parameter.canonical);
-    if parameter.in_header {
+    let is_in_body = contract.signs_bodies() && !canonical.is_secret();
+    // What its sender adds stands in the URL once it calls: twice, the two would disagree.
+    if parameter.in_header || is_appended || is_in_body {
         return None;
     }
-    let is_asked_for =
-        parameter.in_url || parameter.required || integration.macros.contains_key(&canonical);
+    let is_needed = parameter.required || carries_token(integration, canonical);
+    let is_asked_for = is_needed || parameter.in_url || integration.macros.contains_key(&canonical);
     if let Some(goal) = goal.filter(|goal| is_asked_for || !goal.default) {
         return Some(encoded(word_for(contract, goal)));
     }
-    if !is_asked_for || is_appended {
+    if !is_asked_for {
         return None;
     }
     if let (Canonical::CampaignId, Some(id)) = (canonical, campaign_id) {
@@ -165,9 +192,16 @@ fn value(
     if let Some(placeholder) = placeholder {
         return Some(placeholder.to_owned());
     }
-    let is_needed = parameter.required || canonical == Canonical::ClickId;
-    // What is signed in a body is not read in the URL.
-    (is_needed && !contract.signs_bodies()).then(|| Gap::of(contract, canonical).to_string())
+    let is_gap = is_needed || canonical == Canonical::ClickId;
+    is_gap.then(|| Gap::of(contract, canonical).to_string())
+}
+
+/// Whether it carries a token without which nothing is accepted: one is set, or none is needed for
+/// that. What is only tried refuses nothing.
+fn carries_token(integration: &Integration, canonical: Canonical) -> bool {
+    let rules = &integration.contract.verification;
+    let is_agreed = rules.token_required || integration.secrets.contains_key(TOKEN);
+    rules.token == Some(canonical) && rules.enforces(ProofKind::Token) && is_agreed
 }
 
 /// The parameter that names the goal.

@@ -310,4 +310,21 @@ mod tests {
             assert!(serde_json::from_str::<Term>(wrong).is_err(), "{wrong}");
         }
     }
+
+    #[test]
+    fn what_is_out_of_range_is_told_with_the_range() {
+        let amount = "an amount is at most 1000000000";
+        let percent = "a percentage is from 0 to 1000";
+        for (wrong, says) in [
+            (r#""99999999999999999999""#, amount),
+            ("99999999999999999999", amount),
+            (r#"{"from":"postback","default":"99999999999999999999"}"#, amount),
+            (r#"{"percent":"1000.0001"}"#, percent),
+            (r#"{"percent":"-1"}"#, percent),
+            (r#"{"percent":"99999999999999999999"}"#, percent),
+        ] {
+            let error = serde_json::from_str::<Term>(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(says), "{wrong}: {error}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod decide;
 mod decision;
 mod entry;
 mod events;
+mod held;
 mod payload;
 mod person;
 mod rehearsal;

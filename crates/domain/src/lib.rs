@@ -19,6 +19,7 @@
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
 //! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
 //! | [`conversion`] | conversion, status | one paid-for act |
+//! | [`echo`] | echo | what was sent, as a complaint repeats it |
 //! | [`reason`] | verdict, reason, flag | what became of a hit, and why |
 //! | [`ledger`] | entry | the decision, and the immutable rows it leads to |
 //! | [`command`] | command, outcome | what a person or a key does |
@@ -34,6 +35,7 @@ pub mod command;
 pub mod contract;
 pub mod conversion;
 pub mod destination;
+pub mod echo;
 pub mod hit;
 pub mod id;
 pub mod integration;

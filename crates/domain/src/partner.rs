@@ -9,6 +9,7 @@ use crate::outbound::Outbound;
 use schemars::JsonSchema;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// How many sources, notes and paths a partner may have of each.
@@ -21,6 +22,18 @@ pub const NAME_BYTES_MAX: usize = 50;
 /// The path of partners whose own keys stand before `/postback`. With our key it is served as any;
 /// with one of theirs, for a sender who has not changed more than the host.
 pub const KEYED_PATH: &str = "/{key}/postback";
+
+/// The path without a key, which is everybody's.
+pub const PLAIN_PATH: &str = "/postback";
+
+/// A path without the slashes that make no difference: doubled ones, and those at its end.
+pub fn without_blanks(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") && !path.ends_with('/') {
+        return Cow::Borrowed(path);
+    }
+    let names = path.split('/').filter(|name| !name.is_empty());
+    Cow::Owned(names.flat_map(|name| ["/", name]).collect())
+}
 
 /// A known platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -190,7 +203,7 @@ impl Partner {
 
     fn landing_fault(&self) -> Option<String> {
         let params = self.landing_params.as_deref()?;
-        match LandingUrl::parse("https://example.com/", Some(params)) {
+        match LandingUrl::parse_new("https://example.com/", Some(params)) {
             Ok(url) if url.has_click_id() => None,
             Ok(_) => Some("landing_params: they carry no {click_id}".to_owned()),
             Err(error) => Some(format!("landing_params: {error}")),

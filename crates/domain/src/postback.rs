@@ -14,18 +14,27 @@ mod signature;
 mod tests;
 
 pub use amounts::Amount;
+pub(crate) use pairs::decode;
 pub use pairs::{Inside, PAIRS_MAX, Pair, Pairs};
 pub use proof::{Proof, Sender, verify};
 pub(crate) use signature::sign;
 
+use crate::campaign::NAME_BYTES_MAX;
 use crate::click_id;
 use crate::contract::{Canonical, Contract, Meaning, Parameter, ProofKind, TXN_ID_BYTES};
 use crate::conversion::Status;
+use crate::echo::echoed;
 use crate::macros;
-use crate::money::{Currency, Micros};
+use crate::money::{AMOUNT_MAX, AmountError, Currency, Micros};
 use crate::reason::{Flag, Flags, Reason};
 use crate::time::Timestamp;
 use amounts::Amounts;
+
+/// The smallest number an event may have; the largest is that of amounts.
+const EVENT_MIN: Micros = Micros(-AMOUNT_MAX.0);
+/// How many names that nobody asked for are looked at for the one that was meant: a body may hold
+/// many more, and to compare them all takes long.
+const NEAREST_OF_MAX: usize = 100;
 
 /// Why a postback cannot be read, in the sender's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -290,7 +299,7 @@ impl<'a> Reader<'a> {
         let amounts = self.amounts()?;
         let status = self.status(&amounts);
         self.check_sign(&amounts, status.as_ref())?;
-        if amounts.is_rounded() {
+        if amounts.is_rounded() || self.found.iter().any(is_rounded_event) {
             flags.add(Flag::AmountRounded);
         }
         let txn_id = self.txn_id(status.as_ref())?;
@@ -449,11 +458,18 @@ impl<'a> Reader<'a> {
         let all = self.contract.parameters.iter().filter(is_missing);
         let (shadowed, refused): (Vec<_>, Vec<_>) = all.partition(|one| self.is_shadowed(one));
         if let Some(parameter) = shadowed.first() {
-            let name = self.sent.name_of(parameter);
-            self.shadow.get_or_insert_with(|| missing(parameter, name, unread));
+            let problem = self.missed(parameter, unread);
+            self.shadow.get_or_insert(problem);
         }
-        let missing = |one: &&Parameter| missing(one, self.sent.name_of(one), unread);
-        refused.first().map_or(Ok(()), |parameter| Err(missing(parameter)))
+        refused.first().map_or(Ok(()), |parameter| Err(self.missed(parameter, unread)))
+    }
+
+    fn missed(&self, parameter: &Parameter, unread: &[String]) -> Problem {
+        let problem = missing(parameter, self.sent.name_of(parameter), unread);
+        if problem.nearest.is_some() {
+            return problem;
+        }
+        Problem { detail: self.sent.missing(problem.detail), ..problem }
     }
 
     fn is_event_only(&self) -> bool {
@@ -464,6 +480,10 @@ impl<'a> Reader<'a> {
 
 fn is_event(value: &Value) -> bool {
     matches!(value.canonical, Canonical::Event(_))
+}
+
+fn is_rounded_event(value: &Value) -> bool {
+    is_event(value) && Micros::parse(&value.text).is_ok_and(|told| told.rounded)
 }
 
 /// Whether it says that there is a conversion, beside an event.
@@ -487,6 +507,9 @@ fn escaped(part: &str) -> String {
 /// What is wrong with the form of a value; `None`: nothing.
 fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     let (name, text) = (&pair.name, pair.text.trim());
+    if let Some(kind) = pair.nest() {
+        return Some(format!("`{name}` is {kind}, not a value"));
+    }
     if pair.is_malformed || text.contains(char::is_control) {
         return Some(format!("`{name}` is not properly encoded text"));
     }
@@ -498,10 +521,17 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
     if !parameter.allowed.is_empty() && !parameter.allowed.iter().any(is_allowed) {
         return Some(format!("`{name}` is none of: {}", parameter.allowed.join(", ")));
     }
-    if matches!(parameter.canonical, Canonical::Event(_)) && Micros::parse(text).is_err() {
-        return Some(format!("`{name}` is not a number"));
+    if matches!(parameter.canonical, Canonical::Event(_)) { event_fault(name, text) } else { None }
+}
+
+fn event_fault(name: &str, text: &str) -> Option<String> {
+    match Micros::parse(text) {
+        Ok(told) if told.amount <= AMOUNT_MAX && told.amount >= EVENT_MIN => None,
+        Ok(_) | Err(AmountError::OutOfRange) => {
+            Some(format!("`{name}` is not within {EVENT_MIN} and {AMOUNT_MAX}"))
+        }
+        Err(_) => Some(format!("`{name}` is not a number")),
     }
-    None
 }
 
 /// `name` is what it was sent as, and blank, else what it is asked for as. The nearest name is one
@@ -509,17 +539,23 @@ fn fault(parameter: &Parameter, pair: &Pair) -> Option<String> {
 pub(crate) fn missing(parameter: &Parameter, name: &str, unread: &[String]) -> Problem {
     let own = parameter.canonical.to_string();
     let accepted: Vec<&str> = parameter.names.iter().chain([&own]).map(String::as_str).collect();
-    let sent: Vec<&str> = unread.iter().map(String::as_str).collect();
+    let sent: Vec<&str> = unread.iter().take(NEAREST_OF_MAX).map(String::as_str).collect();
     let nearest = macros::nearest_to_any(&accepted, &sent);
     // What stands deeper in a body than it is asked for goes by another name there.
     let deeper = || {
-        let mut deeper = sent.iter().filter_map(|name| Some((name, name.rsplit_once('.')?.1)));
-        let found = deeper.find(|(_, last)| macros::nearest_to_any(&accepted, &[last]).is_some());
-        found.map(|(name, _)| *name)
+        // Longer names are no contract's.
+        let short = sent.iter().filter(|name| name.len() <= NAME_BYTES_MAX);
+        let deeper = short.filter_map(|name| Some((*name, name.rsplit_once('.')?.1)));
+        let (paths, lasts): (Vec<&str>, Vec<&str>) = deeper.unzip();
+        let last = macros::nearest_to_any(&accepted, &lasts)?;
+        lasts.iter().position(|one| *one == last).map(|place| paths[place])
     };
     let nearest = nearest.or_else(deeper).map(str::to_owned);
     let detail = match &nearest {
-        Some(nearest) => format!("`{name}` is required; the nearest name sent is `{nearest}`"),
+        Some(nearest) => {
+            let nearest = echoed(nearest);
+            format!("`{name}` is required; the nearest name sent is `{nearest}`")
+        }
         None => format!("`{name}` is required and was not sent, or was blank"),
     };
     let parameter = Some(name.to_owned());

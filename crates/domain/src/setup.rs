@@ -14,7 +14,7 @@ use crate::destination::{Destination, Owner};
 use crate::id::{AdvertiserId, CampaignId, DestinationId, IntegrationId, LinkId, PublisherId};
 use crate::integration::{Integration, Scope};
 use crate::ledger::Conversion;
-use crate::partner::{KEYED_PATH, Partner};
+use crate::partner::{KEYED_PATH, Partner, without_blanks};
 use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
@@ -40,6 +40,12 @@ impl<T> History<T> {
     pub fn at(&self, at: Timestamp) -> &T {
         let after = self.versions.partition_point(|(since, _)| *since <= at);
         &self.versions[after.saturating_sub(1)].1
+    }
+
+    /// The version in force at `at`, and all later ones.
+    pub fn since(&self, at: Timestamp) -> impl Iterator<Item = &T> {
+        let after = self.versions.partition_point(|(since, _)| *since <= at);
+        self.versions[after.saturating_sub(1)..].iter().map(|(_, value)| value)
     }
 
     pub fn created_at(&self) -> Timestamp {
@@ -108,6 +114,8 @@ impl Change {
     }
 }
 
+type OwnCampaigns = BTreeMap<AdvertiserId, BTreeSet<CampaignId>>;
+
 /// The whole setup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setup {
@@ -127,6 +135,9 @@ pub struct Setup {
     id_floor: u32,
     /// What was agreed on in truth, where [others read](Setup::read_as_if).
     agreed: BTreeMap<IntegrationId, History<Integration>>,
+    /// All campaigns that ever had the integration for their own, by advertiser: few of them have
+    /// to be looked at to know whose it is.
+    campaigns_by_integration: HashMap<IntegrationId, OwnCampaigns>,
     link_by_token: HashMap<String, LinkId>,
     integration_by_key: HashMap<String, IntegrationId>,
     /// In the order they were made.
@@ -150,7 +161,13 @@ impl Setup {
         match change {
             Change::Advertiser(new) => put(&mut self.advertisers, new.id, since, new),
             Change::Publisher(new) => put(&mut self.publishers, new.id, since, new),
-            Change::Campaign(new) => put(&mut self.campaigns, new.id, since, new),
+            Change::Campaign(new) => {
+                if let Some(id) = new.integration_id {
+                    let of_all = self.campaigns_by_integration.entry(id).or_default();
+                    of_all.entry(new.advertiser_id).or_default().insert(new.id);
+                }
+                put(&mut self.campaigns, new.id, since, new);
+            }
             Change::Link(new) => {
                 self.link_by_token.insert(new.token.clone(), new.id);
                 put(&mut self.links, new.id, since, new);
@@ -165,7 +182,7 @@ impl Setup {
                 // With any other key in it, a path is always served, and nobody's.
                 let is_kept = |path: &&String| *path == KEYED_PATH || !path.contains('{');
                 for path in new.paths.iter().filter(is_kept) {
-                    add(&mut self.partners_by_path, path, new.name.clone());
+                    add(&mut self.partners_by_path, &without_blanks(path), new.name.clone());
                 }
                 put(&mut self.partners, new.name.clone(), since, new);
             }
@@ -248,8 +265,20 @@ impl Setup {
     /// The integration as it was when a click was made: what it says of what makes two postbacks
     /// one conversion holds for all that is told of the click. Before it was made, its first.
     pub fn integration_agreed(&self, id: IntegrationId, at: Timestamp) -> Option<&Integration> {
-        let history = self.agreed.get(&id).or_else(|| self.integrations.get(&id));
-        history.map(|history| history.at(at))
+        self.agreed_history(id).map(|history| history.at(at))
+    }
+
+    /// The same, and all that came after it: who may have read what was told of the click.
+    pub fn integration_since(
+        &self,
+        id: IntegrationId,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &Integration> {
+        self.agreed_history(id).into_iter().flat_map(move |history| history.since(at))
+    }
+
+    fn agreed_history(&self, id: IntegrationId) -> Option<&History<Integration>> {
+        self.agreed.get(&id).or_else(|| self.integrations.get(&id))
     }
 
     pub fn contract(&self, id: IntegrationId, number: u32) -> Option<&Version> {
@@ -267,9 +296,14 @@ impl Setup {
         self.contract(*id, *number)
     }
 
-    /// What subs mean: to the network, or to a publisher, whose own meanings go before.
-    pub fn sub_headings(&self, publisher_id: Option<PublisherId>) -> BTreeMap<String, String> {
-        let of = |id| self.sub_labels.get(&id).map(|history| &history.latest().labels);
+    /// What subs meant at `at`: to the network, or to a publisher, whose own meanings go before.
+    /// Before anything was said, it is what was said first.
+    pub fn sub_headings(
+        &self,
+        publisher_id: Option<PublisherId>,
+        at: Timestamp,
+    ) -> BTreeMap<String, String> {
+        let of = |id| self.sub_labels.get(&id).map(|history| &history.at(at).labels);
         let own = publisher_id.and_then(|id| of(Some(id)));
         let all = of(None).into_iter().chain(own).flatten();
         all.map(|(name, meaning)| (name.clone(), meaning.clone())).collect()

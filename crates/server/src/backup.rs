@@ -17,6 +17,7 @@ use crate::terminal::{bytes, number};
 use crate::verify;
 use anyhow::{Context, bail};
 use manifest::Manifest;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use store::deliveries;
@@ -55,7 +56,7 @@ pub(crate) struct RestoreArgs {
 pub(crate) fn backup(args: BackupArgs, config: Config) -> anyhow::Result<ExitCode> {
     let node = config.node();
     let data = args.data.unwrap_or(config.data);
-    let data = data.canonicalize().with_context(|| format!("no {}", data.display()))?;
+    let data = found(&data)?;
     if !data.join(LEDGER).exists() {
         bail!("{} is no data directory: it has no {LEDGER}", data.display());
     }
@@ -86,7 +87,7 @@ pub(crate) fn backup(args: BackupArgs, config: Config) -> anyhow::Result<ExitCod
 pub(crate) fn restore(args: RestoreArgs, config: Config) -> anyhow::Result<ExitCode> {
     let node = config.node();
     let data = args.data.unwrap_or(config.data);
-    let from = args.from.canonicalize().with_context(|| format!("no {}", args.from.display()))?;
+    let from = found(&args.from)?;
     let manifest = Manifest::read(&from)?;
     manifest.check(&from).context("the backup is damaged")?;
     let report = verify::check(&from, node).context("the backup cannot be checked")?;
@@ -198,7 +199,7 @@ fn check_empty(dir: &Path) -> anyhow::Result<()> {
             Some(_) => bail!("{} is not empty", dir.display()),
             None => Ok(()),
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot look into {}", dir.display())),
     }
 }
@@ -209,7 +210,18 @@ fn parent_of(dir: &Path) -> anyhow::Result<PathBuf> {
         _ => Path::new("."),
     };
     RealDisk.create_dir_all(parent)?;
-    parent.canonicalize().with_context(|| format!("no {}", parent.display()))
+    found(parent)
+}
+
+/// The whole path of a directory that has to be there.
+fn found(dir: &Path) -> anyhow::Result<PathBuf> {
+    match dir.canonicalize() {
+        Ok(dir) if dir.is_dir() => Ok(dir),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot look into {}", dir.display()))
+        }
+        _ => bail!("there is no directory {}", dir.display()),
+    }
 }
 
 #[cfg(test)]

@@ -173,6 +173,9 @@ impl Config {
                 _ => (key.clone(), parse(&key, value)),
             };
             if is_key(&key) {
+                if let Some(fault) = list_fault(&key, &value) {
+                    bail!("{name} does not read: {fault}");
+                }
                 let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
                 Self::deserialize(alone)
                     .map_err(|error| anyhow!("{name} does not read: {}", error.message()))?;
@@ -184,6 +187,11 @@ impl Config {
         if table.get("admin_key").is_some_and(|key| !key.is_str()) {
             // Told in the words of the parser, it would show.
             bail!("admin_key is no text: {}", name_of(file));
+        }
+        if let Some((key, fault)) =
+            table.iter().find_map(|(key, value)| Some((key, list_fault(key, value)?)))
+        {
+            bail!("the settings do not read: {}: {key}: {fault}", name_of(file));
         }
         // Each variable has been read alone: what does not read now stands in the file.
         let config = Self::deserialize(table)
@@ -265,6 +273,14 @@ fn is_key(key: &str) -> bool {
     let defaults = toml::Table::try_from(Config::default()).expect("defaults are TOML");
     // What is none by default does not stand in the table.
     defaults.contains_key(key) || ["external_url", "admin_key"].contains(&key)
+}
+
+/// That a key which holds a list was given something else, and how it is written.
+fn list_fault(key: &str, value: &toml::Value) -> Option<String> {
+    let defaults = toml::Table::try_from(Config::default()).expect("defaults are TOML");
+    let is_list = defaults.get(key).is_some_and(toml::Value::is_array);
+    let example = r#"["127.0.0.1/32"]"#;
+    (is_list && !value.is_array()).then(|| format!("it is a list, such as {example}"))
 }
 
 /// A value as TOML where its field is no text, else as it is.
@@ -427,6 +443,21 @@ mod tests {
             let error = format!("{:#}", load("", &[(name, value)]).unwrap_err());
             assert!(error.contains(name) && !error.contains("c.toml"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_none_is_told_how_to_write_one() {
+        let right = r#"it is a list, such as ["127.0.0.1/32"]"#;
+        for value in ["127.0.0.1/32", "127.0.0.1/32,10.0.0.0/8", "\"127.0.0.1/32\"", "", "1"] {
+            let error = load("", &[("COUNTERFOIL_TRUSTED_PROXIES", value)]).unwrap_err();
+            let told = format!("COUNTERFOIL_TRUSTED_PROXIES does not read: {right}");
+            assert_eq!(error.to_string(), told);
+        }
+        let error = load("trusted_proxies = '127.0.0.1/32'", &[]).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("c.toml: trusted_proxies: {right}")), "{error}");
+        let (config, _) =
+            load("", &[("COUNTERFOIL_TRUSTED_PROXIES", r#"["127.0.0.1/32"]"#)]).unwrap();
+        assert_eq!(config.trusted_proxies.len(), 1);
     }
 
     #[test]

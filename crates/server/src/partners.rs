@@ -4,9 +4,12 @@ use crate::catalogue::{Catalogue, Entry, FILE_BYTES_MAX, Fault};
 use crate::terminal;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use domain::contract::{Contract, Parameter};
+use domain::contract::{
+    Answers, Canonical, Contract, Identity, Parameter, Profile, ProofKind, words,
+};
 use domain::macros::nearest_in_words;
 use domain::partner::Partner;
+use domain::reason::Verdict;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -34,7 +37,10 @@ enum What {
     /// List the partners
     List,
     /// Show all that is known of a partner
-    Show { name: String },
+    Show {
+        /// Its name, as `list` has it in its first column
+        name: String,
+    },
     /// Try every fixture: requests both ways, and what answers mean
     Test,
 }
@@ -267,6 +273,101 @@ fn show_contract(text: &mut String, partner: &Partner, contract: &Contract) {
     if !contract.statuses.ignore.is_empty() {
         line(text, "ignored", &contract.statuses.ignore.join(", "));
     }
+    show_identity(text, contract);
+    show_proof(text, contract);
+    show_answers(text, &contract.answers);
+}
+
+fn show_identity(text: &mut String, contract: &Contract) {
+    line(text, "one conversion", words::identity(contract.identity));
+    if !contract.txn_id_parts.is_empty() {
+        let parts: Vec<String> = contract.txn_id_parts.iter().map(ToString::to_string).collect();
+        line(text, "transaction id", &format!("{}, joined by `_`", words::listed(&parts, "and")));
+    }
+    if contract.txn_id_folded {
+        line(text, "transaction id", "compared without case");
+    }
+    let counts = matches!(contract.identity, Identity::ClickGoalTxn | Identity::Txn);
+    let txn_id = contract.parameter(Canonical::TxnId);
+    if counts && txn_id.is_none_or(|one| !one.required) && contract.txn_id_parts.is_empty() {
+        line(text, "without transaction id", words::txn_id_absent(contract.txn_id_absent));
+    }
+    let repeats = &contract.repeats;
+    let has = |is_it: fn(Canonical) -> bool| {
+        contract.parameters.iter().any(|parameter| is_it(parameter.canonical))
+    };
+    let status = match (repeats.status, repeats.transitions.is_empty()) {
+        (true, true) => "may change the status".to_owned(),
+        (true, false) => {
+            let all: Vec<String> =
+                repeats.transitions.iter().map(|one| String::from(*one)).collect();
+            format!("may change the status: {}", all.join(", "))
+        }
+        (false, _) => "does not change the status".to_owned(),
+    };
+    line(text, "a later postback", &status);
+    if has(Canonical::is_money) {
+        line(text, "of two amounts", words::repeated_amount(repeats.amount));
+    }
+    if has(|canonical| matches!(canonical, Canonical::Event(_))) {
+        line(text, "of two numbers of an event", words::repeated_events(repeats.events));
+    }
+    if repeats.mark {
+        line(text, "the click's second of a goal", "flagged `repeated`");
+    }
+}
+
+fn show_proof(text: &mut String, contract: &Contract) {
+    let rules = &contract.verification;
+    let token = rules.token.and_then(|token| contract.parameter(token));
+    if let Some(parameter) = token {
+        let place = if parameter.in_header { "header " } else { "" };
+        line(text, "token", &format!("in {place}`{}`", parameter.name()));
+    }
+    if let Some(scheme) = &rules.signature {
+        let name = contract.parameter(Canonical::Signature).map_or("signature", Parameter::name);
+        line(text, "signature", &format!("`{name}` is {}", words::signature(scheme)));
+    }
+    if rules.token_required {
+        line(text, "without its secret", "nothing is accepted");
+    }
+    if !rules.networks.is_empty() {
+        let all: Vec<String> = rules.networks.iter().map(|one| String::from(*one)).collect();
+        line(text, "accepted from", &all.join(", "));
+    }
+    if let Some(seconds) = rules.timestamp_tolerance_s {
+        line(text, "time", &format!("at most {seconds} seconds from ours"));
+    }
+    let tried: Vec<&str> = rules.shadow.iter().map(|kind| words::proof(*kind)).collect();
+    if !tried.is_empty() {
+        line(text, "only tried", &tried.join(" and "));
+    }
+    if !ProofKind::ALL.into_iter().any(|kind| rules.asks_for(kind)) {
+        line(text, "proof", "none is asked for");
+    }
+}
+
+fn show_answers(text: &mut String, answers: &Answers) {
+    let profile = match answers.profile {
+        Profile::Receipt => "JSON with the verdict and the receipt, and the reason's HTTP status",
+        Profile::Acknowledge => "200 whatever the verdict",
+    };
+    line(text, "answers", profile);
+    for verdict in std::iter::once(None).chain(Verdict::ALL.map(Some)) {
+        if answers.reply(verdict).is_some() {
+            let occasion = format!("answer to {}", words::occasion(verdict));
+            line(text, &occasion, &words::reply(answers, verdict));
+        }
+    }
+    if let Some(name) = &answers.return_name {
+        line(text, "answer to anything but a refusal", &format!("what `{name}` says"));
+    }
+    let retries = answers.max_retries.map(|times| format!("{times} times")).into_iter();
+    let after = answers.retry_after_s.map(|seconds| format!("after {seconds} seconds"));
+    let retries: Vec<String> = retries.chain(after).collect();
+    if !retries.is_empty() {
+        line(text, "it may repeat", &retries.join(", "));
+    }
 }
 
 fn line(text: &mut String, key: &str, value: &str) {
@@ -276,5 +377,98 @@ fn line(text: &mut String, key: &str, value: &str) {
 fn indented(text: &mut String, block: &str) {
     for line in block.lines() {
         _ = writeln!(text, "  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAKES_ALL: &str = r#"
+name = "all"
+title = "All"
+kind = "a test"
+confidence = "A"
+sources = ["All: a guide"]
+source_on = "2026-11-20"
+[contract]
+identity = "txn"
+txn_id_folded = true
+parameters = [
+    { canonical = "click_id", names = ["c"], required = true },
+    { canonical = "txn_id", names = ["order"], required = true },
+    { canonical = "revenue", names = ["sum"] },
+    { canonical = "event1", names = ["e"] },
+    { canonical = "token", names = ["x-token"], in_header = true },
+    { canonical = "signature", names = ["sign"] },
+    { canonical = "timestamp", names = ["ts"], required = true },
+]
+[contract.statuses]
+absent = "approved"
+[contract.repeats]
+amount = "add"
+mark = true
+transitions = ["pending > approved"]
+[contract.verification]
+token = "token"
+token_required = true
+networks = ["203.0.113.0/24"]
+timestamp_tolerance_s = 300
+shadow = ["signature"]
+[contract.verification.signature]
+algorithm = "md5"
+input = { kind = "fields", fields = ["c", "{secret}"] }
+[contract.answers]
+profile = "acknowledge"
+max_retries = 3
+retry_after_s = 60
+return_name = "return"
+[contract.answers.refused]
+http_status = 200
+body = "ERROR"
+"#;
+
+    fn shown(text: &str) -> String {
+        let files = [("all.toml".to_owned(), text.to_owned())];
+        let catalogue = Catalogue::of_folder(&files);
+        assert_eq!(catalogue.faults, []);
+        let shown = show(&catalogue.entries[0]);
+        let (_, agreed) = shown.split_once("no status: approved\n").unwrap();
+        agreed.split_once("\nfixtures").unwrap().0.to_owned()
+    }
+
+    #[test]
+    fn all_that_is_agreed_with_a_partner_is_told_in_words() {
+        insta::assert_snapshot!(shown(TAKES_ALL), @"
+        one conversion: the same transaction id, whichever click it is told of
+        transaction id: compared without case
+        a later postback: may change the status: pending > approved
+        of two amounts: their sum
+        of two numbers of an event: the last one
+        the click's second of a goal: flagged `repeated`
+        token: in header `x-token`
+        signature: `sign` is MD5 over the values of `c` and `{secret}`, one behind the other; as they are before they are percent-encoded; written in hexadecimal
+        without its secret: nothing is accepted
+        accepted from: 203.0.113.0/24
+        time: at most 300 seconds from ours
+        only tried: the signature
+        answers: 200 whatever the verdict
+        answer to a refusal: 200 `ERROR`
+        answer to anything but a refusal: what `return` says
+        it may repeat: 3 times, after 60 seconds
+        ");
+        let (before, _) = TAKES_ALL.split_once("[contract.repeats]").unwrap();
+        let plain =
+            before.replace("txn_id_folded = true", "").replace("\"txn\"", "\"click_goal_txn\"");
+        let plain = plain.replace("[\"order\"], required = true", "[\"order\"]");
+        insta::assert_snapshot!(shown(&plain), @"
+        one conversion: the same click, goal and transaction id
+        without transaction id: one conversion for each click and goal
+        a later postback: may change the status
+        of two amounts: the first one
+        of two numbers of an event: the last one
+        proof: none is asked for
+        answers: JSON with the verdict and the receipt, and the reason's HTTP status
+        ");
     }
 }

@@ -4,6 +4,10 @@
 //! they were agreed on, and as if. What differs is what the change would bring. A person's changes
 //! of status are taken along, at their place.
 
+mod replay;
+
+pub(crate) use replay::replay;
+
 use crate::app::App;
 use domain::click::Click;
 use domain::click_id::ClickId;
@@ -63,6 +67,11 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    fn stored(verdict: &StoredVerdict) -> Self {
+        let StoredVerdict { verdict, reason, parameter, .. } = verdict;
+        Self { verdict: *verdict, reason: *reason, parameter: parameter.clone() }
+    }
+
     fn of(decision: &Decision) -> Self {
         let Decision { verdict, reason, parameter, .. } = decision;
         Self { verdict: *verdict, reason: *reason, parameter: parameter.clone() }
@@ -77,30 +86,14 @@ pub(crate) struct ConversionChange {
     pub(crate) would: Option<Conversion>,
 }
 
-/// What it is rehearsed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To tell what would have been.
-    Try,
-    /// To tell what a replay now would do.
-    Replay,
-}
-
 /// Tries `integration` on the hits that arrived from `since` on.
 pub(crate) async fn rehearse(
     app: &App,
     integration: Integration,
     since: Timestamp,
-    purpose: Purpose,
 ) -> Result<Difference, Error> {
     let setup = app.live.setup().clone();
-    let is_in_force = setup.integration(integration.id).is_some_and(|now| *now == integration);
-    // What is in force already makes no conversion of what was one before.
-    let tried = if is_in_force {
-        setup.read_as_if(&integration, since)
-    } else {
-        setup.as_if(&integration, since)
-    };
+    let tried = setup.as_if(&integration, since);
     let now = setup.integration(integration.id).unwrap_or(&integration);
     let (was, would) = (setup.read_as_if(now, BEGIN), tried.read_as_if(&integration, BEGIN));
     let again = Versions { was: &was, would: &would };
@@ -116,13 +109,15 @@ pub(crate) async fn rehearse(
     difference.hits = gathered.hits.values().filter(|one| one.is_meant).count();
     let hits = gathered.hits;
     let clicks = HashMap::new();
-    Stage { app, purpose, first, again, difference, clicks }.play(hits, deeds).await
+    Stage { app, first, again, difference, clicks }.play(hits, deeds).await
 }
 
 /// A hit on its way into the rehearsal.
 struct Request {
     at: Timestamp,
     hit: Hit,
+    /// What has come of it.
+    was: Told,
     /// It is one of those that the change is tried on.
     is_meant: bool,
     /// A command had it decided again, as the integration spoke then.
@@ -214,11 +209,7 @@ impl Gathered<'_> {
             return Ok(None);
         };
         let mut read = ledger::read(self.tried, &self.app.keys.click, &hit, kept.at);
-        if let Some(key) = read.asks_for()
-            && let Some(conversion) = self.app.store.conversion_by_key(key).await?
-        {
-            read.found(self.tried, &conversion);
-        }
+        find_transaction(self.app, self.tried, &mut read).await?;
         let would_be =
             read.contract_ref.as_ref().is_some_and(|one| one.is_same_integration(self.by));
         if !is_its && !would_be {
@@ -229,7 +220,8 @@ impl Gathered<'_> {
             return Ok(None);
         }
         let is_again = verdict.decided_by.is_some();
-        let gathered = Request { at: kept.at, hit, is_meant: true, is_again };
+        let was = Told::stored(verdict);
+        let gathered = Request { at: kept.at, hit, was, is_meant: true, is_again };
         self.hits.insert(verdict.position, gathered);
         Ok(click_id)
     }
@@ -257,7 +249,8 @@ impl Gathered<'_> {
                                 return Ok(());
                             }
                             let is_again = verdict.decided_by.is_some();
-                            let gathered = Request { at, hit, is_meant: false, is_again };
+                            let was = Told::stored(&verdict);
+                            let gathered = Request { at, hit, was, is_meant: false, is_again };
                             self.hits.insert(verdict.position, gathered);
                         }
                         _ => difference.removed += 1,
@@ -343,7 +336,6 @@ struct Versions<'a> {
 /// Where both rehearsals are played.
 struct Stage<'a> {
     app: &'a App,
-    purpose: Purpose,
     /// For hits that were decided once.
     first: Versions<'a>,
     /// For those that a command had decided again.
@@ -366,22 +358,10 @@ impl Stage<'_> {
                 do_again(&mut was, position, &deed);
                 do_again(&mut would, position, &deed);
             }
-            let occasion = Occasion {
-                at: gathered.at,
-                entered_at: gathered.at,
-                position,
-                cause: Cause::Hit(position),
-                evidence: [0; 32],
-            };
+            let occasion = occasion(gathered.at, Cause::Hit(position));
             let setups = if gathered.is_again { self.again } else { self.first };
             let was = self.decide(&mut was, setups.was, &gathered.hit, occasion).await?;
-            let waits = gathered.is_meant && is_waiting(was.verdict);
-            let is_overtaken = waits
-                && self.purpose == Purpose::Replay
-                && self.is_overtaken(&would, setups.would, &gathered.hit, occasion).await?;
-            self.difference.overtaken += usize::from(is_overtaken);
-            let speaks = if is_overtaken { setups.was } else { setups.would };
-            let would = self.decide(&mut would, speaks, &gathered.hit, occasion).await?;
+            let would = self.decide(&mut would, setups.would, &gathered.hit, occasion).await?;
             let (was, would) = (Told::of(&was), Told::of(&would));
             if was != would {
                 let at = gathered.at;
@@ -392,7 +372,8 @@ impl Stage<'_> {
             do_again(&mut was, position, &deed);
             do_again(&mut would, position, &deed);
         }
-        self.difference.conversions = changes(&was, &would);
+        self.difference.conversions =
+            changes(&was.conversions().collect(), &would.conversions().collect());
         Ok(self.difference)
     }
 
@@ -407,27 +388,6 @@ impl Stage<'_> {
         rehearsal.find(setup, &mut read);
         let click = self.click(&read, occasion.position).await?;
         Ok(rehearsal.decide(&read, click, occasion))
-    }
-
-    /// Whether it would count, were its conversion not changed already by what came later.
-    async fn is_overtaken(
-        &mut self,
-        rehearsal: &Rehearsal<'_>,
-        setup: &Setup,
-        hit: &Hit,
-        occasion: Occasion,
-    ) -> Result<bool, Error> {
-        let mut read = ledger::read(setup, &self.app.keys.click, hit, occasion.at);
-        rehearsal.find(setup, &mut read);
-        let Some(key) = &read.key else { return Ok(false) };
-        let click = self.click(&read, occasion.position).await?;
-        if is_waiting(rehearsal.decision(&read, click, occasion).verdict) {
-            return Ok(false);
-        }
-        match self.app.store.conversion_by_key(key).await? {
-            Some(conversion) => is_changed_after(self.app, conversion.id, occasion.position).await,
-            None => Ok(false),
-        }
     }
 
     /// The click it is about, where it came before.
@@ -445,44 +405,38 @@ impl Stage<'_> {
     }
 }
 
-/// Whether a replay decides such hits again.
-pub(crate) fn is_waiting(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Refused | Verdict::Parked)
+/// Finds the click of what names a transaction in its place: that of the conversion that has it.
+pub(crate) async fn find_transaction<'s>(
+    app: &App,
+    setup: &'s Setup,
+    read: &mut Read<'s>,
+) -> Result<(), Error> {
+    for key in read.asks_for().to_vec() {
+        let Some(conversion) = app.store.conversion_by_key(&key).await? else { continue };
+        if read.found(setup, &conversion) {
+            break;
+        }
+    }
+    Ok(())
 }
 
-/// Whether a hit that arrived after `position` has made or changed it, or a person has since then:
-/// by the rule of the store's replay.
-async fn is_changed_after(app: &App, id: ConversionId, position: Position) -> Result<bool, Error> {
-    for verdict in [Verdict::Recorded, Verdict::Updated] {
-        let (conversion_id, verdict) = (Some(id), Some(verdict));
-        let filter = VerdictFilter { conversion_id, verdict, limit: 1, ..VerdictFilter::default() };
-        let latest = app.store.verdicts(&filter).await?.items;
-        if latest.iter().any(|one| one.position > position) {
-            return Ok(true);
+/// The conversion that a postback is about, where it is there already.
+pub(crate) async fn conversion_of(app: &App, read: &Read<'_>) -> Result<Option<Conversion>, Error> {
+    for key in read.keys() {
+        if let Some(found) = app.store.conversion_by_key(key).await? {
+            return Ok(Some(found));
         }
     }
-    let Some((_, entries)) = app.store.conversion(id).await? else { return Ok(false) };
-    for entry in entries {
-        let Cause::Command(by) = entry.entry.cause else { continue };
-        if by <= position {
-            continue;
-        }
-        let stored = app.store.command(by).await?;
-        if stored.is_some_and(|one| !matches!(one.command.act, Act::Replay { .. })) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(None)
+}
+
+/// As it was when it was decided in truth; nothing is entered, so nothing is proven.
+fn occasion(at: Timestamp, cause: Cause) -> Occasion {
+    Occasion { at, entered_at: at, position: cause.position(), cause, evidence: [0; 32] }
 }
 
 fn do_again(rehearsal: &mut Rehearsal<'_>, position: Position, deed: &Deed) {
-    let occasion = Occasion {
-        at: deed.at,
-        entered_at: deed.at,
-        position,
-        cause: Cause::Command(position),
-        evidence: [0; 32],
-    };
+    let occasion = occasion(deed.at, Cause::Command(position));
     let (made_by, reason) = (deed.made_by, &*deed.reason);
     match &deed.done {
         Done::Status(to) => rehearsal.change_status(made_by, *to, reason, occasion),
@@ -492,9 +446,10 @@ fn do_again(rehearsal: &mut Rehearsal<'_>, position: Position, deed: &Deed) {
 }
 
 /// The conversions that differ in status, in what is paid for them, or in being there.
-fn changes(was: &Rehearsal<'_>, would: &Rehearsal<'_>) -> Vec<ConversionChange> {
-    let before: BTreeMap<Position, &Conversion> = was.conversions().collect();
-    let after: BTreeMap<Position, &Conversion> = would.conversions().collect();
+fn changes(
+    before: &BTreeMap<Position, &Conversion>,
+    after: &BTreeMap<Position, &Conversion>,
+) -> Vec<ConversionChange> {
     let all: BTreeSet<&Position> = before.keys().chain(after.keys()).collect();
     let stands = |one: &Conversion| {
         (one.status, one.paid_revenue, one.paid_payout, one.goal.clone(), one.txn_id.clone())

@@ -9,9 +9,10 @@ use crate::catalogue;
 use crate::config::Config;
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use domain::builder::{self, Checked, Judged, Use};
+use domain::builder::{self, Checked, Complaint, Gap, Judged, Use};
 use domain::macros::nearest_in_words;
 use domain::partner::{Confidence, Partner};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -38,7 +39,7 @@ enum What {
 
 #[derive(ClapArgs)]
 struct Click {
-    /// The link's URL, or its number, of which the running server is asked
+    /// The link's URL (http://…/c/…), or its number, of which the running server is asked
     link: String,
     /// Whose macros: a name of the catalogue
     #[arg(long)]
@@ -97,7 +98,11 @@ pub(crate) fn run(args: Args, config: &Config) -> anyhow::Result<ExitCode> {
             }
             Err(_) => {
                 let partner = known(&partner)?;
-                let url = builder::click_url(&link, &partner).with_context(|| {
+                let link = link.trim();
+                if let Some(fault) = builder::link_fault(link, &partner) {
+                    bail!("{fault}");
+                }
+                let url = builder::click_url(link, &partner).with_context(|| {
                     format!("`{}` is not known to fill anything into links", partner.name)
                 })?;
                 say!("{url}");
@@ -124,8 +129,12 @@ fn show(answer: &Value) -> anyhow::Result<()> {
     say!("{url}");
     let all = answer["parameters"].as_array().context(odd)?;
     let name = |one: &Value| one["name"].as_str().unwrap_or_default().to_owned();
-    // Neither of these is the sender's: an id of ours, and what was agreed on.
-    let is_theirs = |one: &Value| one["canonical"] != "campaign_id" && one["canonical"] != "token";
+    let agreed = names_of(url, &Gap::Token.to_string());
+    // None of these is the sender's: an id of ours, and what was agreed on.
+    let is_theirs = |one: &Value| {
+        let is_ours = one["canonical"] == "campaign_id" || one["canonical"] == "token";
+        !is_ours && !agreed.contains(&name(one))
+    };
     let is_unknown =
         |one: &&Value| one["macro_known"] == false && one["appended"] != true && is_theirs(one);
     let is_needed = |one: &&Value| one["required"] == true;
@@ -133,9 +142,6 @@ fn show(answer: &Value) -> anyhow::Result<()> {
     let needed: Vec<String> = unknown().filter(is_needed).map(name).collect();
     let others: Vec<String> = unknown().filter(|one| !is_needed(one)).map(name).collect();
     let added: Vec<String> = all.iter().filter(|one| one["appended"] == true).map(name).collect();
-    let is_agreed =
-        |one: &&Value| one["canonical"] == "token" && one["macro_known"] == false && is_needed(one);
-    let agreed: Vec<String> = all.iter().filter(is_agreed).map(name).collect();
     for (names, what) in [
         (agreed, "the agreed token, to be filled in"),
         (needed, "macro not known, and to be filled in"),
@@ -150,6 +156,13 @@ fn show(answer: &Value) -> anyhow::Result<()> {
     let notes: Vec<String> = serde_json::from_value(answer["notes"].clone()).context(odd)?;
     remarks(confidence, &notes);
     Ok(())
+}
+
+/// The names under which a URL has that value.
+fn names_of(url: &str, value: &str) -> Vec<String> {
+    let pairs = url.split(['?', '&']).filter_map(|part| part.split_once('='));
+    let found = pairs.filter(|(_, other)| *other == value);
+    found.map(|(name, _)| percent_decode_str(name).decode_utf8_lossy().into_owned()).collect()
 }
 
 /// The first of many names, and how many there are besides.
@@ -219,23 +232,36 @@ fn check(url: &str, partner: &Partner, of: Option<Purpose>) -> anyhow::Result<Ex
     if url.len() > builder::CHECKED_BYTES_MAX {
         bail!("at most {} bytes are looked at", builder::CHECKED_BYTES_MAX);
     }
+    let url = url.trim();
+    if !builder::is_url(url) {
+        bail!("a URL such as `https://track.example/c/a?external_id={{clickid}}`");
+    }
     let of = match of {
         Some(Purpose::Click) => Use::Click,
         Some(Purpose::Postback) => Use::Postback,
         None => Use::of(partner, url),
     };
     let checked = builder::check(partner, url, of);
+    let complaints = builder::complaints(partner, None, url, of);
     if checked.is_empty() {
         say!("there is no macro in it");
     }
     for one in &checked {
         say!("{}", line(one));
     }
+    for Complaint { parameter, detail } in &complaints {
+        let name = parameter.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+        say!("wrong: {name}{detail}");
+    }
     for note in &partner.notes {
         say!("note: {note}");
     }
-    let is_good = checked.iter().all(|one| one.judged == Judged::Recognised);
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_known = |one: &Checked| one.judged == Judged::Recognised;
+    Ok(if complaints.is_empty() && checked.iter().all(is_known) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// One macro, for people.

@@ -44,17 +44,25 @@ impl Use {
         }
     }
 
-    /// What a URL looks like it is for: our links begin with `/c/`, and a platform that does only
-    /// one of both is asked for that.
+    /// What a URL looks like it is for: our links begin with `/c/`, postback URLs say so, and of any
+    /// other path a platform that does only one of both is asked for that.
     pub fn of(partner: &Partner, url: &str) -> Self {
-        let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let path = behind_scheme.find('/').map_or("", |place| &behind_scheme[place..]);
+        let path = path_of(url);
         match (partner.contract.is_some(), partner.click.is_empty()) {
             _ if path.starts_with("/c/") => Self::Click,
+            _ if path.split('/').any(|part| part == "postback") => Self::Postback,
             (false, false) => Self::Click,
             _ => Self::Postback,
         }
     }
+}
+
+/// The path of a URL, without its query.
+pub(super) fn path_of(url: &str) -> &str {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = behind_scheme.find(['?', '#']).unwrap_or(behind_scheme.len());
+    let whole = &behind_scheme[..end];
+    whole.find('/').map_or("", |place| &whole[place..])
 }
 
 /// What one macro of a URL is.
@@ -126,13 +134,30 @@ fn known(partner: &Partner, of: Use) -> Vec<Known> {
     }
 }
 
+/// Whether a text is a whole URL, as it is pasted: with its scheme and host, and without blanks.
+pub fn is_url(text: &str) -> bool {
+    let is_web = |scheme: &str| ["http", "https"].iter().any(|it| scheme.eq_ignore_ascii_case(it));
+    let is_odd = |letter: char| letter.is_whitespace() || letter.is_control();
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        is_web(scheme) && !rest.is_empty() && !rest.starts_with(['/', '?', '#'])
+    }) && !text.contains(is_odd)
+}
+
+/// Every macro that a platform is known to fill in anywhere, the longest first.
+pub(super) fn texts(partner: &Partner) -> Vec<&str> {
+    let click = partner.click.iter().map(|one| one.placeholder.as_str());
+    let parameters = partner.contract.iter().flat_map(|contract| &contract.parameters);
+    let called = parameters.filter_map(|one| one.placeholder.as_deref());
+    let mut texts: Vec<&str> = click.chain(called).collect();
+    texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    texts
+}
+
 /// Judges every macro of `url`, in the order in which they stand.
 pub fn check(partner: &Partner, url: &str, of: Use) -> Vec<Checked> {
     let (here, there) = (known(partner, of), known(partner, of.other()));
     let mut checked = Vec::new();
-    let mut texts: Vec<&str> = here.iter().chain(&there).map(|one| one.text.as_str()).collect();
-    texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-    for (place, text) in macros_in(url, &texts).into_iter().take(CHECKED_MAX) {
+    for (place, text) in macros_in(url, &texts(partner)).into_iter().take(CHECKED_MAX) {
         let parameter = parameter_at(url, place);
         let judged = judge(partner, of, &here, &there, text);
         checked.push(Checked { parameter, ..judged });

@@ -37,10 +37,15 @@ pub fn row_fault(contract: &Contract, canonical: Canonical, text: &str) -> Optio
              [CLICK_ID], #s2# or __ID__, nor a fixed value of letters, digits and `-_.~`"
         ));
     }
-    let names_one =
-        [Canonical::ClickId, Canonical::TxnId, Canonical::ConversionRef, Canonical::Timestamp];
-    (macros.is_empty() && names_one.contains(&canonical))
+    (macros.is_empty() && names_one(canonical))
         .then(|| format!("`{text}` is no macro: it would be the same in every postback"))
+}
+
+/// Whether a value is of one postback alone, so that a fixed one is wrong.
+pub(super) fn names_one(canonical: Canonical) -> bool {
+    let all =
+        [Canonical::ClickId, Canonical::TxnId, Canonical::ConversionRef, Canonical::Timestamp];
+    all.contains(&canonical)
 }
 
 #[cfg(test)]

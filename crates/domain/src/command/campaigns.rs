@@ -196,7 +196,7 @@ impl Setup {
 }
 
 fn checked_url(parameter: &str, url: &str) -> Result<String, Failure> {
-    match LandingUrl::parse(url, None) {
+    match LandingUrl::parse_new(url, None) {
         Ok(_) => Ok(url.trim().to_owned()),
         Err(error) => Err(Failure::invalid(parameter, error.to_string())),
     }

@@ -9,9 +9,7 @@ use crate::contract::version::{
     CONTRACT_BYTES_MAX, DRAFTS_MAX, EARLIER_MAX, NOTE_BYTES_MAX, SIGNER_BYTES_MAX,
     SUNSET_DAYS_DEFAULT, SUNSET_DAYS_MAX, Status, VERSIONS_MAX,
 };
-use crate::contract::{
-    Contract, Fault, ProofKind, Role, SIGNATURE, Secret, SignOff, TOKEN, Version,
-};
+use crate::contract::{Contract, Fault, Lack, Role, SIGNATURE, SignOff, TOKEN, Version};
 use crate::id::IntegrationId;
 use crate::integration::{EarlierContract, Integration};
 use crate::setup::{Change, History, Setup};
@@ -24,12 +22,16 @@ impl Setup {
     pub(super) fn execute_on_contract(&self, act: &Act, by: By<'_>) -> Executed {
         match act {
             Act::DraftContract { integration_id, source, note, cutover_on, token } => {
+                if let DraftSource::Contract(contract) = source {
+                    check_triage(contract, by.at)?;
+                }
                 let draft = self.draft_contract(*integration_id, source, token)?;
                 described(draft, Some(note), Some(cutover_on))
             }
             Act::ChangeDraft { integration_id, number, contract, note, cutover_on } => {
                 let mut draft = self.the_draft(*integration_id, *number)?;
                 if let Some(contract) = contract {
+                    check_triage(contract, by.at)?;
                     draft.contract = checked_contract(contract)?;
                 }
                 // What was signed is not what stands there now.
@@ -173,7 +175,7 @@ impl Setup {
             Status::Draft | Status::SignedOff => check_signed(&version, &integration.contract)?,
         }
         let contract = checked_contract(&version.contract)?;
-        check_secrets(&version, &integration, at)?;
+        check_secrets(&version, &integration)?;
         let before = integration.version;
         let mut replaced = self.the_contract(id, before)?;
         replaced.status = Status::Sunset { until };
@@ -222,31 +224,25 @@ fn check_signed(version: &Version, active: &Contract) -> Result<(), Failure> {
     Err(Failure::conflict("not_signed_off", detail))
 }
 
-/// Nothing would be accepted by a contract that needs a secret nobody has set; one that is only
-/// tried refuses nothing.
-fn check_secrets(
-    version: &Version,
-    integration: &Integration,
-    at: Timestamp,
-) -> Result<(), Failure> {
-    let rules = &version.contract.verification;
-    let is_missing = |(kind, name): &(ProofKind, &'static str)| {
-        let mut set = integration.secrets_at(name, at);
-        rules.enforces(*kind) && set.all(Secret::is_empty)
-    };
-    let secrets = [(ProofKind::Token, TOKEN), (ProofKind::Signature, SIGNATURE)];
-    match secrets.into_iter().find(is_missing) {
-        Some((_, name)) if rules.token_required => {
-            let (reference, id) = (version.reference(), integration.id);
-            let detail = format!(
-                "contract {reference} accepts nothing without the secret `{name}`, which is not \
-                 set: set it first, with PATCH /api/v1/integrations/{id} \
-                 {{\"secrets\":{{\"{name}\":\"…\"}}}}"
-            );
-            Err(Failure::conflict("secret_missing", detail))
-        }
-        _ => Ok(()),
+/// Nothing would be accepted by a contract that requires a secret which nobody has set, or which
+/// it cannot use; one that is only tried refuses nothing.
+fn check_secrets(version: &Version, integration: &Integration) -> Result<(), Failure> {
+    let (reference, id) = (version.reference(), integration.id);
+    for name in [TOKEN, SIGNATURE] {
+        let is = match version.contract.lacks_secret(name, &integration.secrets) {
+            None => continue,
+            Some(Lack::NotSet) => "is not set: set it first".to_owned(),
+            Some(Lack::Useless(why)) => {
+                format!("is set to what it cannot use ({why}): set another first")
+            }
+        };
+        let detail = format!(
+            "contract {reference} accepts nothing without the secret `{name}`, which {is}, with \
+             PATCH /api/v1/integrations/{id} {{\"secrets\":{{\"{name}\":\"…\"}}}}"
+        );
+        return Err(Failure::conflict("secret_missing", detail));
     }
+    Ok(())
 }
 
 /// Keeps no more earlier contracts than there is room for: the first to go are those whose sunset
@@ -289,6 +285,18 @@ fn checked_contract(contract: &Contract) -> Result<Contract, Failure> {
         return Err(Failure::invalid("contract", detail));
     }
     Ok(contract.clone())
+}
+
+/// Whoever writes a triage that is over means another instant; one that was agreed on before may be
+/// drafted from, tried and rolled back to.
+fn check_triage(contract: &Contract, at: Timestamp) -> Result<(), Failure> {
+    match contract.triage_until {
+        Some(until) if until <= at => {
+            let detail = format!("`{until}` is over: an instant to come, or none");
+            Err(Failure::invalid("contract.triage_until", detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn checked_note(note: &str) -> Result<String, Failure> {

@@ -6,7 +6,7 @@
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::builder;
 use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX};
-use crate::contract::{Canonical, Contract, SIGNATURE, Secret, TOKEN, no_such_secret};
+use crate::contract::{Canonical, Contract, Lack, SIGNATURE, Secret, TOKEN, no_such_secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, RetiringSecret, Scope};
 use crate::macros::{LandingUrl, nearest};
@@ -457,7 +457,7 @@ pub(super) fn checked_name(name: &str) -> Result<String, Failure> {
 
 fn checked_landing_params(params: &str) -> Result<String, Failure> {
     let params = params.trim().trim_start_matches(['?', '&']);
-    match LandingUrl::parse("https://example.com/", Some(params)) {
+    match LandingUrl::parse_new("https://example.com/", Some(params)) {
         Ok(_) if !params.is_empty() => Ok(params.to_owned()),
         Ok(_) => {
             let detail = "it is empty: parameters such as `aff_sub={clickid}`, or null for none";
@@ -490,6 +490,7 @@ impl NewSecrets<'_> {
             return if is_idle { wrong("goes with new `secrets`".to_owned()) } else { Ok(()) };
         };
         let mut replaced = Vec::new();
+        let before = integration.secrets.clone();
         for (name, secret) in secrets {
             let secret = checked_secret(contracts, name, secret.as_ref())?;
             let old = match secret {
@@ -497,6 +498,7 @@ impl NewSecrets<'_> {
                 None => integration.secrets.remove(name),
             };
             replaced.extend(old.map(|old| (name.clone(), old)));
+            check_still_proves(integration, name, &before)?;
         }
         let Some(until) = old_until else {
             integration.retiring.retain(|one| !secrets.contains_key(&one.name));
@@ -519,6 +521,36 @@ impl NewSecrets<'_> {
         }
         integration.retiring = all;
         Ok(())
+    }
+}
+
+/// What the active contract accepts nothing without gives way only to what it can use.
+fn check_still_proves(
+    integration: &Integration,
+    name: &str,
+    before: &BTreeMap<String, Secret>,
+) -> Result<(), Failure> {
+    let (contract, path) = (&integration.contract, format!("secrets.{name}"));
+    if contract.lacks_secret(name, before).is_some() {
+        return Ok(());
+    }
+    let reference = format!("{}.{}", integration.id, integration.version);
+    match contract.lacks_secret(name, &integration.secrets) {
+        None => Ok(()),
+        Some(Lack::NotSet) => {
+            let detail = format!(
+                "contract {reference} is active and accepts nothing without the secret `{name}`: \
+                 give another in its place"
+            );
+            Err(Failure::conflict("in_use", detail).of(&path))
+        }
+        Some(Lack::Useless(why)) => {
+            let detail = format!(
+                "contract {reference} is active, accepts nothing without it, and cannot use this \
+                 one: {why}"
+            );
+            Err(Failure::invalid(&path, detail))
+        }
     }
 }
 

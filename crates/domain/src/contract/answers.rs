@@ -10,6 +10,11 @@ use serde::{Deserialize, Serialize};
 pub const REPLY_BYTES_MAX: usize = 1_000;
 /// What a body may have in braces, to be filled in.
 pub const FILLERS: [&str; 4] = ["receipt", "verdict", "reason", "detail"];
+/// The longest a body may be that a sender asks for, in bytes.
+const RETURNED_BYTES_MAX: usize = 100;
+/// Bodies that most senders take for a refusal, whatever the HTTP status is. Where one of them
+/// stands for a hit that counts, or has counted before, it is sent again and again.
+const REFUSALS: [&str; 7] = ["0", "error", "fail", "failed", "failure", "false", "rejected"];
 /// What a hit that is on disk and not decided yet is answered with.
 const RECEIVED: u16 = 202;
 /// What a hit is answered with that counts, or has counted before.
@@ -23,7 +28,7 @@ pub struct Answers {
     /// After how many seconds, and how often, a sender may repeat what may succeed later.
     pub retry_after_s: Option<u32>,
     pub max_retries: Option<u32>,
-    /// The parameter whose value is the body of every answer but a refusal.
+    /// The parameter whose value is the body of every answer but a refusal, unless it reads as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub return_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,9 +192,22 @@ impl Answers {
             && Verdict::ALL.into_iter().all(|verdict| self.reply(Some(verdict)).is_none())
     }
 
+    /// The body that a sender asks for, where it may have it for what is not refused: short plain
+    /// text that nobody takes for a refusal.
+    pub fn returned<'t>(&self, asked: &'t str) -> Option<&'t str> {
+        let is_plain = asked.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        let is_short = !asked.trim().is_empty() && asked.len() <= RETURNED_BYTES_MAX;
+        (is_plain && is_short && !self.reads_as_refusal(asked)).then_some(asked)
+    }
+
+    fn reads_as_refusal(&self, body: &str) -> bool {
+        let own = self.refused.as_ref().map(|refused| refused.body.trim());
+        let mut all = REFUSALS.into_iter().chain(own.filter(|own| !own.is_empty()));
+        all.any(|refusal| refusal.eq_ignore_ascii_case(body.trim()))
+    }
+
     /// What is wrong with it, for whoever wrote it; `None`: nothing.
     pub(super) fn fault(&self) -> Option<Fault> {
-        let refused = self.refused.as_ref();
         for verdict in std::iter::once(None).chain(Verdict::ALL.map(Some)) {
             let Some(reply) = self.reply(verdict) else { continue };
             let name = verdict.map_or("received", Verdict::name);
@@ -221,16 +239,11 @@ impl Answers {
                 let right = "200 to 203, 206 to 208 or 226, which have a body";
                 return fault("http_status", format!("{right}; {why}"));
             }
-            if !is_refusal && reply.body.trim() == "0" {
-                let why = "most senders take it for a refusal, and send it again";
-                return fault("body", format!("anything but `0`; {why}"));
-            }
-            let is_same = refused.is_some_and(|refused| {
-                let is_said = !reply.body.trim().is_empty();
-                is_said && refused.body.trim() == reply.body.trim()
-            });
-            if is_same && !is_refusal {
-                return fault("body", "another one than that of `refused`".to_owned());
+            if !is_refusal && self.reads_as_refusal(&reply.body) {
+                let words = super::words::listed(&REFUSALS, "or");
+                let why = "it would be taken for a refusal, and sent again";
+                let detail = format!("anything but {words}, and that of `refused`; {why}");
+                return fault("body", detail);
             }
         }
         match &self.return_name {
@@ -333,17 +346,45 @@ mod tests {
                 r#"{"duplicate":{"http_status":200,"body":"0"},"refused":{"http_status":200,"body":"0 "}}"#,
                 "answers.duplicate",
             ),
+            (r#"{"duplicate":{"http_status":200,"body":"ERROR"}}"#, "answers.duplicate.body"),
+            (r#"{"ignored":{"http_status":200,"body":"Failed "}}"#, "answers.ignored.body"),
+            (
+                r#"{"parked":{"http_status":200,"body":"no"},"refused":{"http_status":200,"body":"NO"}}"#,
+                "answers.parked.body",
+            ),
             (r#"{"return_name":""}"#, "answers.return_name"),
         ];
         for (json, place) in wrong {
             let fault = read(json).fault().unwrap();
             assert!(fault.path.starts_with(place), "{json}: {fault}");
         }
+        let blank = r#"{"duplicate":{"http_status":200},"refused":{"http_status":200}}"#;
+        assert_eq!(read(blank).fault(), None);
+        let refusal = r#"{"refused":{"http_status":200,"body":"ERROR"}}"#;
+        assert_eq!(read(refusal).fault(), None);
         let long = Reply {
             http_status: 200,
             body: "x".repeat(REPLY_BYTES_MAX + 1),
             content_type: ContentType::Plain,
         };
         assert!(Answers { recorded: Some(long), ..Answers::default() }.fault().is_some());
+    }
+
+    #[test]
+    fn a_sender_asks_for_no_body_that_reads_as_a_refusal() {
+        let own = read(r#"{"return_name":"return","refused":{"http_status":200,"body":"Nope"}}"#);
+        let bare = read(r#"{"return_name":"return"}"#);
+        for answers in [&own, &bare] {
+            for body in ["OK", "1", " ok ", "00", "no error"] {
+                assert_eq!(answers.returned(body), Some(body));
+            }
+            let long = "x".repeat(RETURNED_BYTES_MAX + 1);
+            for body in ["", " ", "0", " 0 ", "error", "FALSE", "a\nb", "\u{e9}", &long] {
+                assert_eq!(answers.returned(body), None, "{body}");
+            }
+            assert_eq!(answers.returned(&long[1..]), Some(&long[1..]));
+        }
+        assert_eq!(own.returned("nope "), None);
+        assert_eq!(bare.returned("nope"), Some("nope"));
     }
 }

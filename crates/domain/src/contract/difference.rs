@@ -1,18 +1,18 @@
 //! What differs between two contracts, in words.
 //!
-//! Nothing that differs is left out: what has no sentence of its own is told by its place and its
-//! value, and counts as touching money until somebody has thought about it.
+//! Nothing that differs is left out: a test knows every field that there is.
 
 use super::{
-    Canonical, Contract, Meaning, Network, Parameter, ProofKind, Scheme, Statuses, Unit,
+    Canonical, Contract, Meaning, Network, Parameter, ProofKind, Reversal, Scheme, Statuses, Unit,
     Verification, words,
 };
 use crate::builder::Gap;
 use crate::conversion::Status;
+use crate::money::Currency;
 use crate::reason::Verdict;
+use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
@@ -45,33 +45,35 @@ pub fn difference(before: &Contract, after: &Contract) -> Vec<Difference> {
     found.statuses(before, after);
     found.goals(before, after);
     found.identity(before, after);
+    found.transaction_ids(before, after);
+    found.values(before, after);
     found.repeats(before, after);
     found.verification(before, after);
     found.times(before, after);
     found.answers(before, after);
-    found.rest(before, after);
     found.all
 }
 
-/// What has sentences of its own; the rest is told as it stands.
-const WORDED: [&str; 10] = [
-    "parameters",
-    "statuses",
-    "goals",
-    "identity",
-    "txn_id_absent",
-    "payout_may_be_revenue",
-    "repeats",
-    "times",
-    "verification",
-    "answers",
-];
-
-/// Whether a difference outside the sentences of its own touches money.
-fn may_touch_money(path: &str) -> bool {
-    let root = path.split('.').next().unwrap_or_default();
-    // How words that mean nothing look changes no amount.
-    root != "unreplaced"
+/// What a sender writes for a value, where that has changed. Where nobody knows it, and it has to be
+/// said, there is a gap to be filled in.
+fn asked_for(old: &Parameter, new: &Parameter) -> String {
+    let canonical = new.canonical;
+    let gap = |one: &Parameter| {
+        let must_be_there = one.required || canonical == Canonical::ClickId;
+        let is_in_url = !one.in_header && !one.appended;
+        (must_be_there && is_in_url).then(|| Gap::Macro(canonical).to_string())
+    };
+    let shown = |one: &Parameter| one.placeholder.clone().or_else(|| gap(one));
+    match (shown(old), shown(new)) {
+        (Some(before), Some(after)) => {
+            format!("`{canonical}` is asked for by `{after}` instead of `{before}`")
+        }
+        (None, Some(after)) => format!("`{canonical}` is asked for by `{after}`"),
+        (before, None) => {
+            let before = before.unwrap_or_default();
+            format!("no macro is known for `{canonical}` any more; it was `{before}`")
+        }
+    }
 }
 
 /// Whether what a parameter says decides if something counts, as what, or how much for.
@@ -188,13 +190,10 @@ impl Found {
             let how = if new.appended { "is now added" } else { "is not added any more" };
             format!("`{canonical}` {how} by its sender of its own accord")
         });
-        let own = || Gap::Macro(canonical).to_string();
-        let shown = |one: &Option<String>| one.clone().unwrap_or_else(own);
-        // Where nobody knows it, there is a gap to be filled in.
-        let both = (&shown(&old.placeholder), &shown(&new.placeholder));
-        self.changed(path("macro"), both, false, String::clone, |before, after| {
-            format!("`{canonical}` is asked for by `{after}` instead of `{before}`")
-        });
+        if old.placeholder != new.placeholder {
+            let both = (old.placeholder.clone(), new.placeholder.clone());
+            self.add(path("macro"), both, false, asked_for(old, new));
+        }
         let both = (&old.length_max(), &new.length_max());
         self.changed(path("max_length"), both, is_money, usize::to_string, |before, after| {
             format!("`{canonical}` may have {after} bytes; it was {before}")
@@ -306,16 +305,104 @@ impl Found {
         self.changed("identity", (&before.identity, &after.identity), true, shown, |old, new| {
             format!("two postbacks are one conversion by {new}; it was {old}")
         });
+    }
+
+    fn transaction_ids(&mut self, before: &Contract, after: &Contract) {
+        let both = (&before.txn_id_folded, &after.txn_id_folded);
+        self.changed("txn_id_folded", both, true, bool::to_string, |_, _| {
+            let how = if after.txn_id_folded { "without case" } else { "with case" };
+            format!("transaction ids are now compared {how}")
+        });
+        let shown = |all: &Vec<Canonical>| words::txn_id_parts(all);
+        let both = (&before.txn_id_parts, &after.txn_id_parts);
+        self.changed("txn_id_parts", both, true, shown, |old, new| {
+            format!("a transaction id is made of {new}; it was {old}")
+        });
         let shown = |one: &super::TxnIdAbsent| words::txn_id_absent(*one).to_owned();
         let both = (&before.txn_id_absent, &after.txn_id_absent);
         self.changed("txn_id_absent", both, true, shown, |old, new| {
             format!("postbacks without a transaction id are {new}; they were {old}")
         });
+        self.triage(before.triage_until, after.triage_until);
+        let shown = |one: &Option<Reversal>| words::reversal(one.as_ref());
+        let both = (&before.reversal, &after.reversal);
+        self.changed("reversal", both, true, shown, |old, new| {
+            format!("a reversal has the transaction id of what it takes back {new}; it was {old}")
+        });
+    }
+
+    /// What stands for a value that is not sent, and what asks for nothing.
+    fn values(&mut self, before: &Contract, after: &Contract) {
+        let shown = |one: &Option<Currency>| match one {
+            Some(currency) => format!("`{currency}`"),
+            None => "the campaign's currency".to_owned(),
+        };
+        let both = (&before.currency, &after.currency);
+        self.changed("currency", both, true, shown, |old, new| {
+            format!("amounts are in {new} where a postback does not say; it was {old}")
+        });
+        let all = before.ignore_where.keys().chain(after.ignore_where.keys());
+        for canonical in all.collect::<BTreeSet<_>>() {
+            let shown = |one: &Contract| {
+                one.ignore_where.get(canonical).map(|values| words::listed(values, "or"))
+            };
+            let (old, new) = (shown(before), shown(after));
+            let sentence = match (&old, &new) {
+                _ if old == new => continue,
+                (Some(old), Some(new)) => format!(
+                    "a postback asks for nothing where `{canonical}` is {new}; it was {old}"
+                ),
+                (None, Some(new)) => {
+                    format!("a postback asks for nothing where `{canonical}` is {new}")
+                }
+                (old, None) => {
+                    let old = old.as_deref().unwrap_or_default();
+                    format!("a postback is ignored no longer where `{canonical}` is {old}")
+                }
+            };
+            self.add(format!("ignore_where.{canonical}"), (old, new), true, sentence);
+        }
         let both = (&before.payout_may_be_revenue, &after.payout_may_be_revenue);
         self.changed("payout_may_be_revenue", both, true, bool::to_string, |_, _| {
             let is = if after.payout_may_be_revenue { "is now" } else { "is no longer" };
             format!("a `payout` without a `revenue` {is} taken for our revenue")
         });
+        self.unreplaced(before, after);
+    }
+
+    /// How words that mean nothing look changes no amount.
+    fn unreplaced(&mut self, before: &Contract, after: &Contract) {
+        let only = |one: &Contract, other: &Contract| -> Vec<String> {
+            let words = one.unreplaced.iter();
+            words.filter(|word| !other.unreplaced.contains(word)).cloned().collect()
+        };
+        let (gone, come) = (only(before, after), only(after, before));
+        let told = [
+            (!come.is_empty())
+                .then(|| format!("{} now stands for no value", words::listed(&come, "or"))),
+            (!gone.is_empty())
+                .then(|| format!("{} is now taken for a value", words::listed(&gone, "or"))),
+        ];
+        let sentence = told.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        if !sentence.is_empty() {
+            let shown =
+                |one: &Contract| (!one.unreplaced.is_empty()).then(|| one.unreplaced.join(", "));
+            self.add("unreplaced", (shown(before), shown(after)), false, sentence);
+        }
+    }
+
+    fn triage(&mut self, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if before == after {
+            return;
+        }
+        let (was, is) = (before.map(words::instant), after.map(words::instant));
+        let kept = "postbacks without a transaction id are kept for triage";
+        let sentence = match (&was, &is) {
+            (Some(was), Some(is)) => format!("until {is}, {kept}; it was until {was}"),
+            (None, Some(is)) => format!("until {is}, {kept}"),
+            _ => "postbacks without a transaction id are not kept for triage any more".to_owned(),
+        };
+        self.add("triage_until", (was, is), true, sentence);
     }
 
     fn repeats(&mut self, before: &Contract, after: &Contract) {
@@ -473,65 +560,5 @@ impl Found {
             "" => "no parameter gives the body of answers any more".to_owned(),
             new => format!("`{new}` gives the body of answers"),
         });
-    }
-
-    /// Whatever has no sentence of its own, leaf by leaf.
-    fn rest(&mut self, before: &Contract, after: &Contract) {
-        let leaves = |one: &Contract| {
-            let mut value = serde_json::to_value(one).expect("a contract is plain data");
-            if let Value::Object(fields) = &mut value {
-                fields.retain(|name, _| !WORDED.contains(&name.as_str()));
-            }
-            leaves(value)
-        };
-        let (old, new) = (leaves(before), leaves(after));
-        for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-            let (was, is) = (old.get(path), new.get(path));
-            if was == is {
-                continue;
-            }
-            let sentence = match (was, is) {
-                (Some(was), Some(is)) => format!("`{path}` is now `{is}`; it was `{was}`"),
-                (None, Some(is)) => format!("`{path}` is now `{is}`"),
-                _ => format!("`{path}` is not said any more"),
-            };
-            let touches_money = may_touch_money(path);
-            self.add(path.clone(), (was.cloned(), is.cloned()), touches_money, sentence);
-        }
-    }
-}
-
-/// The plain values in a value, by their paths; a list of plain values is one.
-fn leaves(value: Value) -> BTreeMap<String, String> {
-    let mut leaves = BTreeMap::new();
-    collect(String::new(), value, &mut leaves);
-    leaves
-}
-
-fn collect(path: String, value: Value, leaves: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let joint = if path.is_empty() { "" } else { "." };
-                collect(format!("{path}{joint}{name}"), value, leaves);
-            }
-        }
-        Value::Array(values) if values.iter().any(|it| it.is_object() || it.is_array()) => {
-            for (place, value) in values.into_iter().enumerate() {
-                collect(format!("{path}[{place}]"), value, leaves);
-            }
-        }
-        Value::Array(values) => {
-            let shown: Vec<String> = values.iter().map(shown).collect();
-            leaves.insert(path, shown.join(", "));
-        }
-        value => _ = leaves.insert(path, shown(&value)),
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }

@@ -1,8 +1,9 @@
 //! A secret that a sender proves itself with: it is compared, and never shown.
 
-use super::Contract;
+use super::{Contract, ProofKind};
 use crate::macros;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The name of the secret that is sent as it is.
@@ -63,6 +64,14 @@ impl Secret {
     }
 }
 
+/// Why a contract accepts nothing for want of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    NotSet,
+    /// What is set proves nobody by it: why.
+    Useless(String),
+}
+
 /// What is wrong with a name that no secret has.
 pub(crate) fn no_such_secret(name: &str) -> String {
     format!("no secret is called `{name}`; there are: {TOKEN}, {SIGNATURE}")
@@ -76,6 +85,28 @@ impl Contract {
             TOKEN => rules.token.is_some(),
             SIGNATURE => rules.signature.is_some(),
             _ => false,
+        }
+    }
+
+    /// What keeps the contract from accepting anything, of the secret of that name, by an
+    /// integration's secrets in force: those on their way out are soon gone. `None`: nothing does.
+    pub(crate) fn lacks_secret(
+        &self,
+        name: &str,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Option<Lack> {
+        let rules = &self.verification;
+        let kind = match name {
+            TOKEN => ProofKind::Token,
+            SIGNATURE => ProofKind::Signature,
+            _ => return None,
+        };
+        if !rules.token_required || !rules.enforces(kind) {
+            return None;
+        }
+        match secrets.get(name) {
+            None => Some(Lack::NotSet),
+            Some(secret) => self.checked_secret(name, secret).err().map(Lack::Useless),
         }
     }
 

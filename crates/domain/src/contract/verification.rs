@@ -71,13 +71,6 @@ impl Verification {
         self.asks_for(kind) && !self.shadow.contains(&kind)
     }
 
-    /// Whether anything is enforced that vouches for a sender: a time vouches for nobody.
-    pub(crate) fn is_enforced(&self) -> bool {
-        [ProofKind::Token, ProofKind::Signature, ProofKind::Networks]
-            .into_iter()
-            .any(|kind| self.enforces(kind))
-    }
-
     /// What is wrong with what is only tried.
     pub(super) fn shadow_fault(&self) -> Option<Fault> {
         let stray = self.shadow.iter().find(|kind| !self.asks_for(**kind))?;

@@ -3,7 +3,8 @@
 
 use super::{
     Algorithm, Answers, Canonical, Encoding, Identity, Input, Key, Profile, ProofKind,
-    RepeatedAmount, RepeatedEvents, Reply, Scheme, SecretPlace, TxnIdAbsent, Unit, Values,
+    RepeatedAmount, RepeatedEvents, Reply, Reversal, Scheme, SecretPlace, TxnIdAbsent, Unit,
+    Values,
 };
 use crate::conversion::Status;
 use crate::reason::{Reason, Verdict};
@@ -13,6 +14,13 @@ use jiff::tz::TimeZone;
 
 /// 2026-11-20T21:30:15Z, as an example of how a time is written.
 const EXAMPLE_S: i64 = 1_795_210_215;
+
+/// An instant to the second, as people read it.
+pub fn instant(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (text, _) = text.split_once(['.', 'Z']).unwrap_or((&text, ""));
+    format!("{} UTC", text.replace('T', " "))
+}
 
 /// What a value means, whatever it is called.
 pub fn meaning(canonical: Canonical) -> String {
@@ -77,6 +85,26 @@ pub fn txn_id_absent(absent: TxnIdAbsent) -> &'static str {
         TxnIdAbsent::One => "one conversion for each click and goal",
         TxnIdAbsent::Payload => "one conversion for each different postback",
     }
+}
+
+/// What a transaction id is made of; none: it is sent as it is.
+pub fn txn_id_parts(parts: &[Canonical]) -> String {
+    let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+    match parts.as_slice() {
+        [] => format!("`{}` alone", Canonical::TxnId),
+        [one] => format!("`{one}` alone"),
+        parts => format!("{}, joined by `_`", listed(parts, "and")),
+    }
+}
+
+/// Where a reversal has the transaction id of what it takes back; `None`: where any other has it.
+pub fn reversal(reversal: Option<&Reversal>) -> String {
+    let carrier = reversal.and_then(|one| one.txn_id).unwrap_or(Canonical::TxnId);
+    let mut told = format!("in `{carrier}`");
+    if let Some(prefix) = reversal.map(|one| &one.txn_id_prefix).filter(|it| !it.is_empty()) {
+        told.extend([format!(" with `{prefix}` before it")]);
+    }
+    told
 }
 
 /// What an amount is counted in.
@@ -254,6 +282,13 @@ pub fn listed<T: AsRef<str>>(all: &[T], joint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_told_to_the_second() {
+        let at = |text: &str| instant(text.parse().unwrap());
+        assert_eq!(at("2026-11-20T09:30:00.123456Z"), "2026-11-20 09:30:00 UTC");
+        assert_eq!(at("2026-11-20T09:30:00Z"), "2026-11-20 09:30:00 UTC");
+    }
 
     #[test]
     fn every_way_of_signing_is_told_in_words() {

@@ -1,14 +1,14 @@
 //! Which contract reads a hit: by the key in its path, by the path, or by its click.
 
 use super::ContractRef;
-use super::route::{Route, route_as_of};
+use super::route::{POSTBACK, Route, route_as_of};
 use super::spoken::{self, Spoken, spoken};
 use crate::campaign::Campaign;
 use crate::click_id::Keyring;
-use crate::contract::Contract;
+use crate::contract::{Contract, Parameter};
 use crate::hit::Hit;
 use crate::integration::{Integration, Scope};
-use crate::partner::{KEYED_PATH, Partner};
+use crate::partner::{KEYED_PATH, PLAIN_PATH, Partner};
 use crate::postback::{Pairs, Problem, earlier};
 use crate::reason::Reason;
 use crate::setup::AsOf;
@@ -22,12 +22,22 @@ pub(super) struct Chosen<'a> {
     pub(super) integration: Option<&'a Integration>,
     /// Another contract has taken the place of the one that reads.
     pub(super) is_in_sunset: bool,
-    /// By the key in its path.
-    pub(super) is_by_key: bool,
-    /// The key in its path is none of ours.
-    pub(super) has_foreign_key: bool,
+    pub(super) clue: Clue,
     /// Names that carry click ids and do not agree, or whose sunset is over.
     pub(super) fault: Result<(), Problem>,
+}
+
+/// What led to whoever reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clue {
+    /// The key in the path.
+    Key,
+    /// Our click, beside a key that is none of ours.
+    ForeignKey,
+    /// Our click, under a name that nobody who is in charge of it reads.
+    ForeignName,
+    /// The path, or whoever is in charge of the click's campaign.
+    Place,
 }
 
 impl<'a> Chosen<'a> {
@@ -38,8 +48,7 @@ impl<'a> Chosen<'a> {
             contract,
             integration: Some(integration),
             is_in_sunset,
-            is_by_key: false,
-            has_foreign_key: false,
+            clue: Clue::Place,
             fault: spoken::retired(integration, sent, at),
         }
     }
@@ -51,8 +60,7 @@ impl<'a> Chosen<'a> {
             contract,
             integration: None,
             is_in_sunset: false,
-            is_by_key: false,
-            has_foreign_key: false,
+            clue: Clue::Place,
             fault: Ok(()),
         }
     }
@@ -76,21 +84,30 @@ pub(super) fn choose<'a>(
             let is_foreign = own.is_none() && may_be_foreign(key, hit.path());
             let by_click = || choose_by_foreign_key(setup, keyring, sent);
             own.filter(|integration| !integration.archived)
-                .map(|own| Chosen { is_by_key: true, ..by_integration(own) })
+                .map(|own| Chosen { clue: Clue::Key, ..by_integration(own) })
                 .or_else(|| is_foreign.then(by_click).flatten())
                 .ok_or_else(|| {
                     let detail = "the postback URL's key is not one of ours";
                     Problem::new(Reason::UnknownIntegration, None, detail)
                 })
         }
-        Route::Path(path) => Ok(choose_by_path(setup, keyring, path, sent)),
+        Route::Path(path) => {
+            let partners: Vec<_> = setup.partners_by_path(path).collect();
+            Ok(choose_by_partner(setup, keyring, &partners, sent))
+        }
         Route::Plain | Route::Elsewhere => {
             let is_click_id = |name: &str| setup.is_click_id_name(name);
             let (campaign, conflict) = clicked_campaign(setup, keyring, sent, is_click_id);
-            campaign
+            let in_charge = campaign
                 .and_then(|campaign| setup.integrations_for(campaign).next())
-                .or_else(|| setup.integrations_of(Scope::Global).next())
-                .map(|integration| by_integration(integration).with(conflict))
+                .or_else(|| setup.integrations_of(Scope::Global).next());
+            let mut contracts = in_charge.into_iter().flat_map(Integration::contracts);
+            let is_read = contracts.any(|contract| names_click(contract, keyring, sent));
+            let by_name = || choose_by_foreign_name(setup, keyring, in_charge, sent);
+            (!is_read)
+                .then(by_name)
+                .flatten()
+                .or_else(|| in_charge.map(|one| by_integration(one).with(conflict)))
                 .ok_or_else(|| {
                     let detail = "there is no global integration to read it";
                     Problem::new(Reason::UnknownIntegration, None, detail)
@@ -101,8 +118,12 @@ pub(super) fn choose<'a>(
 
 /// On a path that partners share, an integration around the click's campaign reads for its partner;
 /// else it is the partner under whose names our click id came.
-fn choose_by_path<'a>(setup: AsOf<'a>, keyring: &Keyring, path: &str, sent: &Pairs) -> Chosen<'a> {
-    let partners: Vec<(&Partner, &Contract)> = setup.partners_by_path(path).collect();
+fn choose_by_partner<'a>(
+    setup: AsOf<'a>,
+    keyring: &Keyring,
+    partners: &[(&'a Partner, &'a Contract)],
+    sent: &Pairs,
+) -> Chosen<'a> {
     let is_click_id = |name: &str| {
         partners.iter().any(|(partner, contract)| {
             contract.click_id_names().iter().any(|own| own == name)
@@ -129,7 +150,8 @@ fn choose_by_path<'a>(setup: AsOf<'a>, keyring: &Keyring, path: &str, sent: &Pai
 /// macro that nobody filled in.
 fn may_be_foreign(key: &str, path: &[u8]) -> bool {
     let is_plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_".contains(&letter);
-    key.bytes().all(is_plain) && !path.starts_with(b"/postback/")
+    let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+    key.bytes().all(is_plain) && names.next() != Some(POSTBACK.as_bytes())
 }
 
 /// Senders of a partner whose own keys stand before `/postback` keep calling with them after a move
@@ -140,10 +162,40 @@ fn choose_by_foreign_key<'a>(
     keyring: &Keyring,
     sent: &Pairs,
 ) -> Option<Chosen<'a>> {
-    let names_ours = |contract: &Contract| names_click(contract, keyring, sent);
-    let is_ours = setup.partners_by_path(KEYED_PATH).any(|(_, contract)| names_ours(contract));
-    let chosen = is_ours.then(|| choose_by_path(setup, keyring, KEYED_PATH, sent))?;
-    Some(Chosen { has_foreign_key: true, ..chosen })
+    let partners: Vec<_> = setup.partners_by_path(KEYED_PATH).collect();
+    let is_ours = partners.iter().any(|(_, contract)| names_click(contract, keyring, sent));
+    let chosen = is_ours.then(|| choose_by_partner(setup, keyring, &partners, sent))?;
+    Some(Chosen { clue: Clue::ForeignKey, ..chosen })
+}
+
+/// `/postback` is the catalogue's path too, of partners whose senders call there and whose names
+/// nobody may have set up. Where our click came under one of theirs, and under none of whoever is
+/// in charge, it is read as on any path of theirs: of those alone that have the name, and that read
+/// more of what was sent than whoever is in charge. Or a misspelt name of the one's contract, which
+/// happens to be another's, would cost the amount and the transaction id that stand beside it.
+fn choose_by_foreign_name<'a>(
+    setup: AsOf<'a>,
+    keyring: &Keyring,
+    in_charge: Option<&Integration>,
+    sent: &Pairs,
+) -> Option<Chosen<'a>> {
+    let own = in_charge.into_iter().flat_map(Integration::contracts);
+    let own = own.map(|contract| count_read(contract, sent)).max().unwrap_or(0);
+    let on_it = setup.partners_by_path(PLAIN_PATH);
+    let named = on_it.filter(|(_, contract)| names_click(contract, keyring, sent));
+    let counted = named.map(|one| (count_read(one.1, sent), one));
+    let mut counted: Vec<_> = counted.filter(|(count, _)| *count > own).collect();
+    counted.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let partners: Vec<_> = counted.into_iter().map(|(_, one)| one).collect();
+    let is_any = !partners.is_empty();
+    let chosen = is_any.then(|| choose_by_partner(setup, keyring, &partners, sent))?;
+    Some(Chosen { clue: Clue::ForeignName, ..chosen })
+}
+
+/// How much of what was sent a contract has names for.
+fn count_read(contract: &Contract, sent: &Pairs) -> usize {
+    let is_read = |parameter: &&Parameter| sent.of_parameter(parameter).next().is_some();
+    contract.parameters.iter().filter(is_read).count()
 }
 
 /// Whether a click id of ours came under a name that the contract has for it.

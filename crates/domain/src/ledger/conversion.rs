@@ -77,6 +77,11 @@ impl Conversion {
         self.seen.contains(&said)
     }
 
+    /// Whether it waits for its transaction id: one that a person has rejected takes nobody's place.
+    pub fn waits(&self) -> bool {
+        self.triaged.is_some() && self.status == Status::Pending
+    }
+
     /// Whether one more postback that changes nothing is to be remembered.
     pub(super) fn has_room(&self) -> bool {
         self.seen.len().saturating_sub(self.sequence as usize) < IDLE_MAX

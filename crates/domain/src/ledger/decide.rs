@@ -10,8 +10,9 @@ use super::{
 use crate::campaign::{Campaign, Link};
 use crate::click::Label;
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, ProofKind, RepeatedAmount, Repeats};
+use crate::contract::{Canonical, Contract, RepeatedAmount, Repeats};
 use crate::conversion::{Status, may_change};
+use crate::echo::echoed;
 use crate::money::Micros;
 use crate::postback::{Postback, Problem, Said, Value};
 use crate::reason::{Flag, Flags, Reason, Verdict};
@@ -77,7 +78,8 @@ pub fn decide(setup: &Setup, read: &Read<'_>, facts: Facts<'_>, occasion: Occasi
             let is_known = matches!(decision.verdict, Verdict::Duplicate);
             let counts = !is_known || case.check_time().is_ok();
             let events = events.filter(|_| counts);
-            let detail = decision.detail.or_else(|| case.shadow().map(|one| one.detail));
+            let tried = || read.reading.shadow.as_ref().map(|one| one.detail.clone());
+            let detail = decision.detail.or_else(tried);
             Decision { flags: decision.flags.union(flags), detail, events, ..decision }
         }
         Err(problem) => {
@@ -111,24 +113,10 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// What would be refused, were the contract's verification more than a shadow.
-    fn shadow(&self) -> Option<Problem> {
-        self.read.reading.shadow.clone().or_else(|| self.stale_in_shadow())
-    }
-
-    fn stale_in_shadow(&self) -> Option<Problem> {
-        let is_tried = self.contract.verification.shadow.contains(&ProofKind::Timestamp);
-        is_tried.then(|| self.check_timestamp().err()).flatten()
-    }
-
     fn flags(&self) -> Flags {
         let mut flags = self.postback.flags;
-        if self.shadow().is_some() {
+        if self.read.reading.shadow.is_some() {
             flags.add(Flag::ShadowRefused);
-        }
-        // What is enforced vouches, whatever becomes of what is only tried.
-        if self.stale_in_shadow().is_some() && !self.contract.verification.is_enforced() {
-            flags.add(Flag::Unverified);
         }
         if self.facts.conversion.is_some_and(|one| one.click_id != self.click_id) {
             flags.add(Flag::SentValueDiffers);
@@ -158,7 +146,9 @@ impl Case<'_> {
 
     /// The click's events after this postback, where it changes them.
     fn events(&self, flags: &mut Flags) -> Option<Box<ClickEvents>> {
-        let said = events::said(self.read.payload.filter(|_| events::has_any(self.postback))?);
+        if !events::has_any(self.postback) || self.read.payloads.is_empty() {
+            return None;
+        }
         let (click, link) = (self.facts.click, self.read.link?);
         let mut all = self.facts.events.cloned().unwrap_or_else(|| ClickEvents {
             click_id: self.click_id,
@@ -171,15 +161,13 @@ impl Case<'_> {
             seen: Vec::new(),
         });
         let (repeated, at) = (self.agreed.repeats.events, self.occasion.at);
-        all.tell(self.postback, said, repeated, at, flags).then(|| Box::new(all))
+        all.tell(self.postback, &self.read.payloads, repeated, at, flags).then(|| Box::new(all))
     }
 
     /// Whether events alone say what an earlier postback said.
     fn tells_again(&self) -> bool {
-        let (Some(events), Some(payload)) = (self.facts.events, self.read.payload) else {
-            return false;
-        };
-        self.postback.is_event_only && events.has_seen(events::said(payload))
+        let is_known = |events: &ClickEvents| events.has_seen_any(&self.read.payloads);
+        self.postback.is_event_only && self.facts.events.is_some_and(is_known)
     }
 
     fn decide(&self, changes_events: bool) -> Result<Decision, Problem> {
@@ -303,21 +291,7 @@ impl Case<'_> {
     }
 
     fn check_time(&self) -> Result<(), Problem> {
-        if self.stale_in_shadow().is_some() { Ok(()) } else { self.check_timestamp() }
-    }
-
-    fn check_timestamp(&self) -> Result<(), Problem> {
-        let tolerance_s = self.contract.verification.timestamp_tolerance_s;
-        let (Some(tolerance_s), Some(sent)) = (tolerance_s, self.postback.timestamp) else {
-            return Ok(());
-        };
-        let apart_us = self.occasion.at.as_us().abs_diff(sent.as_us());
-        if apart_us <= u64::from(tolerance_s) * 1_000_000 {
-            return Ok(());
-        }
-        let name = self.name(Canonical::Timestamp);
-        let detail = format!("`{name}` is more than {tolerance_s} s from our time");
-        Err(Problem::new(Reason::StaleTimestamp, Some(&name), detail))
+        self.read.stale.clone().map_or(Ok(()), Err)
     }
 
     fn check_campaign(&self) -> Result<(), Problem> {
@@ -336,7 +310,7 @@ impl Case<'_> {
     fn check_currency(&self) -> Result<(), Problem> {
         let Some(Err(text)) = &self.postback.currency else { return Ok(()) };
         let name = self.name(Canonical::Currency);
-        let detail = format!("`{text}` is no ISO 4217 currency");
+        let detail = format!("`{}` is no ISO 4217 currency", echoed(text));
         Err(Problem::new(Reason::UnknownCurrency, Some(&name), detail))
     }
 
@@ -346,7 +320,15 @@ impl Case<'_> {
         let canonical = if is_goal_sent { Canonical::Goal } else { Canonical::EventType };
         let name = self.name(canonical);
         let goals: Vec<&str> = self.campaign.goals.iter().map(|goal| goal.key.as_str()).collect();
-        let detail = format!("`{name}` is none of the campaign's goals: {}", goals.join(", "));
+        let words: Vec<&str> = self.contract.goals.keys().map(String::as_str).collect();
+        let words = match words.is_empty() {
+            true => String::new(),
+            false => {
+                format!("the words that the contract maps ({}), and none of ", words.join(", "))
+            }
+        };
+        let goals = goals.join(", ");
+        let detail = format!("`{name}` is none of {words}the campaign's goals: {goals}");
         Problem::new(Reason::UnknownGoal, Some(&name), detail)
     }
 

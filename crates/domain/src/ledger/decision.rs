@@ -8,7 +8,7 @@ use crate::postback::Problem;
 use crate::reason::{Flags, Reason, Verdict};
 use crate::time::Timestamp;
 
-/// What the store knows about the click and the conversion that a [`Read`] names.
+/// What the store knows about the click and the conversion that a [`Read`](super::Read) names.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The click's own row; `None` where it is gone.
@@ -18,12 +18,12 @@ pub struct Facts<'a> {
     /// The click has a conversion of the goal; looked up only where the read
     /// [marks](crate::ledger::Read::marks) those that come after it.
     pub has_earlier: bool,
-    /// How many conversions of the click are in triage, at most [`WAITING_MAX`]; looked up only
+    /// How many conversions of the click wait in triage, at most [`WAITING_MAX`]; looked up only
     /// where the read [waits](crate::ledger::Read::waits) for its transaction id.
     ///
     /// [`WAITING_MAX`]: crate::ledger::WAITING_MAX
     pub waiting: u32,
-    /// The click's events; looked up only where the read [tells of them](Read::tells_of).
+    /// The click's events; looked up only where the read [tells of them](super::Read::tells_of).
     pub events: Option<&'a ClickEvents>,
     /// The id a new conversion gets.
     pub next_id: ConversionId,

@@ -2,6 +2,7 @@
 //!
 //! What was told in the same words is told once: a sender that tries again adds nothing.
 
+use super::payload::Payload;
 use crate::click::Labels;
 use crate::click_id::ClickId;
 use crate::contract::{Canonical, RepeatedEvents};
@@ -45,22 +46,23 @@ pub struct Event {
 }
 
 impl ClickEvents {
-    /// Whether one of its postbacks said just this.
-    pub(super) fn has_seen(&self, said: [u8; 8]) -> bool {
-        self.seen.contains(&said)
+    /// Whether one of its postbacks said just this, by any of its digests.
+    pub(super) fn has_seen_any(&self, payloads: &[Payload]) -> bool {
+        payloads.iter().any(|payload| self.seen.contains(&said(payload)))
     }
 
-    /// Adds what a postback tells at `at`; false where that changes nothing. A number that would
+    /// Adds what a postback tells at `at`, remembered by the first of its digests; false where that changes nothing. A number that would
     /// leave its range stays as it is, and is flagged.
     pub(super) fn tell(
         &mut self,
         postback: &Postback,
-        said: [u8; 8],
+        payloads: &[Payload],
         repeated: RepeatedEvents,
         at: Timestamp,
         flags: &mut Flags,
     ) -> bool {
-        if self.has_seen(said) || self.seen.len() >= MESSAGES_MAX {
+        let Some(own) = payloads.first() else { return false };
+        if self.has_seen_any(payloads) || self.seen.len() >= MESSAGES_MAX {
             return false;
         }
         let mut is_changed = false;
@@ -79,14 +81,14 @@ impl ClickEvents {
             }
         }
         if is_changed {
-            self.seen.push(said);
+            self.seen.push(said(own));
         }
         is_changed
     }
 }
 
 /// What a postback remembers itself by.
-pub(super) fn said(payload: [u8; 32]) -> [u8; 8] {
+fn said(payload: &Payload) -> [u8; 8] {
     *payload.first_chunk().expect("a digest has 32 bytes")
 }
 

@@ -71,7 +71,7 @@ pub fn repaired_key(setup: &Setup, old: &Conversion, txn_id: &str) -> Result<Key
     let campaign = campaign.ok_or_else(|| Failure::not_found("campaign", old.campaign_id))?;
     let agreed = route::agreed_with(setup, campaign, old.click_id);
     let txn_id = checked_txn_id(agreed, txn_id)?;
-    let txn_id = agreed.map_or(txn_id.into(), |one| route::folded(one, txn_id));
+    let txn_id = agreed.map_or(txn_id.into(), |one| route::folded(one.txn_id_folded, txn_id));
     let rule = match agreed.map_or(Identity::default(), |agreed| agreed.identity) {
         // It stays where it lives.
         Identity::Txn => Identity::ClickGoalTxn,

@@ -22,7 +22,7 @@ pub struct Rehearsal<'s> {
     /// Clicks, and the goals they have conversions of.
     told: HashSet<(ClickId, String)>,
     events: HashMap<ClickId, ClickEvents>,
-    /// What is in triage, by its click, as the hits that made it.
+    /// What waits in triage, by its click, as the hits that made it.
     waiting: HashMap<ClickId, HashSet<Position>>,
     /// Keys by the identities in triage of what was repaired.
     since_triage: HashMap<Vec<u8>, Key>,
@@ -41,10 +41,25 @@ impl<'s> Rehearsal<'s> {
         }
     }
 
+    /// A conversion that is there already, unless it is known.
+    pub fn know(&mut self, conversion: Conversion) {
+        if !self.keys.contains_key(&conversion.created_by) {
+            self.put(conversion);
+        }
+    }
+
+    /// The events of a click that are there already, unless they are known.
+    pub fn know_events(&mut self, events: ClickEvents) {
+        self.events.entry(events.click_id).or_insert(events);
+    }
+
     /// Finds the click of what names a transaction in its place.
     pub fn find<'a>(&self, setup: &'a Setup, read: &mut Read<'a>) {
-        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
-            read.found(setup, conversion);
+        for key in read.asks_for().to_vec() {
+            let conversion = self.conversions.get(&key);
+            if conversion.is_some_and(|conversion| read.found(setup, conversion)) {
+                return;
+            }
         }
     }
 
@@ -55,7 +70,7 @@ impl<'s> Rehearsal<'s> {
         click: Option<&Click<'_>>,
         occasion: Occasion,
     ) -> Decision {
-        let conversion = read.key.as_ref().and_then(|key| self.conversion(key));
+        let conversion = read.keys().find_map(|key| self.conversion(key));
         let next_id = ConversionId(self.conversions.len() as u64 + 1);
         let told = read.marks().map(|(id, goal)| (id, goal.to_owned()));
         let has_earlier = told.is_some_and(|told| self.told.contains(&told));
@@ -144,9 +159,9 @@ impl<'s> Rehearsal<'s> {
             self.since_triage.insert(identity.clone(), conversion.key.clone());
         }
         let waiting = self.waiting.entry(conversion.click_id).or_default();
-        match conversion.triaged {
-            Some(_) => waiting.insert(conversion.created_by),
-            None => waiting.remove(&conversion.created_by),
+        match conversion.waits() {
+            true => waiting.insert(conversion.created_by),
+            false => waiting.remove(&conversion.created_by),
         };
         self.told.insert((conversion.click_id, conversion.goal.clone()));
         self.conversions.insert(conversion.key.clone(), conversion);

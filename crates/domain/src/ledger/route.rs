@@ -1,6 +1,7 @@
 //! Which integration reads a hit, and what it reads.
 
-use super::choose::{Chosen, choose};
+use super::choose::{Chosen, Clue, choose};
+use super::payload::Payload;
 use super::spoken::spoken;
 use super::transaction::{self, Asked};
 use super::{Key, events, payload, triage};
@@ -10,7 +11,7 @@ use crate::contract::{Canonical, Contract, Identity, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::IntegrationId;
 use crate::integration::{Integration, Scope};
-use crate::partner::KEYED_PATH;
+use crate::partner::{KEYED_PATH, without_blanks};
 use crate::postback::{self, Pairs, Postback, Problem, Proof, Reading, Sender, earlier};
 use crate::reason::{Flag, Reason};
 use crate::settings::Unverified;
@@ -18,10 +19,14 @@ use crate::setup::{AsOf, Setup};
 use crate::time::Timestamp;
 use std::borrow::Cow;
 
+/// What stands in the path of every postback to us.
+pub(super) const POSTBACK: &str = "postback";
+
 /// Where a hit was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// `/postback/{key}` or `/{key}/postback`.
+    /// `/postback/{key}` or `/{key}/postback`. Whatever else stands behind `/postback/` is a key
+    /// too, which is none of ours.
     Key(&'a str),
     /// A path of the catalogue, which several partners may share.
     Path(&'a str),
@@ -31,24 +36,27 @@ pub enum Route<'a> {
     Elsewhere,
 }
 
-/// Reads the path of a request.
+/// Reads the path of a request. A slash too many, in it or at its end, is no difference.
 pub fn route<'a>(setup: &'a Setup, path: &'a [u8]) -> Route<'a> {
     route_as_of(setup.latest(), path)
 }
 
 pub(super) fn route_as_of<'a>(setup: AsOf<'a>, path: &'a [u8]) -> Route<'a> {
     let Ok(path) = std::str::from_utf8(path) else { return Route::Elsewhere };
-    if path == "/postback" {
-        return Route::Plain;
+    let mut names = path.split('/').filter(|name| !name.is_empty());
+    let named = (names.next(), names.next(), names.next());
+    match named {
+        (Some(POSTBACK), None, None) => return Route::Plain,
+        _ if without_blanks(path) == KEYED_PATH => {}
+        _ if setup.partners_by_path(path).next().is_some() => return Route::Path(path),
+        _ => {}
     }
-    if path != KEYED_PATH && setup.partners_by_path(path).next().is_some() {
-        return Route::Path(path);
-    }
-    let key = path
-        .strip_prefix("/postback/")
-        .or_else(|| path.strip_prefix('/')?.strip_suffix("/postback"));
-    match key {
-        Some(key) if !key.is_empty() && !key.contains('/') => Route::Key(key),
+    match named {
+        (Some(POSTBACK), Some(key), None) | (Some(key), Some(POSTBACK), None) => Route::Key(key),
+        (Some(POSTBACK), ..) => {
+            let rest = path.trim_matches('/').strip_prefix(POSTBACK).unwrap_or_default();
+            Route::Key(rest.trim_start_matches('/'))
+        }
         _ => Route::Elsewhere,
     }
 }
@@ -90,7 +98,12 @@ pub struct Read<'a> {
     /// The key in its path is none of ours: a partner's own keys stand there, and our click id came
     /// under one of its names.
     pub has_foreign_key: bool,
+    /// On the path without a key, our click id came under a name that the integration in charge
+    /// does not read, and a partner of the catalogue does.
+    pub has_foreign_name: bool,
     pub reading: Reading,
+    /// Its time is not near enough to ours, which refuses whatever is not known already.
+    pub(super) stale: Option<Problem>,
     /// What was agreed with the campaign's own integration when the click was made; where it has
     /// none, with the reader.
     pub(super) agreed: Option<&'a Contract>,
@@ -105,8 +118,11 @@ pub struct Read<'a> {
     pub out_of_scope: Option<Problem>,
     /// What would make its conversion one; `None` where it can make or change none.
     pub key: Option<Key>,
-    /// The digest of all that it says, where that counts.
-    pub payload: Option<[u8; 32]>,
+    /// What an earlier version would have made of the same words: its conversion may stand there.
+    pub(super) earlier_keys: Vec<Key>,
+    /// The digests of all that it says, where that counts: its own first, then those that earlier
+    /// versions would have made.
+    pub(super) payloads: Vec<Payload>,
     /// It names a transaction in place of a click.
     pub(super) asked: Option<Box<Asked<'a>>>,
     /// Who reads, and what was sent: what it takes to speak of another campaign.
@@ -119,7 +135,9 @@ impl Read<'_> {
             contract_ref: None,
             contract: None,
             has_foreign_key: false,
+            has_foreign_name: false,
             reading,
+            stale: None,
             agreed: None,
             click_id: None,
             link: None,
@@ -127,7 +145,8 @@ impl Read<'_> {
             goal: None,
             out_of_scope: None,
             key: None,
-            payload: None,
+            earlier_keys: Vec::new(),
+            payloads: Vec::new(),
             asked: None,
             spoken: None,
         }
@@ -135,6 +154,11 @@ impl Read<'_> {
 
     pub fn postback(&self) -> Result<&Postback, &Problem> {
         self.reading.result.as_ref()
+    }
+
+    /// What its conversion may stand under, its own key first.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.key.iter().chain(&self.earlier_keys)
     }
 
     /// The click whose events it tells.
@@ -178,20 +202,26 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         Ok(chosen) => chosen,
         Err(problem) => return unread(problem),
     };
-    let Chosen { by, contract, integration, is_in_sunset, is_by_key, has_foreign_key, fault } =
-        chosen;
+    let Chosen { by, contract, integration, is_in_sunset, clue, fault } = chosen;
     let sender = Sender::of(integration, hit.peer, at);
     let mut reading = postback::read(contract, &sent, &sender);
     if triage::is_due(contract, &reading, at) {
         reading = triage::flagged(postback::read(&triage::lenient(contract), &sent, &sender));
     }
+    let stale = reading.judge_time(contract, &sender, at);
     reading.result = earlier(fault, reading.result);
     if let Ok(postback) = &mut reading.result
         && is_in_sunset
     {
         postback.flags.add(Flag::ContractInSunset);
     }
-    let mut read = Read { contract: Some(contract), has_foreign_key, ..Read::of(reading) };
+    let mut read = Read {
+        contract: Some(contract),
+        has_foreign_key: clue == Clue::ForeignKey,
+        has_foreign_name: clue == Clue::ForeignName,
+        stale,
+        ..Read::of(reading)
+    };
     let said = read.reading.values.iter().find(|value| value.canonical == Canonical::ClickId);
     read.click_id = said.and_then(|value| keyring.parse(&value.text));
     read.link = read.click_id.and_then(|id| as_of.link(id.link()));
@@ -200,7 +230,7 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         let reader = Reader { integration, contract };
         read.place(reader, (campaign, click_id), &sent, (setup, at));
     } else if let Some(asked) = integration
-        .filter(|_| is_by_key)
+        .filter(|_| clue == Clue::Key)
         .and_then(|reader| Asked::of(as_of, reader, contract, &read.reading, &sent))
     {
         read.reading.result = Err(transaction::unknown(contract, &read.reading));
@@ -209,13 +239,16 @@ pub fn read<'a>(setup: &'a Setup, keyring: &Keyring, hit: &'a Hit, at: Timestamp
         let asked = contract.parameter(Canonical::ClickId).map(|one| sent.name_of(one));
         let name = said.map_or(asked.unwrap_or("click_id"), |value| value.name.as_str());
         let detail = if postback.click_id.is_empty() {
-            format!("`{name}` was not sent, or was blank")
+            sent.missing(format!("`{name}` was not sent, or was blank"))
         } else if read.click_id.is_some() {
             format!("`{name}` is a click id of a link that is not here")
         } else {
             format!("`{name}` is not a click id that we made")
         };
         read.reading.result = Err(Problem::new(Reason::UnknownClick, Some(name), detail));
+    }
+    if read.click_id.is_none() && read.asked.is_none() {
+        read.show_held(as_of, keyring, &sent);
     }
     read.contract_ref = Some(by);
     if read.key.as_ref().is_some_and(|key| !key.is_of_click()) {
@@ -245,6 +278,7 @@ impl<'a> Read<'a> {
         let proof = verify_beside(setup.as_of(at), campaign, (level, contract), sent, at);
         let proof = proof.map(|proof| {
             self.reading.shadow = self.reading.shadow.take().or(proof.shadow);
+            self.stale = self.stale.take().or(proof.stale);
             proof.is_verified
         });
         let result = &mut self.reading.result;
@@ -265,14 +299,15 @@ impl<'a> Read<'a> {
             let detail = "the click is of a campaign that this postback URL does not serve";
             self.out_of_scope = Some(Problem::new(Reason::CampaignMismatch, None, detail));
         }
-        name_conversion(self, contract, (campaign, click_id), sent, (setup, at));
+        let reader = Reader { integration, contract };
+        name_conversion(self, reader, (campaign, click_id), sent, (setup, at));
     }
 }
 
 /// Says which conversion a postback is about, as far as it can be about one.
 fn name_conversion<'a>(
     read: &mut Read<'a>,
-    contract: &'a Contract,
+    Reader { integration, contract }: Reader<'a>,
     (campaign, click_id): (&'a Campaign, ClickId),
     sent: &Pairs<'_>,
     (setup, at): (&'a Setup, Timestamp),
@@ -281,15 +316,18 @@ fn name_conversion<'a>(
     let then = campaign_then(setup, campaign, click_id);
     read.goal = read.goal.or_else(|| goal_of(then, campaign, postback));
     let makes_one = !postback.is_event_only && read.out_of_scope.is_none();
-    let agreed = agreed_with(setup, campaign, click_id).unwrap_or(contract);
+    let own = agreed_with(setup, campaign, click_id);
+    let agreed = own.unwrap_or(contract);
     read.agreed = Some(agreed);
     let is_by_payload = makes_one && is_by_payload(agreed, postback);
     let is_needed = is_by_payload || events::has_any(postback);
-    read.payload = is_needed.then(|| payload::digest([contract, agreed], sent));
-    let payload = read.payload.filter(|_| is_by_payload);
-    read.key = makes_one
-        .then(|| key_of(agreed, campaign, read.goal, click_id, postback, payload))
-        .flatten();
+    let digests = || payload::digests((setup, click_id), (integration, contract), own, sent);
+    read.payloads = if is_needed { digests() } else { Vec::new() };
+    let key = |payload| key_of(agreed, campaign, read.goal, click_id, postback, payload);
+    let (payload, earlier) = read.payloads.split_first().filter(|_| is_by_payload).unzip();
+    read.key = makes_one.then(|| key(payload)).flatten();
+    read.earlier_keys =
+        earlier.into_iter().flatten().filter_map(|payload| key(Some(payload))).collect();
     let is_refused = setup.as_of(at).settings().unverified == Unverified::Refuse;
     if is_refused && postback.flags.has(Flag::Unverified) {
         let detail = "nothing vouches for the sender, and this network takes no such hits";
@@ -311,7 +349,9 @@ pub(super) fn barred(setup: AsOf<'_>, read: &Read<'_>, campaign: &Campaign) -> R
         return Err(mismatch());
     }
     let reading = (level, reading);
-    verify_beside(setup, campaign, reading, sent, setup.at()).map(drop).map_err(|_| mismatch())
+    let proof = verify_beside(setup, campaign, reading, sent, setup.at());
+    let is_satisfied = proof.is_ok_and(|proof| proof.stale.is_none());
+    if is_satisfied { Ok(()) } else { Err(mismatch()) }
 }
 
 /// The instant as of which a click's terms hold: ids have milliseconds, setup is finer, and what
@@ -388,19 +428,19 @@ fn key_of(
     goal: Option<&Goal>,
     click_id: ClickId,
     postback: &Postback,
-    payload: Option<[u8; 32]>,
+    payload: Option<&Payload>,
 ) -> Option<Key> {
     let goal = goal.map(|goal| goal.key.as_str()).or(postback.goal.as_deref())?;
     if let Some(payload) = payload {
-        return Some(Key::of_payload(click_id, goal, &payload));
+        return Some(Key::of_payload(click_id, goal, payload));
     }
-    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed, txn_id));
+    let txn_id = postback.txn_id.as_ref().map(|txn_id| folded(agreed.txn_id_folded, txn_id));
     Some(Key::new(agreed.identity, campaign.advertiser_id, click_id, goal, txn_id.as_deref()))
 }
 
 /// A transaction id as conversions are told apart by it.
-pub(super) fn folded<'t>(agreed: &Contract, txn_id: &'t str) -> Cow<'t, str> {
-    if agreed.txn_id_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
+pub(super) fn folded(is_folded: bool, txn_id: &str) -> Cow<'_, str> {
+    if is_folded { txn_id.to_lowercase().into() } else { txn_id.into() }
 }
 
 /// How near to a campaign what reads its postbacks is.
@@ -429,8 +469,9 @@ impl Level {
 }
 
 /// Whoever is nearer to the campaign than the reader, and verifies its senders, is not passed by:
-/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs refuses
-/// nothing, and lets nobody pass who would be refused without it.
+/// of those at the nearest level, one must be satisfied. Whoever only tries its proofs, or has no
+/// secret yet for those that it does not try, refuses nothing, and lets nobody pass who would be
+/// refused without it.
 ///
 /// The reader's level is `None` for a partner's own contract: it serves every campaign and speaks
 /// for none.
@@ -449,27 +490,34 @@ fn verify_beside(
                 let contract = spoken(one, sent, at).contract;
                 let sender = Sender::of(Some(one), sent.hit.peer, at);
                 let verifies = Some(level) > reader
-                    && contract.verification.is_enforced() != in_shadow
-                    && sender.must_prove(contract);
+                    && sender.must_prove(contract)
+                    && sender.is_refused_unproven(contract) != in_shadow;
                 verifies.then_some((level, contract, sender))
             })
         };
         let nearest = verifying().map(|(level, ..)| level).max();
-        let mut problem = None;
+        let (mut problem, mut late) = (None, None);
         for (_, contract, sender) in verifying().filter(|(level, ..)| Some(*level) == nearest) {
-            match postback::verify(contract, reading, sent, &sender) {
-                Ok(Proof { shadow: Some(other), .. }) if in_shadow => {
+            match postback::verify(contract, reading, sent, &sender, at) {
+                Ok(Proof { shadow: Some(other), .. } | Proof { stale: Some(other), .. })
+                    if in_shadow =>
+                {
                     problem = problem.or(Some(other));
                 }
+                Ok(proof) if proof.stale.is_some() => late = late.or(Some(proof)),
                 Ok(proof) => return Ok(proof),
                 Err(other) => problem = problem.or(Some(other)),
             }
         }
-        problem.map_or(Ok(Proof { is_verified: false, shadow: None }), Err)
+        match (late, problem) {
+            // Whoever is proven, and late, is told so.
+            (Some(proof), _) => Ok(proof),
+            (None, problem) => problem.map_or(Ok(Proof::default()), Err),
+        }
     };
-    let Proof { is_verified, shadow } = satisfied(false)?;
+    let Proof { is_verified, shadow, stale } = satisfied(false)?;
     Ok(match satisfied(true) {
-        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow },
-        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)) },
+        Ok(tried) => Proof { is_verified: is_verified || tried.is_verified, shadow, stale },
+        Err(problem) => Proof { is_verified, shadow: shadow.or(Some(problem)), stale },
     })
 }

@@ -3,6 +3,7 @@
 
 use super::route::{Level, Read, Reader};
 use super::{Conversion, Key, route};
+use crate::campaign::Campaign;
 use crate::click_id::ClickId;
 use crate::contract::{Canonical, Contract, Identity};
 use crate::id::AdvertiserId;
@@ -15,7 +16,8 @@ use crate::time::Timestamp;
 /// What is kept of a reading until it is known whose transaction it names.
 #[derive(Clone, Debug)]
 pub(super) struct Asked<'a> {
-    key: Key,
+    /// It as the reader's contract spells it, and as other contracts may have agreed for the click.
+    keys: Vec<Key>,
     postback: Postback,
     reader: &'a Integration,
     sent: Pairs<'a>,
@@ -35,9 +37,25 @@ impl<'a> Asked<'a> {
         let postback = reading.result.as_ref().ok().filter(|one| one.click_id.is_empty())?;
         let txn_id = postback.txn_id.as_ref().filter(|_| contract.identity == Identity::Txn)?;
         let advertiser_id = advertiser_of(setup, reader)?;
-        let key = Key::of_txn(advertiser_id, Some(&route::folded(contract, txn_id)));
+        let key = |is_folded| Key::of_txn(advertiser_id, Some(&route::folded(is_folded, txn_id)));
+        let mut keys = [contract.txn_id_folded, !contract.txn_id_folded].map(key).to_vec();
+        keys.dedup();
         let (postback, at) = (postback.clone(), setup.at());
-        Some(Self { key, postback, reader, sent: sent.clone(), at })
+        Some(Self { keys, postback, reader, sent: sent.clone(), at })
+    }
+
+    /// Whether it names this one, as was agreed for its click: there it may be spelled otherwise.
+    fn names(
+        &self,
+        conversion: &Conversion,
+        contract: &Contract,
+        setup: &Setup,
+        campaign: &Campaign,
+    ) -> bool {
+        let agreed = route::agreed_with(setup, campaign, conversion.click_id).unwrap_or(contract);
+        let txn_id = self.postback.txn_id.as_ref();
+        let txn_id = txn_id.map(|txn_id| route::folded(agreed.txn_id_folded, txn_id));
+        Key::of_txn(campaign.advertiser_id, txn_id.as_deref()) == conversion.key
     }
 }
 
@@ -50,9 +68,9 @@ fn advertiser_of(setup: AsOf<'_>, integration: &Integration) -> Option<Advertise
             setup.campaign(campaign_id).map(|campaign| campaign.advertiser_id)
         }
         Scope::Global => {
-            let mut all = setup.campaigns_of(integration.id).map(|one| one.advertiser_id);
-            let first = all.next()?;
-            all.all(|other| other == first).then_some(first)
+            let mut all = setup.advertisers_of(integration.id);
+            let only = all.next()?;
+            all.next().is_none().then_some(only)
         }
     }
 }
@@ -75,24 +93,27 @@ pub(super) fn unknown(contract: &Contract, reading: &Reading) -> Problem {
 }
 
 impl<'a> Read<'a> {
-    /// What makes the conversion one whose transaction it names in place of a click. Until it is
-    /// [found](Self::found), it is refused.
-    pub fn asks_for(&self) -> Option<&Key> {
-        self.asked.as_deref().map(|asked| &asked.key)
+    /// What makes the conversion one whose transaction it names in place of a click, in either
+    /// spelling: all of them are to be looked up in turn, until it is [found](Self::found).
+    /// Until then it is refused.
+    pub fn asks_for(&self) -> &[Key] {
+        self.asked.as_deref().map_or(&[], |asked| &asked.keys)
     }
 
     /// It is about that conversion, and its click, where the key it came with serves the campaign.
-    /// What must hold of a postback that names the click must hold of this one.
-    pub fn found(&mut self, setup: &'a Setup, conversion: &Conversion) {
-        let Some(asked) = self.asked.take().filter(|asked| asked.key == conversion.key) else {
-            return;
+    /// What must hold of a postback that names the click must hold of this one. False where it
+    /// names another one.
+    pub fn found(&mut self, setup: &'a Setup, conversion: &Conversion) -> bool {
+        let Some((asked, contract)) = self.asked.as_deref().zip(self.contract) else {
+            return false;
         };
-        let (as_of, contract) = (setup.as_of(asked.at), self.contract);
-        let campaign = as_of.campaign(conversion.campaign_id);
-        let Some((campaign, contract)) = campaign.zip(contract) else { return };
-        if Level::of(campaign, asked.reader) == Level::Other {
-            return;
-        }
+        let as_of = setup.as_of(asked.at);
+        let serves = |campaign: &&Campaign| Level::of(campaign, asked.reader) != Level::Other;
+        let campaign = as_of.campaign(conversion.campaign_id).filter(serves);
+        let named = campaign.filter(|one| asked.names(conversion, contract, setup, one));
+        let Some((campaign, asked)) = named.and_then(|one| Some((one, self.asked.take()?))) else {
+            return false;
+        };
         let unknown = std::mem::replace(&mut self.reading.result, Ok(asked.postback));
         let click_id: ClickId = conversion.click_id;
         self.click_id = Some(click_id);
@@ -110,5 +131,6 @@ impl<'a> Read<'a> {
             (self.reading.result, self.key) = (unknown, None);
         }
         self.spoken = Some((Some(asked.reader), asked.sent));
+        true
     }
 }

@@ -1,7 +1,7 @@
 //! Triage: what lacks the transaction id that it should have is recorded, pending and unpaid, for
 //! somebody to find the id, until the contract's date.
 
-use crate::contract::{Canonical, Contract, Parameter};
+use crate::contract::{Canonical, Contract};
 use crate::postback::{Pairs, Problem, Reading};
 use crate::reason::{Flag, Reason};
 use crate::time::Timestamp;
@@ -26,8 +26,10 @@ pub(super) fn is_due(contract: &Contract, reading: &Reading, at: Timestamp) -> b
 }
 
 fn is_about_txn_id(contract: &Contract, problem: &Problem) -> bool {
-    let name = contract.parameter(Canonical::TxnId).map(Parameter::name);
-    problem.reason == Reason::MissingParameter && problem.parameter.as_deref() == name
+    let names = contract.parameter(Canonical::TxnId).map(|one| &one.names);
+    // It may have been sent, and blank, under any of them.
+    let is_its = problem.parameter.as_ref().zip(names).is_some_and(|(one, all)| all.contains(one));
+    problem.reason == Reason::MissingParameter && is_its
 }
 
 /// The contract, but for the transaction id that it requires.

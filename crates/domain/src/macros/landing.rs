@@ -30,8 +30,10 @@ pub enum LandingError {
     Host,
     Port,
     Fragments,
+    Control,
     ParamsTooLong,
     ParamsFragment,
+    ParamsPairs,
 }
 
 impl fmt::Display for LandingError {
@@ -52,10 +54,15 @@ impl fmt::Display for LandingError {
             Self::Fragments => {
                 f.write_str("a URL has one # at most: what follows it never reaches the server")
             }
+            Self::Control => f.write_str("a landing URL has no control characters"),
             Self::ParamsTooLong => {
                 write!(f, "added parameters have at most {PARAMS_BYTES_MAX} bytes")
             }
             Self::ParamsFragment => f.write_str("added parameters have no #"),
+            Self::ParamsPairs => f.write_str(
+                "added parameters are pairs such as `aff_sub={clickid}`, with & between them, \
+                 without blanks and control characters",
+            ),
         }
     }
 }
@@ -92,6 +99,22 @@ impl LandingUrl {
             false => "?",
         };
         Ok(Self(Template::parse(&[before, joint, params, fragment].concat())))
+    }
+
+    /// Reads what somebody writes down now. What is harmless in what was written down before, and
+    /// meant by nobody, is refused: control characters, and parameters that are no pairs.
+    pub fn parse_new(url: &str, params: Option<&str>) -> Result<Self, LandingError> {
+        let landing = Self::parse(url, params)?;
+        if url.trim().contains(char::is_control) {
+            return Err(LandingError::Control);
+        }
+        let params = params.unwrap_or_default().trim().trim_start_matches(['?', '&']);
+        let is_pair = |part: &str| part.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+        let is_odd = |letter: char| letter.is_whitespace() || letter.is_control();
+        if params.contains(is_odd) || !params.is_empty() && !params.split('&').all(is_pair) {
+            return Err(LandingError::ParamsPairs);
+        }
+        Ok(landing)
     }
 
     /// Whether the visitor takes our click id along.
@@ -253,6 +276,33 @@ mod tests {
         assert_eq!(render("https://example.com", Some("a#b")), Err(LandingError::ParamsFragment));
         let long = "a".repeat(PARAMS_BYTES_MAX + 1);
         assert_eq!(render("https://example.com", Some(&long)), Err(LandingError::ParamsTooLong));
+    }
+
+    #[test]
+    fn what_is_written_now_has_no_control_characters_and_adds_pairs() {
+        let url = |url: &str| LandingUrl::parse_new(url, None).map(|_| ());
+        assert_eq!(url(" https://example.com/a b?c={click_id}\n"), Ok(()));
+        for odd in ["\r\nSet-Cookie: x=1", "a\0b", "a\tb", "a\u{85}b"] {
+            let odd = format!("https://example.com/{odd}");
+            assert_eq!(url(&odd), Err(LandingError::Control), "{odd:?}");
+        }
+        let params =
+            |params: &str| LandingUrl::parse_new("https://example.com/", Some(params)).map(|_| ());
+        for good in ["", "a={clickid}", " ?a={clickid}&b=\u{e9}&c= ", "&~a=b=c", "a=1&a=2"] {
+            assert_eq!(params(good), Ok(()), "{good:?}");
+        }
+        for odd in [
+            "<script>",
+            "a\r\nSet-Cookie: x=1",
+            "a=b c",
+            "a=b\u{a0}c",
+            "a",
+            "=b",
+            "a=1&&b=2",
+            "a=1&",
+        ] {
+            assert_eq!(params(odd), Err(LandingError::ParamsPairs), "{odd:?}");
+        }
     }
 
     #[test]

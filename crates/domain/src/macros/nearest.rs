@@ -39,6 +39,10 @@ fn nearest_by<'a>(
             continue;
         }
         let mistakes_max = wanted.0.len().min(letters.0.len()) / LETTERS_PER_MISTAKE;
+        // Each letter too many or too few is one.
+        if wanted.0.len().abs_diff(letters.0.len()) > mistakes_max {
+            continue;
+        }
         let mistakes = mistakes(&wanted.0, &letters.0);
         if mistakes <= mistakes_max && best.is_none_or(|(fewest, _)| mistakes < fewest) {
             best = Some((mistakes, candidate));

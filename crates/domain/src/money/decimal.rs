@@ -58,14 +58,17 @@ fn has_value(digits: &[u8]) -> bool {
     digits.iter().any(|digit| *digit != b'0')
 }
 
-/// Reads a string or a number that needs no rounding to so many decimals.
+/// Reads a string or a number that needs no rounding to so many decimals. `range` says what would
+/// be in it.
 pub(super) fn deserialize_exact<'de, D: Deserializer<'de>>(
     deserializer: D,
     decimals: u8,
+    range: fmt::Arguments<'_>,
 ) -> Result<i64, D::Error> {
     match parse(&deserializer.deserialize_any(Text)?, decimals) {
         Ok(Decimal { number, rounded: false }) => Ok(number),
         Ok(_) => Err(de::Error::custom(AmountError::TooPrecise)),
+        Err(AmountError::OutOfRange) => Err(de::Error::custom(range)),
         Err(error) => Err(de::Error::custom(error)),
     }
 }

@@ -144,7 +144,8 @@ impl Serialize for Micros {
 impl<'de> Deserialize<'de> for Micros {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            decimal::deserialize_exact(deserializer, DECIMALS).map(Self)
+            let range = format_args!("an amount is at most {AMOUNT_MAX}");
+            decimal::deserialize_exact(deserializer, DECIMALS, range).map(Self)
         } else {
             i64::deserialize(deserializer).map(Self)
         }

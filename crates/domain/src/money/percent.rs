@@ -71,12 +71,14 @@ impl Serialize for Percent {
 
 impl<'de> Deserialize<'de> for Percent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const RANGE: &str = "a percentage is from 0 to 1000";
         let ppm = if deserializer.is_human_readable() {
-            u32::try_from(decimal::deserialize_exact(deserializer, DECIMALS)?).ok()
+            let range = format_args!("{RANGE}");
+            u32::try_from(decimal::deserialize_exact(deserializer, DECIMALS, range)?).ok()
         } else {
             Some(u32::deserialize(deserializer)?)
         };
-        ppm.and_then(Self::from_ppm).ok_or_else(|| de::Error::custom(AmountError::OutOfRange))
+        ppm.and_then(Self::from_ppm).ok_or_else(|| de::Error::custom(RANGE))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::pairs::{Inside, PAIRS_SEEN_MAX, Pair};
 use crate::campaign::NAME_BYTES_MAX;
+use crate::echo::echoed;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -22,7 +23,7 @@ pub(super) fn members(body: &[u8], pairs: &mut Vec<Pair>) -> Result<(), String> 
     Object(pairs)
         .deserialize(&mut reader)
         .and_then(|()| reader.end())
-        .map_err(|error| format!("the JSON body does not read: {error}"))
+        .map_err(|error| format!("the JSON body does not read: {}", echoed(&error.to_string())))
 }
 
 /// Puts what stands inside of `pairs` behind them. `Err`: not all of it could be looked at.

@@ -5,6 +5,7 @@
 
 use super::json;
 use crate::contract::{Contract, Parameter};
+use crate::echo::echoed;
 use crate::hit::Hit;
 
 /// How many parameters a hit may have, over query and body; what stands inside of one is not
@@ -67,10 +68,18 @@ impl Pair {
         self.is_nest() && !parameter.in_header && parameter.names.iter().any(is_inside)
     }
 
-    /// A JSON object or list.
     pub(super) fn is_nest(&self) -> bool {
-        let is_nest = |raw: &str| raw.starts_with(['{', '[']);
-        self.is_malformed && self.text.is_empty() && self.raw.as_deref().is_some_and(is_nest)
+        self.nest().is_some()
+    }
+
+    /// What kind of JSON it is, where that has others inside of it.
+    pub(super) fn nest(&self) -> Option<&'static str> {
+        let raw = self.raw.as_deref().filter(|_| self.is_malformed && self.text.is_empty())?;
+        match raw.as_bytes().first()? {
+            b'{' => Some("an object"),
+            b'[' => Some("a list"),
+            _ => None,
+        }
     }
 
     /// Whether it is what a parameter of the contract is called.
@@ -125,6 +134,19 @@ impl<'a> Pairs<'a> {
         Self { hit, all, headers, fault: too_many.or(read.err()), inner_fault }
     }
 
+    /// Of what is missing: that it may stand in a body which is not read for what kind it is of.
+    pub fn missing(&self, detail: String) -> String {
+        if is_bodiless(self.hit) || !matches!(body_kind(self.hit), Body::Other) {
+            return detail;
+        }
+        let kind = essence(self.hit);
+        format!(
+            "{detail}; the body is `{}`, which is not read: what is read is a form \
+             (`application/x-www-form-urlencoded`) or JSON (`application/json`)",
+            echoed(&kind)
+        )
+    }
+
     /// What is wrong with the whole for whoever reads it through `contract`: values that are
     /// beyond what is looked at matter where any of that kind is read.
     pub fn fault_for(&self, contract: &Contract) -> Option<&String> {
@@ -170,9 +192,7 @@ enum Body {
 
 /// By its content type; without one, by what it looks like.
 fn body_kind(hit: &Hit) -> Body {
-    let declared = hit.content_type.as_deref().unwrap_or_default();
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
+    match essence(hit).as_str() {
         "application/x-www-form-urlencoded" => Body::Form,
         "application/json" | "text/json" => Body::Json,
         kind if kind.starts_with("application/") && kind.ends_with("+json") => Body::Json,
@@ -180,6 +200,12 @@ fn body_kind(hit: &Hit) -> Body {
         "" | "text/plain" => Body::Form,
         _ => Body::Other,
     }
+}
+
+/// The media type that a hit's body is said to be of, without its parameters.
+fn essence(hit: &Hit) -> String {
+    let declared = hit.content_type.as_deref().unwrap_or_default();
+    declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// What stands between the `&`.
@@ -206,7 +232,7 @@ fn urlencoded(bytes: &[u8], pairs: &mut Vec<Pair>) {
 }
 
 /// The text, and whether anything in it was not properly encoded.
-pub(super) fn decode(bytes: &[u8]) -> (String, bool) {
+pub(crate) fn decode(bytes: &[u8]) -> (String, bool) {
     let mut is_malformed = false;
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

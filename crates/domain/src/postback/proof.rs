@@ -3,11 +3,13 @@
 //! Whatever a contract asks for must hold, and anything that holds vouches. What does not hold and
 //! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
-use super::{Pair, Pairs, Problem, Reader, signature};
-use crate::contract::{Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN};
+use super::{NEAREST_OF_MAX, Pair, Pairs, Problem, Reader, Reading, Value, missing, signature};
+use crate::contract::{
+    Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN, Verification,
+};
 use crate::integration::Integration;
 use crate::macros;
-use crate::reason::Reason;
+use crate::reason::{Flag, Reason};
 use crate::time::Timestamp;
 use std::net::IpAddr;
 
@@ -49,22 +51,39 @@ impl<'a> Sender<'a> {
         self.address.is_some_and(|address| networks.iter().any(|net| net.contains(address)))
     }
 
-    /// Whether it has to prove anything by `contract`'s rules.
+    /// Whether it has to prove anything by `contract`'s rules, be it only tried.
     pub fn must_prove(&self, contract: &Contract) -> bool {
         let rules = &contract.verification;
-        let is_signed = rules.signature.is_some() && !self.signing.is_empty();
-        let has_token = rules.token.is_some() && !self.tokens.is_empty();
-        rules.token_required || is_signed || has_token || !rules.networks.is_empty()
+        ProofKind::ALL.into_iter().any(|kind| rules.asks_for(kind) && self.can_fail(rules, kind))
+    }
+
+    /// Whether it is refused by `contract`'s rules where it proves nothing.
+    pub(crate) fn is_refused_unproven(&self, contract: &Contract) -> bool {
+        let rules = &contract.verification;
+        ProofKind::ALL.into_iter().any(|kind| rules.enforces(kind) && self.can_fail(rules, kind))
+    }
+
+    /// Whether that proof can be judged, and vouches for it where it holds: a secret that nobody
+    /// has set is not asked for yet, and a time vouches for nobody.
+    fn can_fail(&self, rules: &Verification, kind: ProofKind) -> bool {
+        match kind {
+            ProofKind::Token => rules.token_required || !self.tokens.is_empty(),
+            ProofKind::Signature => rules.token_required || !self.signing.is_empty(),
+            ProofKind::Networks => true,
+            ProofKind::Timestamp => false,
+        }
     }
 }
 
 /// What a contract's verification comes to, where it refuses nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
     /// Something vouches for the sender, and nothing speaks against it.
     pub is_verified: bool,
     /// What would be refused, were it not in shadow mode.
     pub shadow: Option<Problem>,
+    /// Its time is not near enough to ours, which refuses whatever is not known already.
+    pub stale: Option<Problem>,
 }
 
 /// Judges the sender by `contract`'s rules alone, where `reading` is what the hit is read through;
@@ -74,17 +93,76 @@ pub fn verify(
     reading: &Contract,
     sent: &Pairs<'_>,
     sender: &Sender<'_>,
+    at: Timestamp,
 ) -> Result<Proof, Problem> {
     let mut reader = Reader { reading, ..Reader::new(contract, sent, sender) };
-    if let Some(token) = contract.verification.token.and_then(|token| contract.parameter(token)) {
-        match reader.value(token) {
+    let rules = &contract.verification;
+    let time = rules.timestamp_tolerance_s.and_then(|_| contract.parameter(Canonical::Timestamp));
+    let token = rules.token.and_then(|token| contract.parameter(token));
+    for parameter in token.into_iter().chain(time) {
+        match reader.value(parameter) {
             Ok(value) => reader.found.extend(value),
-            Err(problem) if reader.is_shadowed(token) => reader.shadow = Some(problem),
+            Err(problem) if reader.is_shadowed(parameter) => {
+                reader.shadow.get_or_insert(problem);
+            }
             Err(problem) => return Err(problem),
         }
     }
+    let sent_at = reader.timestamp()?;
     let is_verified = reader.verify()?;
-    Ok(Proof { is_verified, shadow: reader.shadow })
+    let late = match time {
+        Some(time) if reader.text(Canonical::Timestamp).is_none() => {
+            let missing = reader.missing_time(time);
+            if rules.enforces(ProofKind::Timestamp) {
+                return Err(missing);
+            }
+            Some(missing)
+        }
+        _ => sent_at.and_then(|sent_at| stale(contract, &reader.found, sent_at, at)),
+    };
+    let (stale, tried) = parted(contract, late);
+    let shadow = reader.shadow.or(tried);
+    let is_spoilt = shadow.is_some() && !sender.is_refused_unproven(contract);
+    Ok(Proof { is_verified: is_verified && !is_spoilt, shadow, stale })
+}
+
+impl Reading {
+    /// Judges the time that was read. `Some`: it is not near enough to ours, which refuses whatever
+    /// is not known already. Where the time is only tried, that is noted instead; and where anything
+    /// that is tried fails, nothing vouches for the sender but what is enforced.
+    pub(crate) fn judge_time(
+        &mut self,
+        contract: &Contract,
+        sender: &Sender<'_>,
+        at: Timestamp,
+    ) -> Option<Problem> {
+        let postback = self.result.as_mut().ok()?;
+        let stale = postback.timestamp.and_then(|sent| stale(contract, &self.values, sent, at));
+        let (stale, tried) = parted(contract, stale);
+        self.shadow = self.shadow.take().or(tried);
+        if self.shadow.is_some() && !sender.is_refused_unproven(contract) {
+            postback.flags.add(Flag::Unverified);
+        }
+        stale
+    }
+}
+
+/// What is wrong with a time, where the contract enforces it, and where it only tries it.
+fn parted(contract: &Contract, problem: Option<Problem>) -> (Option<Problem>, Option<Problem>) {
+    let is_enforced = contract.verification.enforces(ProofKind::Timestamp);
+    if is_enforced { (problem, None) } else { (None, problem) }
+}
+
+/// What is wrong with a time of the sender's at `at`; `None`: it is near enough, or need not be.
+fn stale(contract: &Contract, values: &[Value], sent: Timestamp, at: Timestamp) -> Option<Problem> {
+    let tolerance_s = contract.verification.timestamp_tolerance_s?;
+    if at.as_us().abs_diff(sent.as_us()) <= u64::from(tolerance_s) * 1_000_000 {
+        return None;
+    }
+    let value = values.iter().find(|value| value.canonical == Canonical::Timestamp);
+    let name = value.map_or("timestamp", |value| value.name.as_str());
+    let detail = format!("`{name}` is more than {tolerance_s} s from our time");
+    Some(Problem::new(Reason::StaleTimestamp, Some(name), detail))
 }
 
 impl Reader<'_> {
@@ -191,13 +269,15 @@ impl Reader<'_> {
         let own = carrier.map(|carrier| carrier.canonical.to_string());
         let others = carrier.into_iter().flat_map(|carrier| &carrier.names).chain(&own);
         let wanted: Vec<&str> = others.map(String::as_str).chain([name]).collect();
-        let sent = self.sent.all.iter().chain(&self.sent.headers);
-        let unread: Vec<&Pair> = sent.filter(|pair| !self.is_looked_at(pair)).collect();
+        let is_unread = |pair: &&Pair| !self.is_looked_at(pair);
+        let sent = self.sent.all.iter().filter(is_unread).take(NEAREST_OF_MAX);
+        let headers = self.sent.headers.iter().filter(is_unread).take(NEAREST_OF_MAX);
+        let unread: Vec<&Pair> = sent.chain(headers).collect();
         let names: Vec<&str> = unread.iter().map(|pair| pair.name.as_str()).collect();
         let nearest = macros::nearest_to_any(&wanted, &names);
         let pair = nearest.and_then(|near| unread.iter().find(|pair| pair.name == near));
         let detail = match pair {
-            None => detail,
+            None => self.sent.missing(detail),
             Some(Pair { name, is_header: true, .. }) if !is_header => {
                 format!("{detail}; the nearest name sent is the header `{name}`")
             }
@@ -208,6 +288,12 @@ impl Reader<'_> {
         };
         let nearest = nearest.map(str::to_owned);
         Problem { nearest, ..Problem::new(Reason::SignatureMismatch, Some(name), detail) }
+    }
+
+    fn missing_time(&self, time: &Parameter) -> Problem {
+        let unread = self.sent.all.iter().filter(|pair| !self.is_looked_at(pair));
+        let unread: Vec<String> = unread.map(|pair| pair.name.clone()).collect();
+        missing(time, self.sent.name_of(time), &unread)
     }
 
     /// Whether anything is read from it, or signed with it.

@@ -7,6 +7,7 @@ use crate::hit::Hit;
 use crate::ledger::tests::world::{contract, plain};
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Reason};
+use crate::time::Timestamp;
 use proptest::prelude::*;
 
 fn get(query: &str) -> Hit {
@@ -19,7 +20,8 @@ fn read(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Reading {
 }
 
 fn verify(contract: &Contract, hit: &Hit, sender: &Sender<'_>) -> Result<bool, Problem> {
-    super::verify(contract, contract, &Pairs::of(hit), sender).map(|proof| proof.is_verified)
+    let proof = super::verify(contract, contract, &Pairs::of(hit), sender, Timestamp::from_ms(0));
+    proof.map(|proof| proof.is_verified)
 }
 
 fn reading(contract: &Contract, query: &str) -> Reading {
@@ -537,4 +539,52 @@ fn what_stands_inside_of_a_body_is_read_under_a_name_with_dots() {
     let problem = read_by(&nested, &flood).result.unwrap_err();
     assert!(problem.detail.contains("more values than"), "{}", problem.detail);
     assert_eq!(read_by(&contract("click_id!"), &flood).result.unwrap().click_id, "c1");
+}
+
+#[test]
+fn of_names_that_stand_deeper_the_nearest_is_told() {
+    let contract = contract("click_id! txn_id!");
+    let nearest = |body: &str| {
+        let hit = Hit {
+            method: "POST".to_owned(),
+            target: b"/postback/k?click_id=a".to_vec(),
+            content_type: Some("application/json".to_owned()),
+            body: body.as_bytes().to_vec(),
+            ..Hit::default()
+        };
+        read(&contract, &hit, &Sender::default()).result.unwrap_err().nearest
+    };
+    assert_eq!(nearest(r#"{"o":{"txn_ix":"7","txn_id":"8"}}"#).as_deref(), Some("o.txn_id"));
+    assert_eq!(nearest(r#"{"o":{"txn_ix":"7"},"txnid_":"8"}"#).as_deref(), Some("txnid_"));
+}
+
+/// What is not looked at costs nothing.
+#[test]
+fn of_very_many_names_the_first_are_looked_at() {
+    let mut contract = contract("click_id! txn_id! token");
+    contract.verification.token = Some(Canonical::Token);
+    let secret = Secret::new("s3cret".to_owned());
+    let nearest = |before: usize| {
+        let far: Vec<String> = (0..before).map(|n| format!("\"far{n}\":1")).collect();
+        let body = format!("{{\"o\":{{{},\"txnid\":1}}}}", far.join(","));
+        let hit = Hit {
+            method: "POST".to_owned(),
+            target: b"/postback/k?click_id=a".to_vec(),
+            content_type: Some("application/json".to_owned()),
+            body: body.into_bytes(),
+            ..Hit::default()
+        };
+        read(&contract, &hit, &Sender::default()).result.unwrap_err().nearest
+    };
+    assert_eq!(nearest(90).as_deref(), Some("o.txnid"));
+    assert_eq!(nearest(110), None);
+    // As it is of a proof that is missing.
+    let proof = |before: usize| {
+        let far: Vec<String> = (0..before).map(|n| format!("far{n}=1")).collect();
+        let query = format!("click_id=a&txn_id=1&{}&tokn=1", far.join("&"));
+        let sender = Sender { tokens: vec![&secret], ..Sender::default() };
+        verify(&contract, &get(&query), &sender).unwrap_err().nearest
+    };
+    assert_eq!(proof(90).as_deref(), Some("tokn"));
+    assert_eq!(proof(110), None);
 }

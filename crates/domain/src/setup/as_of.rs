@@ -6,9 +6,9 @@
 use super::{History, Setup};
 use crate::campaign::{Campaign, Link};
 use crate::contract::Contract;
-use crate::id::{CampaignId, IntegrationId, LinkId};
+use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId};
 use crate::integration::{Integration, Scope};
-use crate::partner::Partner;
+use crate::partner::{Partner, without_blanks};
 use crate::settings::Settings;
 use crate::time::Timestamp;
 use std::borrow::Borrow;
@@ -43,10 +43,17 @@ impl<'a> AsOf<'a> {
         self.get(&self.setup.campaigns, &id)
     }
 
-    /// The campaigns whose own integration it is.
-    pub fn campaigns_of(self, id: IntegrationId) -> impl Iterator<Item = &'a Campaign> {
-        let all = self.setup.campaigns.keys().filter_map(move |one| self.campaign(*one));
-        all.filter(move |campaign| campaign.integration_id == Some(id))
+    /// The advertisers of the campaigns whose own integration it is. Each is found by the first
+    /// campaign that still has it.
+    pub fn advertisers_of(self, id: IntegrationId) -> impl Iterator<Item = AdvertiserId> {
+        let ever = self.setup.campaigns_by_integration.get(&id).into_iter().flatten();
+        let is_its = move |campaign: &CampaignId, advertiser_id| {
+            self.campaign(*campaign).is_some_and(|one| {
+                one.integration_id == Some(id) && one.advertiser_id == advertiser_id
+            })
+        };
+        let now = ever.filter(move |(of, all)| all.iter().any(|campaign| is_its(campaign, **of)));
+        now.map(|(advertiser_id, _)| *advertiser_id)
     }
 
     pub fn link(self, id: LinkId) -> Option<&'a Link> {
@@ -79,9 +86,11 @@ impl<'a> AsOf<'a> {
         self,
         path: &str,
     ) -> impl Iterator<Item = (&'a Partner, &'a Contract)> + use<'a, '_> {
-        let names = self.setup.partners_by_path.get(path).map_or(&[][..], Vec::as_slice);
+        let path = without_blanks(path);
+        let names = self.setup.partners_by_path.get(&*path).map_or(&[][..], Vec::as_slice);
         let partners = names.iter().filter_map(move |name| self.partner(name));
-        let called = partners.filter(move |one| one.paths.iter().any(|own| own == path));
+        let is_it = move |own: &String| without_blanks(own) == path;
+        let called = partners.filter(move |one| one.paths.iter().any(&is_it));
         called.filter_map(|partner| Some((partner, partner.contract.as_ref()?)))
     }
 

@@ -79,6 +79,20 @@ fn what_is_there_is_never_overwritten() {
 }
 
 #[test]
+fn a_directory_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (nowhere, file) = (dir.path().join("nowhere"), dir.path().join("file"));
+    fs::write(&file, "").unwrap();
+    let to = dir.path().join("to");
+    for none in [&nowhere, &file] {
+        let wanted = format!("there is no directory {}", none.display());
+        assert_eq!(format!("{:#}", backed_up(none, &to).unwrap_err()), wanted);
+        assert_eq!(format!("{:#}", restored(none, &to).unwrap_err()), wanted);
+    }
+    assert!(!to.exists());
+}
+
+#[test]
 fn a_damaged_backup_is_refused_and_makes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let data = directory(dir.path());

@@ -210,8 +210,9 @@ impl Fixture {
         let Some(expected) = &told.body else { return Ok(()) };
         let returned = answers.return_name.as_ref().filter(|_| verdict != Verdict::Refused);
         let returned = returned.and_then(|name| sent.all.iter().find(|pair| pair.name == *name));
+        let returned = returned.and_then(|pair| answers.returned(&pair.text));
         let body = match (returned, answers.reply(Some(verdict))) {
-            (Some(pair), _) => pair.text.clone(),
+            (Some(asked), _) => asked.to_owned(),
             (None, Some(reply)) => reply.filled(|part| match part {
                 "verdict" => Some(verdict.name()),
                 "reason" => Some(reason.map_or("", Reason::name)),

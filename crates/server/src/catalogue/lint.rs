@@ -6,7 +6,7 @@ use super::reader::Entry;
 use domain::contract::{Canonical, Contract, Parameter};
 use domain::macros;
 use domain::outbound::{Field, Outbound, Syntax, Template};
-use domain::partner::Confidence;
+use domain::partner::{Confidence, Partner};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -54,6 +54,26 @@ pub(super) fn same_titles(texts: &Texts<'_>, entries: &[Entry<'_>]) -> Vec<Fault
         }
     }
     faults
+}
+
+/// Entries that people could not tell from one of this build.
+pub(super) fn like_built_in<'e>(
+    texts: &Texts<'_>,
+    entries: impl Iterator<Item = &'e Entry<'e>>,
+    built_in: &[Partner],
+) -> Vec<Fault> {
+    let fault = |entry: &Entry<'_>| {
+        let Partner { name, title, .. } = &entry.partner;
+        if built_in.iter().any(|one| one.name == *name) {
+            let detail = format!("another name: `{name}` is an entry of this build");
+            return Some(texts.fault(&entry.place_of("name"), detail));
+        }
+        let title = title.to_lowercase();
+        let other = built_in.iter().find(|one| one.title.to_lowercase() == title)?;
+        let detail = format!("`{}` of this build has the same title", other.name);
+        Some(texts.fault(&entry.place_of("title"), detail))
+    };
+    entries.filter_map(fault).collect()
 }
 
 fn sources(entry: &Entry<'_>, found: &mut Vec<(Range<usize>, String)>) {
@@ -195,5 +215,35 @@ fn instructions(entry: &Entry<'_>, found: &mut Vec<(Range<usize>, String)>) {
     if let Some(outbound) = &partner.outbound {
         check("outbound.url", &outbound.url);
         check("outbound.body", outbound.body.as_deref().unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalogue::{Catalogue, FILES};
+
+    fn told(file: &str, text: &str) -> String {
+        let files = [(file.to_owned(), text.to_owned())];
+        let catalogue = Catalogue::of_folder(&files);
+        assert_eq!((&catalogue.faults[..], catalogue.entries.len()), (&[][..], 1), "{file}");
+        let faults = catalogue.lint_together();
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_file_of_ones_own_is_told_from_those_of_this_build() {
+        let mine = |name: &str, title: &str| {
+            let text = format!("name = \"{name}\"\ntitle = \"{title}\"\nextends = \"voluum\"\n");
+            told(&format!("{name}.toml"), &text)
+        };
+        assert_eq!(mine("mine", "Mine"), "");
+        let named = "affise.toml:1: name: another name: `affise` is an entry of this build";
+        assert_eq!(mine("affise", "Mine"), named);
+        assert_eq!(mine("affise", "Affise"), named, "one complaint is enough");
+        let titled = "mine.toml:2: title: `affise` of this build has the same title";
+        assert_eq!(mine("mine", "AFFISE"), titled);
+        let (file, text) = FILES.iter().find(|(file, _)| *file == "affise.toml").unwrap();
+        assert_eq!(told(file, text), "", "a copy is no other entry");
+        assert_eq!(told(file, &format!("{text}\n# mine\n")).lines().count(), 1);
     }
 }

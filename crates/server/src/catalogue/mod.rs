@@ -75,6 +75,8 @@ pub(crate) struct Catalogue<'a> {
     /// Of those that do not.
     pub(crate) faults: Vec<Fault>,
     texts: Texts<'a>,
+    /// The files of this build, where these are others.
+    beside: &'static [(&'static str, &'static str)],
 }
 
 impl Catalogue<'static> {
@@ -88,7 +90,7 @@ impl<'a> Catalogue<'a> {
     /// An operator's own files. They may extend those of this build.
     pub(crate) fn of_folder(files: &'a [(String, String)]) -> Self {
         let files = files.iter().map(|(file, text)| (file.as_str(), text.as_str()));
-        Self::read(files, FILES)
+        Self { beside: FILES, ..Self::read(files, FILES) }
     }
 
     /// Reads files, given by their names and contents. They may extend each other, and
@@ -112,7 +114,7 @@ impl<'a> Catalogue<'a> {
             }
         }
         entries.sort_by(|one, other| one.partner.name.cmp(&other.partner.name));
-        Self { entries, faults, texts }
+        Self { entries, faults, texts, beside: &[] }
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<&Entry<'a>> {
@@ -124,9 +126,18 @@ impl<'a> Catalogue<'a> {
         lint::lint(&self.texts, entry)
     }
 
-    /// What is wrong with the entries beside each other.
+    /// What is wrong with the entries beside each other, and beside those of this build.
     pub(crate) fn lint_together(&self) -> Vec<Fault> {
-        lint::same_titles(&self.texts, &self.entries)
+        let mut faults = lint::same_titles(&self.texts, &self.entries);
+        if !self.beside.is_empty() {
+            let is_copy = |entry: &&Entry<'_>| {
+                let text = self.texts.of_name(&entry.partner.name);
+                text.is_some_and(|text| self.beside.contains(&(text.file, text.content)))
+            };
+            let own = self.entries.iter().filter(|entry| !is_copy(entry));
+            faults.extend(lint::like_built_in(&self.texts, own, &partners()));
+        }
+        faults
     }
 
     /// Tries an entry's fixtures; what does not come out as it should.

@@ -60,7 +60,7 @@ async fn mistakes(world: &mut World, url: &str, clicks: &[Click]) -> anyhow::Res
         },
         effect: NOTHING,
     };
-    world.step(step, &[(None, good.replace("click_id=", "clickid="))]).await?;
+    world.step(step, &[(Some(click), good.replace("click_id=", "clickid="))]).await?;
     let step = Step {
         what: "without the campaign",
         must: Must::be_refused(400, "missing_parameter", Some("campaign_id")),

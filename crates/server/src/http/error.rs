@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::command::{Failure, FailureKind};
 use domain::contract::Answers;
+use domain::echo;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -207,10 +208,10 @@ pub(super) struct Body<'a> {
     /// A stable word for what went wrong.
     code: &'a str,
     /// What is wrong, and what would be right.
-    detail: String,
+    detail: Cow<'a, str>,
     /// The field or parameter to blame, such as `goals[0].revenue`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'a str>,
+    parameter: Option<Cow<'a, str>>,
     /// As a receipt would say it, where the sender of a hit may repeat.
     #[serde(flatten)]
     #[schemars(skip)]
@@ -242,8 +243,9 @@ impl IntoResponse for Error {
             }
             _ => None,
         };
-        let (code, detail, parameter) = (self.code(), self.detail(), self.blamed());
-        let body = Body { code, detail, parameter, repeat };
+        let (detail, parameter) = (self.detail(), self.blamed().map(echo::echoed));
+        let detail = echo::bounded(&detail);
+        let body = Body { code: self.code(), detail, parameter, repeat };
         let mut answer = (status, axum::Json(body)).into_response();
         let headers = answer.headers_mut();
         match self {

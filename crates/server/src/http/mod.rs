@@ -85,6 +85,24 @@ fn place<'p>(app: &App, path: &'p [u8]) -> Place<'p> {
     }
 }
 
+/// What is on a path, for whoever asks before a request comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Postback,
+    /// Something else that is ours: a link, a receipt, a page, the API.
+    Other,
+    Nothing,
+}
+
+fn found(app: &App, path: &[u8]) -> Found {
+    match place(app, path) {
+        _ if click::token(path).is_some() => Found::Other,
+        Place::Postback => Found::Postback,
+        Place::Api if !is_api(path) => Found::Nothing,
+        _ => Found::Other,
+    }
+}
+
 fn is_api(path: &[u8]) -> bool {
     path.strip_prefix(API.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }

@@ -28,8 +28,6 @@ use std::time::{Duration, Instant};
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
 /// The longest `X-Forwarded-For` is kept, in bytes; the rest is cut.
 const FORWARDED_BYTES_MAX: usize = 1_024;
-/// The longest body that a sender may ask for, in bytes.
-const RETURNED_BYTES_MAX: usize = 100;
 /// How many headers that contracts name are kept of one request.
 const HEADERS_MAX: usize = 20;
 /// The longest of them is kept, in bytes; the rest is cut.
@@ -208,11 +206,9 @@ async fn keep_for_later(worker: &Worker, hit: &Hit, answers: &Answers) -> Result
     Ok(answer.respond(answers, returned(answers, hit)))
 }
 
-/// The body that the sender asks for, where its contract lets it: plain text that is short.
+/// The body that the sender asks for, where its contract lets it.
 fn returned(answers: &Answers, hit: &Hit) -> Option<String> {
     let name = answers.return_name.as_ref()?;
     let pair = Pairs::of(hit).all.into_iter().find(|pair| pair.name == *name)?;
-    let is_plain = pair.text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    let is_short = (1..=RETURNED_BYTES_MAX).contains(&pair.text.len());
-    (is_plain && is_short && !pair.is_malformed).then_some(pair.text)
+    answers.returned(&pair.text).filter(|_| !pair.is_malformed).map(str::to_owned)
 }

@@ -69,8 +69,9 @@ impl Front {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let bound = {
             let _entered = runtime.enter();
-            listen(app.config.listen)
-                .and_then(|public| Ok((public, listen(app.config.metrics_listen)?)))
+            listen("listen", app.config.listen).and_then(|public| {
+                Ok((public, listen("metrics_listen", app.config.metrics_listen)?))
+            })
         };
         let (public, metrics) = match bound {
             Ok(bound) => bound,
@@ -152,11 +153,12 @@ async fn upkeep(metrics: PrometheusHandle, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// `setting` is what the address is configured by.
+fn listen(setting: &str, address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     let bound = socket.bind(address).and_then(|()| socket.listen(BACKLOG));
-    bound.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+    bound.map_err(|error| io::Error::new(error.kind(), format!("{setting} = {address}: {error}")))
 }
 
 /// A connection on its way to a worker.

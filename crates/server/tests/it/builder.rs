@@ -1,7 +1,7 @@
 //! URLs to be pasted elsewhere, over the API and from the command line; and the catalogue as an
 //! operator looks at it.
 
-use crate::network::{Network, text};
+use crate::network::{Network, filled, text};
 use crate::server::{ADMIN_KEY, PROGRAM};
 use serde_json::json;
 use std::fs;
@@ -17,6 +17,49 @@ fn run(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
 fn printed(output: &Output) -> String {
     let all = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8(all).unwrap()
+}
+
+#[test]
+fn a_sender_that_signs_bodies_is_given_a_url_that_says_nothing_else() {
+    let mut network = Network::start();
+    let campaign = network.campaign("standard-webhooks");
+    let own = format!("/integrations/{}/postback-url", campaign.integration);
+    let base = format!("http://{}/postback/", network.server.address());
+    for path in [own.clone(), format!("{own}?partner=affise")] {
+        let given = network.ask(&path);
+        let key = text(&given["url"]).strip_prefix(&base).unwrap();
+        assert!(!key.is_empty() && !key.contains(['?', '&', '/']), "{given}");
+        assert_eq!(given["method"], "POST", "{path}");
+        let names: Vec<&str> =
+            given["parameters"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect();
+        assert!(names.contains(&"click_id") && names.contains(&"txn_id"), "{names:?}");
+    }
+}
+
+#[test]
+fn a_postback_url_that_is_handed_out_is_accepted_once_its_gaps_are_filled() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let path = format!("/integrations/{}", campaign.integration);
+    let asked = |network: &mut Network| {
+        let given = network.ask(&format!("{path}/postback-url"));
+        text(&given["url"]).to_owned()
+    };
+    assert!(!asked(&mut network).contains("token="), "nothing is agreed");
+    let changed = network.change("PATCH", &path, &json!({ "secrets": { "token": "s3cret" } }));
+    let url = asked(&mut network);
+    assert!(url.contains("&token=REPLACE_WITH_TOKEN") && !url.contains("s3cret"), "{url}");
+    assert_eq!(changed["postback_url"], url.as_str());
+    let click = network.click(&campaign);
+    let values = [
+        ("{click_id}", click.as_str()),
+        ("{txn_id}", "T-1"),
+        ("{status}", "approved"),
+        ("{revenue}", "2.50"),
+    ];
+    let open = filled(&url, &values);
+    network.refuses(&open, (400, "macro_not_replaced", Some("token")));
+    network.sends(&open.replace("REPLACE_WITH_TOKEN", "s3cret"), "recorded");
 }
 
 #[test]
@@ -60,6 +103,9 @@ fn a_link_and_a_postback_url_have_the_macros_of_whom_they_are_for() {
     let appends = format!("{own}?partner=tapjoy");
     let wrong = network.refused("GET", &appends, None, (400, "invalid_parameter"));
     assert!(text(&wrong["detail"]).contains("`snuid`"), "{wrong}");
+    network.change("PUT", "/integrations/1/macros", &json!({ "click_id": "{user}" }));
+    let wrong = network.refused("GET", &appends, None, (400, "invalid_parameter"));
+    assert!(text(&wrong["detail"]).contains("`snuid`"), "a row of another sender: {wrong}");
     let goal = format!("{own}?goal=nothing");
     let wrong = network.refused("GET", &goal, None, (400, "invalid_parameter"));
     assert_eq!(wrong["parameter"], "goal");
@@ -107,6 +153,15 @@ fn the_command_line_tells_what_the_api_tells() {
         "macro not known, and left out: rate, reward\n",
     ] {
         assert!(printed(&asked).contains(text), "{text}: {asked:?}");
+    }
+    for (link, said) in [
+        ("garbage", "no link of ours"),
+        ("https://t.example/postback/k", "no link of ours"),
+        ("https://t.example/c/a?external_id=z", "`external_id` stands in it already"),
+    ] {
+        let wrong = run(folder.path(), &["url", "click", link, "--partner", "propellerads"], &[]);
+        assert!(!wrong.status.success() && wrong.stdout.is_empty(), "{link}: {wrong:?}");
+        assert!(printed(&wrong).contains(said), "{link}: {wrong:?}");
     }
     let no_key = run(folder.path(), &["url", "postback", "1"], &settings[..1]);
     assert!(printed(&no_key).contains("COUNTERFOIL_ADMIN_KEY"), "{no_key:?}");
@@ -252,16 +307,65 @@ fn a_pasted_url_is_judged_macro_by_macro() {
     );
     let long = json!({ "partner": "affise", "url": "x".repeat(20_000) });
     network.refused("POST", "/builder/check", Some(&long), (400, "invalid_parameter"));
-    let other = json!({ "partner": "affise", "url": "x", "use": "landing" });
+    let other = json!({ "partner": "affise", "url": "https://t.example/", "use": "landing" });
     network.refused("POST", "/builder/check", Some(&other), (400, "invalid_parameter"));
+
+    for no_url in ["", "not a url", "t.example/c/a?external_id={clickid}"] {
+        let body = json!({ "partner": "affise", "url": no_url });
+        let told =
+            network.refused("POST", "/builder/check", Some(&body), (400, "invalid_parameter"));
+        assert_eq!(told["parameter"], "url", "{no_url}: {told}");
+        assert!(text(&told["detail"]).starts_with("a URL such as "), "{no_url}: {told}");
+    }
 
     let folder = tempfile::tempdir().unwrap();
     let check = |url: &str| run(folder.path(), &["url", "check", "--partner", "tiktok", url], &[]);
+    let none = check("not a url");
+    assert!(!none.status.success() && printed(&none).contains("a URL such as "), "{none:?}");
     let good = check("https://t.example/c/a?external_id=__CLICKID__");
     assert!(good.status.success(), "{good:?}");
     let bad = check("https://t.example/c/a?external_id=_CLICKID_");
     assert!(!bad.status.success());
     assert!(printed(&bad).contains("the right one is __CLICKID__"), "{bad:?}");
+}
+
+#[test]
+fn a_pasted_url_is_judged_as_a_whole() {
+    let mut network = Network::start();
+    let told = |network: &mut Network, partner: &str, url: &str| {
+        let said = network.make("/builder/check", &json!({ "partner": partner, "url": url }));
+        let all = said["complaints"].as_array().unwrap().clone();
+        assert_eq!(said["ok"], all.is_empty(), "{said}");
+        all.iter().map(|one| text(&one["detail"]).to_owned()).collect::<Vec<_>>().join("; ")
+    };
+    let base = format!("http://{}", network.server.address());
+    let campaign = network.campaign("clickwall");
+    let url =
+        text(&network.ask(&format!("/campaigns/{}/postback-url", campaign.id))["url"]).to_owned();
+    let own = told(&mut network, "clickwall", &url);
+    assert_eq!(own, "", "{url}");
+    let less = told(&mut network, "clickwall", url.split('&').next().unwrap());
+    assert_eq!(less, "it has to be there: `campaign_id`", "of the contract whose key it has");
+    let key = url.split(['/', '?']).nth(4).unwrap();
+    for (partner, url, said) in [
+        ("affise", "/postback/k", "it has to carry our click id"),
+        ("affise", "/postback/k?click_id=static", "would be `static` in every postback"),
+        ("affise", "/postback/k?click_id=%7Bsub1%7D", "`{sub1}` percent-encoded"),
+        ("popads", "/postback/k?click_id=[IMPRESSIONID]", "PopAds never calls us"),
+        (
+            "clickwall",
+            &format!("/{key}/postback?click_id=static&campaign_id=1"),
+            "in every postback",
+        ),
+    ] {
+        let all = told(&mut network, partner, &format!("{base}{url}"));
+        assert!(all.contains(said), "{url}: {all}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let check = |url: &str| run(folder.path(), &["url", "check", "--partner", "tiktok", url], &[]);
+    let never = check("https://t.example/postback/k?click_id=__CLICKID__");
+    assert!(!never.status.success() && printed(&never).contains("never calls us"), "{never:?}");
 }
 
 #[test]

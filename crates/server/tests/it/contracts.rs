@@ -282,6 +282,21 @@ fn page(network: &mut Network, version: &str, ending: &str) -> Reply {
 }
 
 #[test]
+fn a_page_tells_what_the_network_makes_of_unproven_postbacks() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let version = format!("{}/1", path(&campaign));
+    for (unverified, told) in
+        [("allow", None), ("refuse", Some("a postback is refused in any case"))]
+    {
+        network.change("PUT", "/settings", &json!({ "unverified": unverified }));
+        let shown = page(&mut network, &version, ".md").text();
+        assert_eq!(shown.contains("Where no proof"), told.is_some(), "{shown}");
+        assert!(told.is_none_or(|told| shown.contains(told)), "{shown}");
+    }
+}
+
+#[test]
 fn a_contract_is_a_page_that_tells_no_secret() {
     let mut network = Network::start();
     let campaign = network.campaign("kiwiwall");

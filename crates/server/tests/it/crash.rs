@@ -242,7 +242,8 @@ fn an_address_that_is_taken_is_named() {
         command.env("COUNTERFOIL_LISTEN", "127.0.0.1:0");
         command.env("COUNTERFOIL_METRICS_LISTEN", "127.0.0.1:0");
         let said = failed(&command.env(setting, taken.to_string()).output().unwrap());
-        assert!(said.contains(&format!("cannot listen: {taken}")), "{said}");
+        let setting = setting.trim_start_matches("COUNTERFOIL_").to_lowercase();
+        assert!(said.contains(&format!("cannot listen: {setting} = {taken}: ")), "{said}");
     }
 }
 

@@ -7,6 +7,7 @@ mod builder;
 mod client;
 mod closed;
 mod crash;
+mod debugger;
 mod described;
 mod events;
 mod hostile;

@@ -4,7 +4,7 @@ use crate::network::{Network, text};
 use serde_json::json;
 
 /// The partner, and a postback as people have it saved for that platform.
-const SAVED: [(&str, &str); 9] = [
+const SAVED: [(&str, &str); 11] = [
     ("binom", "/click.php?cnv_id=@&payout=2"),
     ("binom", "/click?cnv_id=@&payout=2"),
     ("tune", "/aff_lsr?transaction_id=@"),
@@ -14,6 +14,8 @@ const SAVED: [(&str, &str); 9] = [
     ("prosper202", "/tracking202/static/gpb.php?subid=@&amount=2"),
     ("clickflare", "/cf/cv?click_id=@&payout=2"),
     ("pushground", "/conversion?click_id=@&amount=2"),
+    ("bemob", "/postback?cid=@&payout=2&txid=9"),
+    ("affise", "/postback?clickid=@&sum=2"),
 ];
 
 #[test]
@@ -40,6 +42,55 @@ fn an_integration_of_the_platform_reads_before_its_bare_contract() {
     let reply = network.client.get(format!("/click.php?cnv_id={click}&payout=2"));
     let verdict = network.verdict(&reply);
     assert_eq!(verdict["contract"], format!("{}.1", made["id"]), "{verdict}");
+}
+
+#[test]
+fn a_slash_too_many_is_no_difference_and_a_doubled_path_is_found() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let at = campaign.postback.clone();
+    let key = at.trim_start_matches("/postback/").to_owned();
+    let all = [
+        format!("{at}/"),
+        format!("/{at}"),
+        "/postback/".to_owned(),
+        format!("//{key}//postback/"),
+    ];
+    for target in all {
+        let click = network.click(&campaign);
+        network.sends(&format!("{target}?click_id={click}"), "recorded");
+    }
+    let click = network.click(&campaign);
+    for doubled in [format!("{at}{at}"), format!("{at}/x")] {
+        let reply = network.client.get(format!("{doubled}?click_id={click}"));
+        assert_eq!((reply.status, &reply.json()["reason"]), (404, &json!("unknown_integration")));
+        let hit = network.verdict(&reply);
+        assert_eq!(hit["reason"], "unknown_integration", "{hit}");
+    }
+    assert_eq!(network.hits("reason=unknown_integration").len(), 2);
+}
+
+#[test]
+fn on_the_plain_path_the_debugger_says_that_a_partner_reads() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let click = network.click(&campaign);
+    let mut told = |sent: String| {
+        let told = network.make("/debug", &json!({ "request": sent }));
+        let of = |name: &str| told[name].clone();
+        (of("route"), of("partner"), told["read"]["foreign_name"].clone(), of("verdict"))
+    };
+    let by_name = told(format!("/postback?cid={click}&payout=2"));
+    assert_eq!(by_name, (json!("foreign_name"), json!("bemob"), json!(true), json!("recorded")));
+    let own = told(format!("/postback?click_id={click}&cid={click}"));
+    assert_eq!(own, (json!("plain"), json!("counterfoil"), json!(false), json!("recorded")));
+    let nobodys = told(format!("/postback?aff={click}"));
+    assert_eq!(nobodys, (json!("plain"), json!("counterfoil"), json!(false), json!("refused")));
+    let reply = network.client.get(format!("/postback?aff={click}"));
+    let hit = network.verdict(&reply);
+    assert_eq!(hit["nearest"], "aff", "{hit}");
+    let detail = "`aff` holds our click id; this contract calls it `click_id`";
+    assert_eq!(hit["detail"], detail, "{hit}");
 }
 
 #[test]
@@ -81,6 +132,10 @@ fn a_keitaro_url_with_its_old_key_is_read_by_its_click() {
         (&json!("recorded"), &json!("keitaro")),
         "{verdict}"
     );
+    for refusal in ["0", "ERROR", "%20"] {
+        let reply = network.client.get(sent.replace("return=OK", &format!("return={refusal}")));
+        assert_eq!((reply.status, &reply.json()["verdict"]), (200, &json!("duplicate")));
+    }
     let strangers = ["/e89bcbe/postback?subid=51ts6sgr1cbkdhljnrv", "/e89bcbe/postback"];
     let elsewhere = format!("/postback/e89bcbe?subid={click}&status=sale&payout=2");
     for sent in strangers.into_iter().chain([elsewhere.as_str()]) {

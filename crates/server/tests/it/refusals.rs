@@ -40,6 +40,8 @@ fn a_mistake_in_a_campaign_is_told_where_it_stands() {
         ("type", json!("cpx"), "type", "one of: cpi, cpl, cpa, cps"),
         ("landing_url", json!("ftp://example.com/"), "landing_url", "https://"),
         ("landing_url", json!("https://{sub1}/"), "landing_url", "after the first slash"),
+        ("landing_url", json!("https://a.example/\r\nX: y"), "landing_url", "no control"),
+        ("fallback_url", json!("https://a.example/a\tb"), "fallback_url", "no control"),
         ("fallback_url", json!("example.com"), "fallback_url", "https://"),
         ("currency", json!("EURO"), "currency", "ISO 4217"),
         ("currency", json!(978), "currency", "ISO 4217"),
@@ -59,6 +61,13 @@ fn a_mistake_in_a_campaign_is_told_where_it_stands() {
             "goals[0].revenue",
             "a decimal such as 12.5",
         ),
+        (
+            "goals",
+            json!([{ "key": "a", "revenue": "99999999999999999999" }]),
+            "goals[0].revenue",
+            "at most 1000000000",
+        ),
+        ("goals", json!([{ "key": "a", "payout": "1000000000.01" }]), "goals[0].payout", "at most"),
         ("goals", json!([{ "key": "a", "revenue": {} }]), "goals[0].revenue", "percent"),
         ("goals", json!([{ "key": "a", "payout": "-1" }]), "goals[0].payout", "not negative"),
         ("goals", json!([{ "key": "a", "payuot": "1" }]), "goals[0].payuot", "`payout`"),
@@ -144,6 +153,12 @@ fn a_mistake_in_an_integration_is_told_where_it_stands() {
             (400, "landing_params", "such as `aff_sub={clickid}`"),
         ),
         (
+            "PATCH",
+            "/integrations/1",
+            json!({ "landing_params": "a=b\r\nSet-Cookie: x=1" }),
+            (400, "landing_params", "pairs such as `aff_sub={clickid}`"),
+        ),
+        (
             "POST",
             "/integrations",
             integration("global", &json!({ "secrets": { "tokens": "x" } })),
@@ -162,6 +177,93 @@ fn a_mistake_in_an_integration_is_told_where_it_stands() {
             (400, "secrets", "an object, in braces"),
         ),
         ("POST", "/integrations/1/archive", Value::Null, (409, "", "make another first")),
+    ];
+    refuse(&mut network, mistakes);
+}
+
+#[test]
+fn a_refusal_repeats_what_was_sent_at_no_length() {
+    let mut network = Network::start();
+    let own = network.campaign("counterfoil");
+    let (long, ticks) = ("n".repeat(5_000), "`".repeat(5_000));
+    let contracts = format!("/integrations/{}/contracts", own.integration);
+    let active = network.ask(&format!("{contracts}/1"))["contract"].clone();
+    let with = |pointer: &str, name: &str, value: Value| {
+        let mut contract = active.clone();
+        if contract.pointer(pointer).is_none() {
+            contract[&pointer[1..]] = json!({});
+        }
+        contract.pointer_mut(pointer).unwrap()[name] = value;
+        json!({ "contract": contract })
+    };
+    let one = |name: &str, value: &str| json!({ name: value });
+    for (method, path, body) in [
+        ("POST", "/campaigns", campaign(&long, &json!(5))),
+        ("POST", "/campaigns", campaign("partner", &json!(long))),
+        ("POST", "/campaigns", campaign("time_zone", &json!(long))),
+        ("POST", "/campaigns", campaign("goals", &json!([{ "key": "a", &long: 1 }]))),
+        (
+            "POST",
+            "/campaigns",
+            campaign("goals", &json!([{ "key": "a", "revenue": { &long: 1 } }])),
+        ),
+        ("POST", &contracts, with("", &long, json!(1))),
+        ("POST", &contracts, with("", &ticks, json!(1))),
+        ("POST", &contracts, with("", "identity", json!(long))),
+        ("POST", &contracts, with("/times", "zone", json!(long))),
+        ("POST", &contracts, with("/times", "zone", json!(ticks))),
+        ("POST", &contracts, with("/times", "formats", json!([long]))),
+        ("POST", &contracts, with("/goals", " ", json!(long))),
+        ("POST", &contracts, with("/goals", &format!(" {long}"), json!("install"))),
+        ("POST", &contracts, with("/parameters/0", "canonical", json!(long))),
+        ("POST", &contracts, with("/parameters/0", "names", json!([long]))),
+        ("POST", &contracts, with("/parameters/0", &long, json!(1))),
+        ("POST", &contracts, with("/verification", "networks", json!([long]))),
+        ("POST", &contracts, with("/repeats", "transitions", json!([long]))),
+        ("PATCH", "/integrations/1", json!({ "secrets": { &long: "x" } })),
+        ("PUT", "/integrations/1/macros", one("click_id", &long)),
+        ("PUT", "/integrations/1/macros", one(&long, "{x}")),
+        ("POST", "/builder/check", json!({ "partner": long, "url": "https://a.example/" })),
+        ("GET", &format!("/hits?{long}=1"), Value::Null),
+        ("GET", &format!("/hits?verdict={long}"), Value::Null),
+        ("GET", &format!("/reports?group_by={long}"), Value::Null),
+        ("GET", &format!("/reports?time_zone={long}"), Value::Null),
+        ("GET", &format!("/campaigns/1/postback-url?goal={long}"), Value::Null),
+        ("GET", &format!("/partners/{long}"), Value::Null),
+        ("GET", &format!("/clicks/{long}"), Value::Null),
+        ("GET", &format!("/hits/{long}"), Value::Null),
+        ("POST", "/advertisers", json!(long)),
+    ] {
+        let body = Some(&body).filter(|body| !body.is_null());
+        let reply = network.client.api(method, path, body);
+        let told = reply.text();
+        assert!((400..500).contains(&reply.status), "{method} {path:.60} {body:.200?}: {told}");
+        let has_ticks = body.is_some_and(|body| body.to_string().contains(&ticks));
+        let bytes_max = if has_ticks { 2_500 } else { 1_200 };
+        assert!(told.len() < bytes_max, "{method} {path:.60}: {} {told}", told.len());
+    }
+    let near = network.refused("GET", "/partners/kiwiwal", None, (404, "not_found"));
+    assert_eq!(near["detail"], "there is no partner kiwiwal; the nearest is `kiwiwall`");
+}
+
+#[test]
+fn where_no_field_is_required_an_empty_body_is_enough() {
+    let mut network = Network::start();
+    let campaign = network.campaign("counterfoil");
+    let contracts = format!("/integrations/{}/contracts", campaign.integration);
+    let active = network.ask(&format!("{contracts}/1"))["contract"].clone();
+    network.make(&contracts, &json!({ "contract": active }));
+    let replay = format!("/integrations/{}/replay", campaign.integration);
+    for (path, status) in [(format!("{contracts}/2/try"), 200), (replay, 200)] {
+        let reply = network.client.api("POST", &path, None);
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+    }
+    let (activate, own) =
+        (format!("{contracts}/2/activate"), format!("/campaigns/{}", campaign.id));
+    let mistakes = vec![
+        ("POST", &*activate, Value::Null, (409, "", "sign")),
+        ("PATCH", &own, Value::Null, (400, "", "it changes nothing")),
+        ("POST", "/advertisers", Value::Null, (400, "", "it is empty")),
     ];
     refuse(&mut network, mistakes);
 }
@@ -219,7 +321,7 @@ fn a_mistake_about_what_came_in_is_told_where_it_stands() {
         get("/conversions?click_id=x", "click_id", "a click id that we made"),
         get("/conversions?limit=5000", "limit", "from 1 to 1000"),
         get("/conversions?campaing_id=1", "campaing_id", "`campaign_id`"),
-        get("/hits?receipt=x", "receipt", "a receipt that we gave"),
+        get("/hits?receipt=x", "receipt", "`receipt` is one that we gave, such as "),
         get("/hits?verdict=lost", "verdict", "one of: recorded"),
         get("/hits?journaled=false&txn_id=1", "txn_id", "not journaled"),
         get("/reports?group_by=day,dya", "group_by", "the nearest is `day`"),

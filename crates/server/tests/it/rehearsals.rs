@@ -4,6 +4,7 @@
 use crate::client::Client;
 use crate::network::{Campaign, Network, text};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Orders that a sender told of under a name that its contract does not know.
 const ORDERS: [&str; 3] = ["a", "b", "c"];
@@ -170,7 +171,7 @@ fn a_request_is_debugged_and_nothing_is_recorded() {
     let receipt = text(&known["original"]);
     assert_eq!(network.ask(&format!("/hits?receipt={receipt}"))["items"][0]["verdict"], "recorded");
     let keys: Vec<_> = known["read"].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["contract", "foreign_key", "parameters", "unread"]);
+    assert_eq!(keys, ["contract", "foreign_key", "foreign_name", "parameters", "unread"]);
     let mut debug = |request: String| network.make("/debug", &json!({ "request": request }));
     let new = debug(format!(
         "POST {} HTTP/1.1\nHost: t.example\nContent-Type: application/json\n\n\
@@ -255,6 +256,87 @@ fn another_identity_pays_nothing_twice() {
     for (order, verdict) in [("1", "recorded"), ("2", "duplicate")] {
         network.sends(&format!("{}?click_id={new}&txn_id={order}", campaign.postback), verdict);
     }
+}
+
+/// All conversions, by their transaction ids: status and what is paid.
+fn standing(network: &mut Network) -> BTreeMap<String, [String; 3]> {
+    let all = network.ask("/conversions");
+    let one = |one: &Value| {
+        let told = ["status", "revenue", "payout"].map(|field| text(&one[field]).to_owned());
+        (text(&one["txn_id"]).to_owned(), told)
+    };
+    all["items"].as_array().unwrap().iter().map(one).collect()
+}
+
+/// What was recorded under the words of then keeps what it was, whatever they mean now.
+#[test]
+fn a_preview_tells_what_the_replay_then_does() {
+    let (mut network, campaign, click) = misunderstood();
+    let goals = ["pending", "approved"].map(|status| format!("txn_id={status}&status={status}"));
+    for said in &goals {
+        network.sends(&format!("{}?click_id={click}&{said}", campaign.postback), "recorded");
+    }
+    let decline = format!("{}?clickid={click}&txn_id=pending&status=approved", campaign.postback);
+    network.refuses(&decline, (400, "missing_parameter", Some("click_id")));
+    let mut contract = understanding(&mut network, &campaign);
+    contract["statuses"]["values"] = json!({ "pending": ["approved"], "rejected": ["pending"] });
+    contract["statuses"]["absent"] = json!("pending");
+    agree(&mut network, &campaign, &contract);
+    let before = standing(&mut network);
+    let replay = format!("/integrations/{}/replay", campaign.integration);
+    let preview = network.make(&replay, &json!({ "preview": true }));
+    assert_eq!(standing(&mut network), before, "nothing was touched");
+    let replayed = network.make(&replay, &json!({}));
+    let after = standing(&mut network);
+
+    assert_eq!(preview["found"], replayed["found"], "{preview} {replayed}");
+    let mut foretold = before.clone();
+    for change in preview["changes"]["changed_conversions"].as_array().unwrap() {
+        let would = &change["would_be"];
+        let told = ["status", "revenue", "payout"].map(|field| text(&would[field]).to_owned());
+        foretold.insert(text(&would["txn_id"]).to_owned(), told);
+    }
+    assert_eq!(foretold, after, "{preview}");
+    let count = |is_new: bool| {
+        let changed = after.iter().filter(|(txn, one)| before.get(*txn) != Some(*one));
+        json!(changed.filter(|(txn, _)| before.contains_key(*txn) != is_new).count())
+    };
+    let counts = &preview["changes"]["conversions"];
+    assert_eq!((&counts["added"], &counts["changed"]), (&count(true), &count(false)), "{preview}");
+    assert_eq!(counts["added"], 3, "{preview}");
+    let would: Vec<_> = preview["changes"]["changed_hits"].as_array().unwrap().iter().collect();
+    for (would, is) in would.iter().zip(replayed["replayed"].as_array().unwrap()) {
+        assert_eq!(would["receipt"], is["receipt"]);
+        assert_eq!(would["would_be"]["verdict"], is["verdict"]);
+    }
+}
+
+#[test]
+fn a_trial_foretells_what_is_retired() {
+    let (mut network, campaign, click) = misunderstood();
+    let mut contract = understanding(&mut network, &campaign);
+    let parameters = contract["parameters"].as_array_mut().unwrap();
+    let one = parameters.iter_mut().find(|one| one["canonical"] == "click_id").unwrap();
+    one["names"] = json!(["cid"]);
+    let own = format!("/integrations/{}", campaign.integration);
+    let recorded = |tried: &Value| {
+        let moves = tried["verdicts"].as_array().unwrap().clone();
+        let mut moves = moves.into_iter().filter(|one| one["was"]["verdict"] == "recorded");
+        moves.next().map(|one| one["would_be"]["reason"].clone())
+    };
+    for (with_sunset, reason) in [(false, Some(json!("contract_retired"))), (true, None)] {
+        let body = json!({ "contract": contract, "with_sunset": with_sunset });
+        let tried = network.make(&format!("{own}/try"), &body);
+        assert_eq!(recorded(&tried), reason, "{tried}");
+    }
+    agree(&mut network, &campaign, &contract);
+    network.make(&format!("{own}/contracts/1/retire"), &json!({}));
+    let target = format!("{}?click_id={click}&txn_id=late", campaign.postback);
+    let late = network.refuses(&target, (410, "contract_retired", Some("click_id")));
+    let tried = network.make(&format!("{own}/contracts/2/try"), &json!({}));
+    assert_eq!(recorded(&tried), Some(json!("contract_retired")), "{tried}");
+    let mut changed = tried["changed_hits"].as_array().unwrap().iter();
+    assert!(!changed.any(|one| one["receipt"] == late["receipt"]), "{tried}");
 }
 
 /// Many at once have their turn, one after the other.

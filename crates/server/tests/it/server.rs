@@ -21,6 +21,8 @@ pub(crate) const ADMIN_KEY: &str = "key-of-the-tests";
 const GREETS_WITHIN: Duration = Duration::from_secs(90);
 /// What stands before the address in the greeting.
 const SERVES: &str = " serves http://";
+/// The same, where it is known under an `https` address of its own.
+const LISTENS: &str = " listens: http://";
 /// What stands before the metrics' address in the greeting.
 const METRICS: &str = "metrics: http://";
 
@@ -171,7 +173,7 @@ impl Process {
 /// Keeps what is said, and sends on the two addresses of the greeting.
 fn listen(stderr: ChildStderr, log: &Mutex<String>, greeting: &Sender<SocketAddr>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        let address = [SERVES, METRICS].iter().find_map(|before| line.split_once(before));
+        let address = [SERVES, LISTENS, METRICS].iter().find_map(|before| line.split_once(before));
         if let Some((_, address)) = address {
             let address = address.trim_end_matches("/metrics");
             // Nobody listens any more once it has been greeted.

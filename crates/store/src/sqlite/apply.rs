@@ -14,7 +14,7 @@ use domain::contract::Answers;
 use domain::destination;
 use domain::hit::Hit;
 use domain::id::{ConversionId, DeliveryId, Position};
-use domain::ledger::{self, Cause, Decision, Home, Key, Occasion, Read};
+use domain::ledger::{self, Cause, Decision, Home, Occasion, Read};
 use domain::reason::Verdict;
 use domain::record::{self, Record, Stamped};
 use domain::setup::{Change, Setup};
@@ -155,7 +155,7 @@ impl Writer {
                     .next()
                     .expect("one answer for each id")
                     .filter(|found| found.position < one.position),
-                Some(read) if read.asks_for().is_some() => {
+                Some(read) if !read.asks_for().is_empty() => {
                     self.find_transaction(one.position, setup, read)?;
                     self.click_of(read, one.position)?
                 }
@@ -190,11 +190,13 @@ impl Writer {
         setup: &'s Setup,
         read: &mut Read<'s>,
     ) -> Result<(), Error> {
-        let Some(key) = read.asks_for() else { return Ok(()) };
-        match conversion::by_key(&self.connection, key)? {
-            Some(conversion) => guarded(by, || read.found(setup, &conversion)),
-            None => Ok(()),
+        for key in read.asks_for().to_vec() {
+            let Some(conversion) = conversion::by_key(&self.connection, &key)? else { continue };
+            if guarded(by, || read.found(setup, &conversion))? {
+                break;
+            }
         }
+        Ok(())
     }
 
     /// `by` is the record that has it decided: the hit, or a command. `read` is `None` for a hit
@@ -208,9 +210,8 @@ impl Writer {
         occasion: Occasion,
         decided_at: Timestamp,
     ) -> Result<(Decision, StoredVerdict), Error> {
-        let key = read.and_then(|read| read.key.as_ref());
-        let conversion = match key {
-            Some(key) => conversion::by_key(&self.connection, key)?,
+        let conversion = match read {
+            Some(read) => conversion::of(&self.connection, read)?,
             None => None,
         };
         let has_earlier = conversion.is_none() && self.has_earlier(read)?;
@@ -461,7 +462,7 @@ impl Writer {
         let (decision, verdict) =
             self.decide_one(by, setup, Some(&read), found.as_ref(), occasion, decided_at)?;
         let changes = decision.effect.as_ref().is_some_and(|effect| effect.entry.is_some());
-        if changes && self.is_overtaken(read.key.as_ref(), occasion.position)? {
+        if changes && self.is_overtaken(&read, occasion.position)? {
             let detail = "its conversion has been changed since by what came after the hit";
             return Ok(Err(Failure::conflict("overtaken", detail)));
         }
@@ -469,11 +470,10 @@ impl Writer {
         self.save_decision(&decision).map(Ok)
     }
 
-    /// Whether the conversion with that key has been changed by what came after the hit at
+    /// Whether the conversion of what was read has been changed by what came after the hit at
     /// `position`: another hit, or a person.
-    fn is_overtaken(&self, key: Option<&Key>, position: Position) -> Result<bool, Error> {
-        let Some(key) = key else { return Ok(false) };
-        match conversion::by_key(&self.connection, key)? {
+    fn is_overtaken(&self, read: &Read<'_>, position: Position) -> Result<bool, Error> {
+        match conversion::of(&self.connection, read)? {
             Some(conversion) => {
                 conversion::is_changed_after(&self.connection, &conversion, position)
             }

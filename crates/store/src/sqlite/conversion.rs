@@ -8,12 +8,24 @@ use domain::click::Label;
 use domain::click_id::ClickId;
 use domain::conversion::Status;
 use domain::id::{CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId};
-use domain::ledger::{Cause, ContractRef, Conversion, Entry, Home, Key, Missing, WAITING_MAX};
+use domain::ledger::{
+    Cause, ContractRef, Conversion, Entry, Home, Key, Missing, Read, WAITING_MAX,
+};
 use domain::money::Micros;
 use domain::reason::Flags;
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params_from_iter};
 use std::sync::LazyLock;
+
+/// The conversion that a postback is about, where it is there already.
+pub(super) fn of(connection: &Connection, read: &Read<'_>) -> Result<Option<Conversion>, Error> {
+    for key in read.keys() {
+        if let Some(found) = by_key(connection, key)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
 
 /// The conversion with that key, or that had it in triage.
 pub(super) fn by_key(connection: &Connection, key: &Key) -> Result<Option<Conversion>, Error> {
@@ -84,13 +96,14 @@ pub(super) fn has(connection: &Connection, click_id: ClickId, goal: &str) -> Res
     Ok(found)
 }
 
-/// How many conversions of the click are in triage, as far as it matters.
+/// How many conversions of the click wait in triage, as far as it matters.
 pub(super) fn waiting(connection: &Connection, click_id: ClickId) -> Result<u32, Error> {
     let found = connection
         .prepare_cached(
             "-- conversion::waiting
             select count(*) from (select 1 from conversion indexed by conversion_waiting
-                where home = :home and triaged is not null and click_id = :click_id limit :max)",
+                where home = :home and triaged is not null and click_id = :click_id
+                    and status = 'pending' limit :max)",
         )?
         .query_row(
             named_params! {

@@ -1,9 +1,10 @@
 //! What contracts can agree on beside one conversion for each click, goal and transaction id.
 
-use super::world::{BEGIN, World, decided, shown};
+use super::world::{BEGIN, World, decided, own_partner, shown};
 use domain::click::Label;
 use domain::click_id::ClickId;
-use domain::command::{Act, Answer, Outcome};
+use domain::command::{Act, Answer, DraftSource, Outcome, Sunset};
+use domain::contract::{Contract, Role};
 use domain::conversion::Status;
 use domain::id::ConversionId;
 use domain::ledger::WAITING_MAX;
@@ -197,6 +198,61 @@ async fn events_of_one_click_that_come_at_one_instant_all_count() {
     assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }
 
+/// Puts a contract with these keys in the place of the campaign's own, which is the only one.
+async fn agree(world: &mut World, keys: Value) {
+    let mut contract = serde_json::to_value(own_partner().contract).unwrap();
+    for (key, value) in keys.as_object().unwrap() {
+        contract[key] = value.clone();
+    }
+    let contract: Contract = serde_json::from_value(contract).unwrap();
+    let campaign = world.store.setup().await.unwrap().campaign(world.campaign).unwrap().clone();
+    let integration_id = campaign.integration_id.unwrap();
+    let source = DraftSource::Contract(Box::new(contract));
+    let token = format!("page-{}", world.records().len());
+    let (note, cutover_on) = (None, None);
+    let draft = Act::DraftContract { integration_id, source, note, cutover_on, token };
+    let Answer::Contract(draft) = world.done(draft).await else { panic!("it is a contract") };
+    let number = draft.number;
+    for role in Role::ALL {
+        let name = "A. Person".to_owned();
+        world.done(Act::SignOffContract { integration_id, number, role, name }).await;
+    }
+    let sunset = Sunset::Days(0);
+    world.done(Act::ActivateContract { integration_id, number, sunset }).await;
+}
+
+#[tokio::test]
+async fn what_was_said_before_another_version_is_known_after_it() {
+    let keys = |more: &str| {
+        json!({
+            "txn_id_absent": "payload",
+            "repeats": {"events": "add"},
+            "parameters": parameters(&format!("click_id! txn_id status revenue event1 token {more}")),
+        })
+    };
+    let mut world = World::agreeing(keys("")).await;
+    let click = world.click("us").await;
+    let (paid, told) = ("goal=sale&revenue=1&timestamp=7", "event1=2&timestamp=7");
+    for query in [paid, told] {
+        let sent = world.hit(click, &format!("click_id={{click}}&{query}")).await;
+        assert_eq!(shown(&sent), "recorded", "{query}");
+    }
+    agree(&mut world, keys("timestamp")).await;
+    for (query, expected) in [
+        (paid, "duplicate already_processed"),
+        (told, "duplicate already_processed"),
+        ("goal=sale&revenue=2&timestamp=7", "recorded"),
+        ("goal=sale&revenue=2&timestamp=8", "duplicate already_processed"),
+    ] {
+        let sent = world.hit(click, &format!("click_id={{click}}&{query}")).await;
+        assert_eq!(shown(&sent), expected, "{query}");
+    }
+    assert_eq!(conversions_of(&world, click).await, [2, 1]);
+    assert_eq!(world.store.events(click).await.unwrap().unwrap().seen.len(), 1);
+    assert_eq!(world.store.verify().await.unwrap(), []);
+    assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
+}
+
 async fn triaging() -> World {
     World::agreeing(json!({
         "triage_until": "2030-01-01T00:00:00Z",
@@ -254,6 +310,12 @@ async fn only_so_many_conversions_of_a_click_wait_for_their_ids() {
     for (n, expected) in [("x", "recorded"), ("y", "refused missing_parameter")] {
         let sent = world.hit(click, &format!("click_id={{click}}&n={n}")).await;
         assert_eq!(shown(&sent), expected, "one of them has its id: {n}");
+    }
+    let (id, to, reason) = (ConversionId(2), Status::Rejected, "junk".to_owned());
+    world.done(Act::ChangeConversionStatus { id, to, reason }).await;
+    for (n, expected) in [("y", "recorded"), ("z", "refused missing_parameter")] {
+        let sent = world.hit(click, &format!("click_id={{click}}&n={n}")).await;
+        assert_eq!(shown(&sent), expected, "one of them is rejected: {n}");
     }
     assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }

@@ -1,12 +1,11 @@
 //! The life of a contract: who has to sign what, what is in force when, and what is still read.
 
 use super::*;
-use crate::contract::ProofKind;
 use crate::contract::version::{DRAFTS_MAX, EARLIER_MAX, VERSIONS_MAX};
 use crate::ledger::ContractRef;
 use crate::reason::{Flag, Reason};
 
-const ID: IntegrationId = OWN_ID;
+pub(super) const ID: IntegrationId = OWN_ID;
 
 fn word(world: &World, number: u32) -> &'static str {
     world.setup.contract(ID, number).unwrap().status.word(world.now)
@@ -16,7 +15,7 @@ fn words(world: &World) -> Vec<&'static str> {
     world.setup.contracts_of(ID).map(|one| one.latest().status.word(world.now)).collect()
 }
 
-fn activate(world: &mut World, number: u32, sunset: Sunset) -> Result<Answer, Failure> {
+pub(super) fn activate(world: &mut World, number: u32, sunset: Sunset) -> Result<Answer, Failure> {
     world.attempt(&Act::ActivateContract { integration_id: ID, number, sunset })
 }
 
@@ -62,6 +61,42 @@ fn a_contract_goes_from_draft_to_active_and_the_one_before_into_its_sunset() {
     assert_eq!((integration.version, &integration.contract), (2, &renamed("cid")));
     world.wait_s(30 * 86_400);
     assert_eq!(words(&world), ["retired", "active"]);
+}
+
+#[test]
+fn a_triage_that_is_over_is_not_drafted() {
+    let mut world = world();
+    let (now, later) = (world.now, world.now.plus_days(1));
+    let with = |until: Timestamp| {
+        let mut contract = plain();
+        let txn_id = contract.parameters.iter_mut().find(|one| one.canonical == Canonical::TxnId);
+        txn_id.unwrap().required = true;
+        contract.triage_until = Some(until);
+        Box::new(contract)
+    };
+    let draft = |source: DraftSource| Act::DraftContract {
+        integration_id: ID,
+        source,
+        note: None,
+        cutover_on: None,
+        token: "triage".to_owned(),
+    };
+    let over = world.attempt(&draft(DraftSource::Contract(with(now)))).unwrap_err();
+    assert_eq!(over.parameter.as_deref(), Some("contract.triage_until"));
+    assert!(over.detail.contains("is over"), "{}", over.detail);
+    let number = drafted(&mut world, *with(later)).number;
+    let change = |until| Act::ChangeDraft {
+        integration_id: ID,
+        number,
+        contract: Some(with(until)),
+        note: None,
+        cutover_on: None,
+    };
+    let over = world.attempt(&change(now)).unwrap_err();
+    assert_eq!(over.parameter.as_deref(), Some("contract.triage_until"));
+    world.attempt(&change(later)).unwrap();
+    world.wait_s(2 * 86_400);
+    world.attempt(&draft(DraftSource::Version(number))).unwrap();
 }
 
 #[test]
@@ -468,43 +503,4 @@ fn what_is_archived_has_its_contracts_as_they_were() {
     );
     let act = Act::ActivateContract { integration_id: id, number: 1, sunset: Sunset::Usual };
     assert_eq!(told(&world.attempt(&act).unwrap_err()), conflict("archived"));
-}
-
-#[test]
-fn a_version_that_would_accept_nothing_is_not_activated() {
-    let mut world = world();
-    let mut guarded = plain();
-    let token = contract("click_id! token").parameters.remove(1);
-    guarded.parameters.retain(|one| one.canonical != Canonical::Token);
-    guarded.parameters.push(token);
-    guarded.verification.token = Some(Canonical::Token);
-    guarded.verification.token_required = true;
-    let mut tried = guarded.clone();
-    tried.verification.shadow = [ProofKind::Token].into();
-    let set = |world: &mut World, secret: Option<&str>| {
-        let secret = secret.map(|secret| Secret::new(secret.to_owned()));
-        world.act(Act::ChangeIntegration {
-            id: ID,
-            landing_params: None,
-            secrets: Some(BTreeMap::from([("token".to_owned(), secret)])),
-            old_secrets_until: None,
-        });
-    };
-    for contract in [guarded, tried] {
-        let number = drafted(&mut world, contract).number;
-        sign(&mut world, number, &Role::ALL);
-    }
-    let failure = activate(&mut world, 2, Sunset::Usual).unwrap_err();
-    assert_eq!(told(&failure), conflict("secret_missing"));
-    let call = format!(
-        r#"`token`, which is not set: set it first, with PATCH /api/v1/integrations/{ID} {{"secrets":{{"token":"…"}}}}"#
-    );
-    assert!(failure.detail.ends_with(&call), "{}", failure.detail);
-    activate(&mut world, 3, Sunset::Usual).expect("what is only tried refuses nothing");
-    set(&mut world, Some("t0ken"));
-    activate(&mut world, 2, Sunset::Usual).unwrap();
-    activate(&mut world, 1, Sunset::Usual).unwrap();
-    set(&mut world, None);
-    let back = activate(&mut world, 2, Sunset::Usual).unwrap_err();
-    assert_eq!(told(&back), conflict("secret_missing"), "nor is one rolled back to");
 }

@@ -3,6 +3,7 @@
 mod campaigns;
 mod contracts;
 mod journal;
+mod secrets;
 mod sub_labels;
 
 use super::{
@@ -451,7 +452,9 @@ fn landing_parameters_are_checked() {
         secrets: None,
         old_secrets_until: None,
     };
-    for params in ["", " ? ", "a#b", &"a".repeat(10_000)] {
+    let odd =
+        ["", " ? ", "a#b", &"a".repeat(10_000), "<script>", "a=1\r\nSet-Cookie: x=1", "a=b c"];
+    for params in odd {
         let failure = world.attempt(&set(params)).unwrap_err();
         assert_eq!(told(&failure), invalid("landing_params"), "{params:.10}");
     }

@@ -9,7 +9,11 @@ fn set_labels(publisher_id: Option<PublisherId>, labels: &[(&str, &str)]) -> Act
 }
 
 fn headings(setup: &Setup, publisher_id: Option<PublisherId>) -> Vec<String> {
-    let all = setup.sub_headings(publisher_id).into_iter();
+    headings_at(setup, publisher_id, Timestamp::MAX)
+}
+
+fn headings_at(setup: &Setup, publisher_id: Option<PublisherId>, at: Timestamp) -> Vec<String> {
+    let all = setup.sub_headings(publisher_id, at).into_iter();
     all.map(|(name, meaning)| format!("{name}={meaning}")).collect()
 }
 
@@ -24,7 +28,13 @@ fn a_publishers_meanings_go_before_the_networks() {
     assert_eq!(headings(&world.setup, Some(PublisherId(2))), ["sub1=Site", "sub2=Creative"]);
     world.act(set_labels(None, &[("sub3", "Keyword")]));
     assert_eq!(headings(&world.setup, None), ["sub3=Keyword"]);
-    assert_eq!(world.setup.sub_labels[&None].versions().count(), 2, "what was said before stays");
+    let history = &world.setup.sub_labels[&None];
+    assert_eq!(history.versions().count(), 2, "what was said before stays");
+    let before = history.changed_at().plus_us(-1);
+    let both = ["sub1=Site", "sub2=Creative"];
+    assert_eq!(headings_at(&world.setup, None, before), both);
+    assert_eq!(headings_at(&world.setup, None, history.changed_at()), ["sub3=Keyword"]);
+    assert_eq!(headings_at(&world.setup, None, Timestamp::UNIX_EPOCH), both, "the first");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::contract::{
     Transition, TxnIdAbsent,
 };
 use crate::ledger::tests::world::{contract, plain};
+use serde_json::Value;
 
 fn told(before: &Contract, after: &Contract) -> String {
     let line = |one: &Difference| {
@@ -128,8 +129,10 @@ fn rules_are_told_of_in_words() {
     $ statuses.blank: a blank status is refused; it was taken for approved
     $ goals.1: `1` now names the goal `lead`
     $ identity: two postbacks are one conversion by the same click; it was the same click, goal and transaction id
+    $ txn_id_folded: transaction ids are now compared without case
     $ txn_id_absent: postbacks without a transaction id are one conversion for each different postback; they were one conversion for each click and goal
     $ payout_may_be_revenue: a `payout` without a `revenue` is now taken for our revenue
+    unreplaced: `xx` now stands for no value
     $ repeats.status: a second postback may no longer change the status
     $ repeats.amount: of two amounts for one conversion their sum counts; it was the first one
     repeats.events: of two numbers for one event their sum counts; it was the last one
@@ -143,8 +146,6 @@ fn rules_are_told_of_in_words() {
     verification.shadow.signature: what fails by the signature is not refused yet, and counted
     verification.shadow.timestamp: what fails by the sender's time is not refused yet, and counted
     times.zone: a time that names no zone is of `Europe/Berlin`; it was `UTC`
-    $ txn_id_folded: `txn_id_folded` is now `true`; it was `false`
-    unreplaced: `unreplaced` is now `xx`
     ");
 }
 
@@ -166,10 +167,27 @@ fn what_takes_back_is_told_of_in_words() {
     $ statuses.values.hold: `hold` now means reversed where it was approved, else rejected; it meant pending
     $ statuses.values.pending: `pending` is unknown now; it meant pending
     $ statuses.negative: a negative amount is reversed; it was an error
-    $ currency: `currency` is now `EUR`
-    $ ignore_where.param1: `ignore_where.param1` is now `1`
-    $ reversal.txn_id_prefix: `reversal.txn_id_prefix` is now `r-`
+    $ reversal: a reversal has the transaction id of what it takes back in `txn_id` with `r-` before it; it was in `txn_id`
+    $ currency: amounts are in `EUR` where a postback does not say; it was the campaign's currency
+    $ ignore_where.param1: a postback asks for nothing where `param1` is `1`
     "#);
+}
+
+#[test]
+fn triage_is_told_of_in_words() {
+    let until = |time: Option<&str>| {
+        let mut contract = plain();
+        contract.triage_until = time.map(|time| time.parse().unwrap());
+        contract
+    };
+    let early = until(Some("2027-01-01T00:00:00Z"));
+    let late = until(Some("2027-02-03T04:05:06.7Z"));
+    let all = [(&until(None), &early), (&early, &late), (&late, &until(None))];
+    insta::assert_snapshot!(all.map(|(one, other)| told(one, other)).join("\n"), @r"
+    $ triage_until: until 2027-01-01 00:00:00 UTC, postbacks without a transaction id are kept for triage
+    $ triage_until: until 2027-02-03 04:05:06 UTC, postbacks without a transaction id are kept for triage; it was until 2027-01-01 00:00:00 UTC
+    $ triage_until: postbacks without a transaction id are not kept for triage any more
+    ");
 }
 
 fn set_names(contract: &mut Contract, canonical: Canonical, name: &str) {
@@ -218,6 +236,8 @@ fn every_field_has_been_thought_of() {
         names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ")
     };
     let all = [
+        fields(schemars::schema_for!(Contract)),
+        fields(schemars::schema_for!(Reversal)),
         fields(schemars::schema_for!(Parameter)),
         fields(schemars::schema_for!(Statuses)),
         fields(schemars::schema_for!(crate::contract::Repeats)),
@@ -227,6 +247,8 @@ fn every_field_has_been_thought_of() {
         fields(schemars::schema_for!(Reply)),
     ];
     insta::assert_snapshot!(all.join("\n"), @"
+    answers currency goals identity ignore_where parameters payout_may_be_revenue repeats reversal statuses times triage_until txn_id_absent txn_id_folded txn_id_parts unreplaced verification
+    txn_id txn_id_prefix
     allowed appended canonical in_header in_url macro max_length names required unit
     absent blank ignore negative undone values
     amount events mark status transitions
@@ -271,7 +293,48 @@ fn a_macro_that_gets_known_is_told() {
     let mut known = silent.clone();
     assert_eq!(told(&silent, &known), "");
     known.parameters[1].placeholder = Some("{state}".to_owned());
-    let sentence =
-        "`status` is asked for by `{state}` instead of `REPLACE_WITH_THEIR_STATUS_MACRO`";
+    let sentence = "`status` is asked for by `{state}`";
     assert_eq!(told(&silent, &known), format!("parameters.status.macro: {sentence}"));
+    known.parameters[1].in_url = true;
+    let mut gone = known.clone();
+    (gone.parameters[1].in_url, gone.parameters[1].placeholder) = (false, None);
+    insta::assert_snapshot!(told(&known, &gone), @"
+    parameters.status.in_url: `status` does not stand any more in the postback URL that we hand out
+    parameters.status.macro: no macro is known for `status` any more; it was `{state}`
+    ");
+}
+
+#[test]
+fn what_is_agreed_on_ids_and_values_goes_as_it_came() {
+    let mut before = plain();
+    before.txn_id_parts = vec![Canonical::TxnId, Canonical::Goal];
+    before.triage_until = Some("2026-12-01T00:00:00Z".parse().unwrap());
+    before.reversal =
+        Some(Reversal { txn_id_prefix: String::new(), txn_id: Some(Canonical::ConversionRef) });
+    before.ignore_where.insert(Canonical::Param(1), vec!["1".to_owned(), "2".to_owned()]);
+    before.unreplaced = vec!["xx".to_owned(), "yy".to_owned()];
+    let mut after = before.clone();
+    after.txn_id_parts = Vec::new();
+    after.triage_until = None;
+    after.reversal = None;
+    after.ignore_where.clear();
+    after.unreplaced = vec!["yy".to_owned(), "zz".to_owned()];
+    let mut other = before.clone();
+    other.ignore_where.insert(Canonical::Param(1), vec!["1".to_owned()]);
+    let all = [told(&before, &after), told(&after, &before), told(&before, &other)];
+    insta::assert_snapshot!(all.join("\n\n"), @"
+    $ txn_id_parts: a transaction id is made of `txn_id` alone; it was `txn_id` and `goal`, joined by `_`
+    $ triage_until: postbacks without a transaction id are not kept for triage any more
+    $ reversal: a reversal has the transaction id of what it takes back in `txn_id`; it was in `conversion_ref`
+    $ ignore_where.param1: a postback is ignored no longer where `param1` is `1` or `2`
+    unreplaced: `zz` now stands for no value; `xx` is now taken for a value
+
+    $ txn_id_parts: a transaction id is made of `txn_id` and `goal`, joined by `_`; it was `txn_id` alone
+    $ triage_until: until 2026-12-01 00:00:00 UTC, postbacks without a transaction id are kept for triage
+    $ reversal: a reversal has the transaction id of what it takes back in `conversion_ref`; it was in `txn_id`
+    $ ignore_where.param1: a postback asks for nothing where `param1` is `1` or `2`
+    unreplaced: `xx` now stands for no value; `zz` is now taken for a value
+
+    $ ignore_where.param1: a postback asks for nothing where `param1` is `1`; it was `1` or `2`
+    ");
 }

@@ -241,3 +241,21 @@ fn campaigns_do_not_share_goals_or_terms() {
         ",
     );
 }
+
+#[test]
+fn an_unknown_goal_is_told_with_the_words_that_are_known() {
+    let goal = "?click_id=@a&goal=nope";
+    let detail = |contract| {
+        let mut world = World::new(contract, LEAD);
+        let hit = world.hit(goal);
+        world.receive(&hit).detail.unwrap()
+    };
+    assert_eq!(detail(plain()), "`goal` is none of the campaign's goals: lead");
+    let mut mapped = plain();
+    for (word, key) in [("sold", "sale"), ("3", "lead")] {
+        mapped.goals.insert(word.to_owned(), key.to_owned());
+    }
+    let told = "`goal` is none of the words that the contract maps (3, sold), and none of the \
+                campaign's goals: lead";
+    assert_eq!(detail(mapped), told);
+}

@@ -1,6 +1,7 @@
 //! Numbers that postbacks tell of a click: they are kept with it, and add up as the contract says.
 
 use super::world::{LEAD, World, contract};
+use crate::command::Sunset;
 use crate::contract::RepeatedEvents;
 use crate::ledger::MESSAGES_MAX;
 
@@ -96,14 +97,35 @@ fn a_number_never_leaves_its_range() {
         ?click_id=@a&event1=1000000000&event2=1    -> recorded
         ?click_id=@a&event1=1&event2=1             -> recorded !label_dropped
         ?click_id=@a&event1=0.000001               -> duplicate already_processed !label_dropped
-        ?click_id=@a&event1=-1000000001            -> recorded
-        ?click_id=@b&event1=-1000000000.000001     -> duplicate already_processed !label_dropped
-        ?click_id=@b&event1=-9223372036854.775808  -> duplicate already_processed !label_dropped
-        ?click_id=@b&event1=99999999999999999999   -> refused invalid_payload event1
+        ?click_id=@a&event1=-1000000000            -> recorded
+        ?click_id=@b&event1=-1000000000.000001     -> refused invalid_payload event1
+        ?click_id=@b&event1=-9223372036854.775808  -> refused invalid_payload event1
+        ?click_id=@b&event1=2000000000             -> refused invalid_payload event1
+        ?click_id=@c&event1=2000000000&revenue=1   -> recorded approved 1/1.75 !label_dropped
         ",
     );
-    assert_eq!(world.events_of("a"), "1=-1 2=2");
+    for far in ["2000000000", "-1000000000.000001", &"9".repeat(29)] {
+        let hit = world.hit(&format!("?click_id=@b&event1={far}"));
+        let detail = world.receive(&hit).detail;
+        assert_eq!(detail.as_deref(), Some("`event1` is not within -1000000000 and 1000000000"));
+    }
+    assert_eq!(world.events_of("a"), "1=0 2=2");
     assert_eq!(world.events_of("b"), "");
+}
+
+#[test]
+fn a_number_with_more_decimals_than_are_kept_is_flagged() {
+    let mut world = world(RepeatedEvents::Replace);
+    world.check(
+        "
+        ?click_id=@a&event1=0.1234565                -> recorded !amount_rounded
+        ?click_id=@a&event1=0.1234560&event2=1       -> recorded
+        ?click_id=@b&event1=1.00000049&revenue=1     -> recorded approved 1/1.75 !amount_rounded
+        ?click_id=@c&event1=1.0000000&revenue=1      -> recorded approved 1/1.75
+        ",
+    );
+    assert_eq!(world.events_of("a"), "1=0.123456 2=1");
+    assert_eq!(world.events_of("b"), "1=1");
 }
 
 #[test]
@@ -151,4 +173,26 @@ fn they_carry_what_is_known_of_their_click() {
         (all[1].publisher_id, all[0].publisher_id)
     );
     assert!(all[0].events[&1].first_at < all[1].events[&1].first_at);
+}
+
+/// A new version names what the sender always sent: it tells nothing new.
+#[test]
+fn an_event_is_added_once_whichever_version_reads_it() {
+    let adding = |speaks: &str| {
+        let mut told = contract(speaks);
+        told.repeats.events = RepeatedEvents::Add;
+        told
+    };
+    let speaks = "click_id!=cid txn_id revenue event1";
+    let mut world = World::new(adding(speaks), LEAD);
+    world.check("?cid=@a&event1=2&ts=7 -> recorded");
+    world.agree(adding(&format!("{speaks} timestamp=ts")), Sunset::default());
+    world.check(
+        "
+        ?cid=@a&event1=2&ts=7             -> duplicate already_processed
+        ?cid=@a&event1=2&ts=7&revenue=1   -> recorded approved 1/1.75
+        ?cid=@a&event1=3&ts=7             -> recorded
+        ",
+    );
+    assert_eq!(world.events_of("a"), "1=7");
 }

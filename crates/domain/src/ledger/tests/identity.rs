@@ -1,11 +1,12 @@
 //! What makes two postbacks the same conversion.
 
-use super::world::{LEAD, World, plain};
+use super::world::{LEAD, World, contract, keyring, plain};
 use crate::click_id::ClickId;
 use crate::command::Sunset;
 use crate::contract::{Contract, Identity, TxnIdAbsent};
 use crate::id::AdvertiserId;
-use crate::ledger::{Home, Key};
+use crate::ledger::{Home, Key, Occasion, Rehearsal, read};
+use crate::reason::Reason;
 
 fn world(identity: Identity) -> World {
     let mut contract = plain();
@@ -235,4 +236,71 @@ fn what_was_agreed_when_the_click_was_made_tells_its_conversions_apart() {
             ",
         );
     }
+}
+
+fn by_payload(speaks: &str) -> Contract {
+    Contract { txn_id_absent: TxnIdAbsent::Payload, ..contract(speaks) }
+}
+
+/// A new version names what the sender always sent: the same words are the same payload.
+#[test]
+fn what_was_said_is_the_same_whichever_version_reads_it() {
+    let speaks = "click_id!=cid txn_id revenue";
+    let mut world = World::new(by_payload(speaks), LEAD);
+    world.check(
+        "
+        ?cid=@a&revenue=2&ts=7&k=1 -> recorded approved 2/1.75
+        ?cid=@a&revenue=3&ts=7&k=1 -> recorded approved 3/1.75
+        ",
+    );
+    let with_time = format!("{speaks} timestamp=ts");
+    world.agree(by_payload(&with_time), Sunset::default());
+    world.check(
+        "
+        ?cid=@a&revenue=2&ts=7&k=1 -> duplicate already_processed
+        ?cid=@a&revenue=4&ts=7&k=1 -> recorded approved 4/1.75
+        ?cid=@a&revenue=4&ts=8&k=1 -> duplicate already_processed
+        ",
+    );
+    // What the second one read is known to the third.
+    world.agree(by_payload(&format!("{with_time} token=k")), Sunset::default());
+    world.check(
+        "
+        ?cid=@a&revenue=2&ts=7&k=1 -> duplicate already_processed
+        ?cid=@a&revenue=4&ts=9&k=1 -> duplicate already_processed
+        ?cid=@a&revenue=5&ts=9&k=1 -> recorded approved 5/1.75
+        ?cid=@a&revenue=5&ts=8&k=2 -> duplicate already_processed
+        ",
+    );
+    let all: Vec<_> = world.conversions.values().map(|one| one.key.clone()).collect();
+    assert_eq!(all.len(), 4);
+}
+
+/// The other way round: what was left out once says something again.
+#[test]
+fn what_an_earlier_version_left_out_is_found_without_it() {
+    let speaks = "click_id!=cid txn_id revenue";
+    let mut world = World::new(by_payload(&format!("{speaks} timestamp=ts")), LEAD);
+    world.check("?cid=@a&revenue=2&ts=7 -> recorded approved 2/1.75");
+    world.agree(by_payload(speaks), Sunset::Days(0));
+    world.check("?cid=@a&revenue=2&ts=8 -> duplicate already_processed");
+}
+
+#[test]
+fn a_rehearsal_knows_what_was_said_too() {
+    let speaks = "click_id!=cid txn_id revenue";
+    let mut world = World::new(by_payload(speaks), LEAD);
+    let first = world.hit("?cid=@a&revenue=2&ts=7");
+    let at = world.now;
+    world.agree(by_payload(&format!("{speaks} timestamp=ts")), Sunset::default());
+    let (setup, ring) = (world.setup.clone(), keyring());
+    let mut rehearsal = Rehearsal::new(&setup);
+    let reasons = [at, world.now].map(|at| {
+        let occasion = Occasion { at, ..world.occasion() };
+        world.enter([]);
+        let mut read = read(&setup, &ring, &first, at);
+        rehearsal.find(&setup, &mut read);
+        rehearsal.decide(&read, None, occasion).reason
+    });
+    assert_eq!(reasons, [None, Some(Reason::AlreadyProcessed)]);
 }

@@ -143,7 +143,9 @@ fn the_table_of_flags_is_the_codes() {
         Flag::AmountMissing => {
             "the goal's term needs an amount and none was sent: it counts as 0 until one is"
         }
-        Flag::AmountRounded => "an amount had more than six decimals: rounded half to even",
+        Flag::AmountRounded => {
+            "an amount or an event had more than six decimals: rounded half to even"
+        }
         Flag::SentAmountDiffers => {
             "the amount that was sent is not the one that counts: the goal's term, or what was sent before"
         }

@@ -242,6 +242,26 @@ fn a_transaction_is_changed_by_whoever_may_speak_for_its_campaign() {
 }
 
 #[test]
+fn a_transaction_is_not_changed_by_what_is_too_late_for_its_campaign() {
+    let mut by_txn = contract("click_id! txn_id! status revenue token timestamp!=ts");
+    by_txn.identity = Identity::Txn;
+    by_txn.verification.token = Some(crate::contract::Canonical::Token);
+    by_txn.verification.timestamp_tolerance_s = Some(300);
+    let mut world = World::new(by_txn, LEAD);
+    another_campaign(&mut world, AdvertiserId(1), LEAD, "other");
+    world.set_token(super::world::OWN_ID, "secret");
+    let reversed = "txn_id=1&status=reversed&token=secret";
+    world.check(&format!(
+        "
+        ?click_id=@a&txn_id=1&revenue=1&token=secret&ts=@now  -> recorded approved 1/1.75
+        /postback/global?click_id=@other&{reversed}&ts=7      -> refused campaign_mismatch
+        /postback/global?click_id=@other&{reversed}           -> refused campaign_mismatch
+        /postback/global?click_id=@other&{reversed}&ts=@now   -> updated reversed -1/-1.75 !sent_value_differs
+        "
+    ));
+}
+
+#[test]
 fn nothing_without_a_transaction_id_gets_past_a_path_that_does_not_ask_for_one() {
     let mut world = of_txn();
     world.check(

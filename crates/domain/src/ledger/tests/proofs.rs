@@ -1,20 +1,25 @@
 //! What vouches for a sender, and what comes of it.
 
-use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, plain};
+use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, partner, plain};
 use crate::command::Act;
-use crate::contract::{Canonical, Contract, Network, ProofKind, Secret};
+use crate::contract::{Canonical, Contract, Network, ProofKind, Secret, TxnIdAbsent};
 use crate::hit::Hit;
+use crate::id::{AdvertiserId, IntegrationId};
+use crate::integration::Scope;
 use crate::ledger::read;
 use crate::reason::Verdict;
+use crate::settings::{Settings, Unverified};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// printf '%s' 'user-1:2.35:s3cret' | md5sum, and the fields it is made of.
-const SIGNED: &str = "revenue=2.35&geo=user-1&sig=f43125e8ce2ceb5f608cf7d84f64d74f";
+pub(super) const SIGNED: &str = "revenue=2.35&geo=user-1&sig=f43125e8ce2ceb5f608cf7d84f64d74f";
 /// printf '%s' 'user-1:2.35:another' | md5sum
 const RENEWED: &str = "revenue=2.35&geo=user-1&sig=3a2be4c834681bdc0e2481a9543b0941";
 
-fn signed(parameters: &str) -> Contract {
+const ADVERTISER: Scope = Scope::Advertiser { advertiser_id: AdvertiserId(1) };
+
+pub(super) fn signed(parameters: &str) -> Contract {
     let mut contract = contract(parameters);
     contract.verification.signature = serde_json::from_str(
         r#"{"algorithm":"md5","input":{"kind":"fields","fields":["geo","revenue","{secret}"],
@@ -26,10 +31,14 @@ fn signed(parameters: &str) -> Contract {
 }
 
 fn set(world: &mut World, name: &str, secret: &str) {
+    set_of(world, OWN_ID, name, secret);
+}
+
+fn set_of(world: &mut World, id: IntegrationId, name: &str, secret: &str) {
     let secret = Secret::new(secret.to_owned());
     let secrets = BTreeMap::from([(name.to_owned(), Some(secret))]);
     let act = Act::ChangeIntegration {
-        id: OWN_ID,
+        id,
         landing_params: None,
         secrets: Some(secrets),
         old_secrets_until: None,
@@ -207,6 +216,66 @@ fn a_proof_that_is_only_tried_suspends_no_other() {
     ));
 }
 
+/// An integration of the advertiser that asks for a token, and has it.
+fn guard(world: &mut World) {
+    let mut guarded = contract("click_id! revenue token");
+    guarded.verification.token = Some(Canonical::Token);
+    speak(world, "guarded", guarded);
+    world.integration(ADVERTISER, "guarded", "adv", "t0ken");
+}
+
+/// Another partner for the catalogue.
+fn speak(world: &mut World, name: &str, contract: Contract) {
+    let partners = vec![partner(name, contract)];
+    world.act(Act::LoadCatalogue { partners, key: "unused".to_owned() });
+}
+
+/// All of its proofs are tried alone, and one of them fails: nothing vouches for it.
+#[test]
+fn what_a_stale_time_leaves_unverified_is_judged_so() {
+    let mut tried = contract("click_id! revenue token timestamp!");
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.timestamp_tolerance_s = Some(300);
+    tried.verification.shadow = [ProofKind::Token, ProofKind::Timestamp].into();
+    for (unverified, outcome) in [
+        (Unverified::Allow, "recorded approved 2/1.75 !unverified !shadow_refused"),
+        (Unverified::Pending, "recorded pending 0/0 !unverified !shadow_refused"),
+        (Unverified::Refuse, "refused signature_mismatch"),
+    ] {
+        let mut world = World::new(tried.clone(), LEAD);
+        set(&mut world, "token", "t0ken");
+        world.shows_unverified = true;
+        world.act(Act::SetSettings { settings: Settings { unverified } });
+        world.check(&format!(
+            "
+            ?click_id=@a&revenue=2&token=t0ken&timestamp=7    -> {outcome}
+            ?click_id=@b&revenue=2&token=t0ken&timestamp=x    -> {outcome}
+            ?click_id=@d&revenue=2&token=t0ken                -> {outcome}
+            ?click_id=@c&revenue=2&token=t0ken&timestamp=@now -> recorded approved 2/1.75
+            "
+        ));
+    }
+}
+
+/// What is enforced vouches whatever becomes of what is only tried; a token that nobody has set is
+/// not enforced yet.
+#[test]
+fn a_token_that_nobody_has_set_does_not_vouch_for_a_stale_time() {
+    let mut tried = signed("click_id! revenue geo token timestamp! signature=sig");
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.timestamp_tolerance_s = Some(300);
+    tried.verification.shadow = [ProofKind::Signature, ProofKind::Timestamp].into();
+    let mut world = World::new(tried, LEAD);
+    set(&mut world, "signature", "s3cret");
+    world.shows_unverified = true;
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}&timestamp=@now -> recorded approved 2.35/1.75
+        ?click_id=@b&{SIGNED}&timestamp=7    -> recorded approved 2.35/1.75 !unverified !shadow_refused
+        "
+    ));
+}
+
 /// The campaign's own integration is a shadow; the call comes by the global key.
 #[test]
 fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
@@ -221,13 +290,7 @@ fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
         /postback/{GLOBAL}?click_id=@b&revenue=1  -> recorded approved 1/1.75 !unverified !shadow_refused
         "
     ));
-    let mut guarded = contract("click_id! revenue token");
-    guarded.verification.token = Some(Canonical::Token);
-    let partner = super::world::partner("guarded", guarded);
-    world.act(Act::LoadCatalogue { partners: vec![partner], key: "unused".to_owned() });
-    let advertiser_id = crate::id::AdvertiserId(1);
-    let scope = crate::integration::Scope::Advertiser { advertiser_id };
-    world.integration(scope, "guarded", "adv", "t0ken");
+    guard(&mut world);
     world.check(&format!(
         "
         /postback/{GLOBAL}?click_id=@c&{SIGNED}             -> refused signature_mismatch token
@@ -235,6 +298,132 @@ fn a_shadow_beside_the_reader_lets_nobody_pass_and_nobody_fail() {
         /postback/{GLOBAL}?click_id=@d&revenue=1&token=t0ken -> recorded approved 1/1.75 !shadow_refused
         "
     ));
+}
+
+/// A token that nobody has set, and a signature that is only tried.
+fn unset_and_tried() -> Contract {
+    let mut tried = signed("click_id! txn_id revenue geo token signature=sig");
+    tried.verification.token = Some(Canonical::Token);
+    tried.verification.shadow = [ProofKind::Signature].into();
+    tried
+}
+
+#[test]
+fn a_nearer_integration_that_nobody_can_fail_hides_no_other() {
+    let mut world = World::new(unset_and_tried(), LEAD);
+    guard(&mut world);
+    world.shows_unverified = true;
+    let bare =
+        format!("/postback/{GLOBAL}?click_id=@a&revenue=9 -> refused signature_mismatch token");
+    world.check(&bare);
+    // So that it can be tried.
+    set(&mut world, "signature", "s3cret");
+    world.check(&bare);
+    world.check(&format!(
+        "
+        /postback/{GLOBAL}?click_id=@b&revenue=1&token=t0ken -> recorded approved 1/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@c&{SIGNED}&token=t0ken  -> recorded approved 2.35/1.75
+        "
+    ));
+}
+
+/// One of those at a level must be satisfied; whoever asks for nothing yet satisfies for nobody.
+#[test]
+fn a_neighbour_that_nobody_can_fail_satisfies_for_nobody() {
+    let mut world = World::new(contract("click_id! revenue"), LEAD);
+    guard(&mut world);
+    speak(&mut world, "tried", unset_and_tried());
+    world.integration(ADVERTISER, "tried", "adv-tried", "");
+    let bare =
+        format!("/postback/{GLOBAL}?click_id=@a&revenue=9 -> refused signature_mismatch token");
+    world.check(&bare);
+    let id = world.setup.integration_by_key("adv-tried").unwrap().id;
+    set_of(&mut world, id, "signature", "s3cret");
+    world.check(&bare);
+}
+
+fn timed() -> Contract {
+    let mut timed = contract("click_id! revenue token timestamp!=ts");
+    timed.verification.token = Some(Canonical::Token);
+    timed.verification.timestamp_tolerance_s = Some(300);
+    timed
+}
+
+#[test]
+fn a_time_that_a_nearer_integration_asks_for_is_not_passed_by() {
+    let mut world = World::new(timed(), LEAD);
+    set(&mut world, "token", "t0ken");
+    world.shows_unverified = true;
+    let sent = "revenue=9&token=t0ken";
+    world.check(&format!(
+        "
+        ?click_id=@a&{sent}&ts=7                      -> refused stale_timestamp ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> refused stale_timestamp ts
+        /postback/{GLOBAL}?click_id=@a&{sent}         -> refused missing_parameter ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=     -> refused missing_parameter ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&timestam=7 -> refused missing_parameter ts ~timestam
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=x    -> refused invalid_payload ts
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts={{t}} -> refused macro_not_replaced ts
+        /postback/{GLOBAL}?click_id=@a&revenue=9&ts=7 -> refused signature_mismatch token
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=@now -> recorded approved 9/1.75
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> duplicate already_processed
+        "
+    ));
+}
+
+#[test]
+fn a_time_that_a_nearer_integration_only_tries_is_noted() {
+    let mut tried = timed();
+    tried.verification.shadow = [ProofKind::Timestamp].into();
+    let mut world = World::new(tried.clone(), LEAD);
+    set(&mut world, "token", "t0ken");
+    world.shows_unverified = true;
+    let sent = "revenue=9&token=t0ken";
+    world.check(&format!(
+        "
+        /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> recorded approved 9/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@b&{sent}         -> recorded approved 9/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@c&{sent}&ts=x    -> recorded approved 9/1.75 !shadow_refused
+        /postback/{GLOBAL}?click_id=@d&{sent}&ts=@now -> recorded approved 9/1.75
+        "
+    ));
+    // Where nothing is enforced, what is tried vouches only where all of it holds.
+    for shadow in [&[ProofKind::Token][..], &[ProofKind::Token, ProofKind::Timestamp]] {
+        tried.verification.shadow = shadow.iter().copied().collect();
+        let mut world = World::new(tried.clone(), LEAD);
+        set(&mut world, "token", "t0ken");
+        world.shows_unverified = true;
+        world.check(&format!(
+            "
+            /postback/{GLOBAL}?click_id=@a&{sent}&ts=7    -> recorded approved 9/1.75 !unverified !shadow_refused
+            /postback/{GLOBAL}?click_id=@b&{sent}         -> recorded approved 9/1.75 !unverified !shadow_refused
+            /postback/{GLOBAL}?click_id=@c&{sent}&ts=@now -> recorded approved 9/1.75
+            "
+        ));
+    }
+}
+
+/// One of those at a level must be satisfied, its time included.
+#[test]
+fn a_neighbour_satisfies_in_place_of_one_whose_time_is_over() {
+    for order in [["timed", "guarded"], ["guarded", "timed"]] {
+        let mut world = World::new(contract("click_id! revenue"), LEAD);
+        let mut guarded = contract("click_id! revenue token=other");
+        guarded.verification.token = Some(Canonical::Token);
+        speak(&mut world, "guarded", guarded);
+        speak(&mut world, "timed", timed());
+        for name in order {
+            world.integration(ADVERTISER, name, name, "t0ken");
+        }
+        world.shows_unverified = true;
+        world.check(&format!(
+            "
+            /postback/{GLOBAL}?click_id=@a&token=t0ken&ts=7             -> refused stale_timestamp ts
+            /postback/{GLOBAL}?click_id=@a&token=t0ken&ts=7&other=no    -> refused stale_timestamp ts
+            /postback/{GLOBAL}?click_id=@a&token=t0ken&ts=7&other=t0ken -> recorded approved 0/1.75 !amount_missing
+            "
+        ));
+    }
 }
 
 #[test]
@@ -250,4 +439,51 @@ fn an_integration_without_secrets_asks_for_none() {
         old_secrets_until: None,
     });
     assert_eq!(failure.unwrap_err().parameter.as_deref(), Some("secrets.signature"));
+}
+
+/// Whoever saw one signed request adds a parameter that nobody reads, and would be paid again.
+#[test]
+fn what_is_not_among_the_signed_fields_tells_nothing_apart() {
+    let mut fields = signed("click_id! txn_id revenue geo sub1 signature=sig");
+    fields.txn_id_absent = TxnIdAbsent::Payload;
+    let mut world = World::new(fields.clone(), LEAD);
+    set(&mut world, "signature", "s3cret");
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}      -> recorded approved 2.35/1.75
+        ?click_id=@a&{SIGNED}&n=1  -> duplicate already_processed
+        "
+    ));
+    // What is read tells them apart, and so does all of it where the signature is only tried.
+    world.check(&format!(
+        "?click_id=@a&{SIGNED}&sub1=x -> recorded approved 2.35/1.75 !sent_value_differs"
+    ));
+    fields.verification.shadow = [ProofKind::Signature].into();
+    let mut world = World::new(fields, LEAD);
+    set(&mut world, "signature", "s3cret");
+    world.check(&format!(
+        "
+        ?click_id=@a&{SIGNED}      -> recorded approved 2.35/1.75
+        ?click_id=@a&{SIGNED}&n=1  -> recorded approved 2.35/1.75
+        "
+    ));
+}
+
+#[test]
+fn a_signed_field_that_nobody_reads_tells_one_from_another() {
+    let mut fields = contract("click_id! txn_id revenue signature=sig");
+    fields.verification.signature = serde_json::from_str(
+        r#"{"algorithm":"md5","input":{"kind":"fields","fields":["user","revenue","{secret}"],
+            "separator":":"}}"#,
+    )
+    .unwrap();
+    fields.txn_id_absent = TxnIdAbsent::Payload;
+    let mut world = World::new(fields, LEAD);
+    world.check(
+        "
+        ?click_id=@a&revenue=2&user=1        -> recorded approved 2/1.75
+        ?click_id=@a&revenue=2&user=1&n=1    -> duplicate already_processed
+        ?click_id=@a&revenue=2&user=2        -> recorded approved 2/1.75
+        ",
+    );
 }

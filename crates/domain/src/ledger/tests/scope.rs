@@ -292,7 +292,7 @@ fn on_the_plain_path_the_click_says_who_reads() {
         /postback?cid=@a&click_id=@o              -> refused invalid_payload click_id
         /postback?cid=nobodys&payout=3            -> refused missing_parameter click_id
         /postback?click_id=nobodys                -> refused unknown_click click_id
-        /postback?other=@a                        -> refused missing_parameter click_id
+        /postback?other=@a                        -> refused missing_parameter click_id ~other
         /postback                                 -> refused missing_parameter click_id
         ",
     );
@@ -422,6 +422,8 @@ fn a_hit_is_kept_for_a_key_or_a_click_of_ours() {
     assert!(is_kept(&format!("/postback/{GLOBAL}?x=1")));
     assert!(is_kept(&format!("/postback?anything={id}")));
     assert!(is_kept(&format!("/nobody/postback?click_id={id}")));
+    assert!(is_kept(&format!("/postback/{OWN}/postback/{OWN}?click_id={id}")));
+    assert!(!is_kept("/postback/a/b?click_id=nobodys"));
     assert!(!is_kept("/postback?click_id=nobodys"));
     assert!(!is_kept("/postback/nobody?click_id=nobodys"));
     assert!(!is_kept(&format!("/elsewhere?click_id={id}")));

@@ -1,5 +1,6 @@
 //! Which version of a contract reads a hit while an earlier one is in its sunset, and after it.
 
+use super::proofs::{SIGNED, signed};
 use super::world::{LEAD, OWN_ID, World, contract};
 use crate::command::{Act, Sunset};
 use crate::contract::{Canonical, Contract, Secret};
@@ -10,19 +11,6 @@ fn token(parameters: &str) -> Contract {
     contract.verification.token = Some(Canonical::Token);
     contract
 }
-
-fn signed(parameters: &str) -> Contract {
-    let mut contract = contract(parameters);
-    contract.verification.signature = serde_json::from_str(
-        r#"{"algorithm":"md5","input":{"kind":"fields","fields":["geo","revenue","{secret}"],
-            "separator":":"}}"#,
-    )
-    .unwrap();
-    contract
-}
-
-/// printf '%s' 'user-1:2.35:s3cret' | md5sum, and the fields it is made of.
-const SIGNED: &str = "revenue=2.35&geo=user-1&sig=f43125e8ce2ceb5f608cf7d84f64d74f";
 
 fn set(name: &str, secret: Option<&str>) -> Act {
     let secret = secret.map(|text| Secret::new(text.to_owned()));

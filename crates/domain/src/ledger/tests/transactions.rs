@@ -2,6 +2,7 @@
 
 use super::modes::another_campaign;
 use super::world::{CAMPAIGN, LEAD, OWN_ID, World, contract, keyring, partner};
+use crate::campaign::Campaign;
 use crate::command::{Act, Sunset};
 use crate::contract::{Canonical, Contract, Identity, RepeatedAmount};
 use crate::id::AdvertiserId;
@@ -9,6 +10,7 @@ use crate::integration::Scope;
 use crate::ledger::{Rehearsal, read};
 use crate::reason::Reason;
 use crate::settings::{Settings, Unverified};
+use crate::setup::Change;
 
 fn by_txn(speaks: &str) -> Contract {
     Contract { identity: Identity::Txn, ..contract(speaks) }
@@ -51,7 +53,7 @@ fn a_transaction_alone_leads_to_its_conversion_and_its_click() {
     let hit = world.hit("?sid=1&status=reversed");
     let read = read(&world.setup, &keyring(), &hit, world.now);
     assert_eq!((read.click_id, &read.key), (None, &None));
-    assert_eq!(read.asks_for(), Some(&world.conversion().key));
+    assert_eq!(read.asks_for(), [world.conversion().key.clone()]);
 }
 
 #[test]
@@ -233,4 +235,69 @@ fn a_rehearsal_finds_it_too() {
     assert_eq!(reasons, [Some(Reason::UnknownClick), None, None]);
     let (_, conversion) = rehearsal.conversions().next().unwrap();
     assert_eq!(conversion.status, crate::conversion::Status::Reversed);
+}
+
+/// With their click the same words find it, so without it they have to.
+#[test]
+fn an_id_is_folded_as_was_agreed_for_its_click() {
+    let folding = Contract { txn_id_folded: true, ..by_txn(SPEAKS) };
+    for (then, now) in [(by_txn(SPEAKS), folding.clone()), (folding.clone(), by_txn(SPEAKS))] {
+        let mut world = World::new(then, LEAD);
+        world.check("?cid=@a&tid=Ab&revenue=2 -> recorded approved 2/1.75");
+        world.agree(now, Sunset::Days(0));
+        let mut with = world.clone();
+        with.check("?cid=@a&tid=Ab&status=reversed -> updated reversed -2/-1.75");
+        world.check("?tid=Ab&status=reversed -> updated reversed -2/-1.75");
+    }
+    // One that is told apart by case is not found by another spelling, which hides none.
+    let mut world = World::new(by_txn(SPEAKS), LEAD);
+    world.check(
+        "
+        ?cid=@a&tid=ab&revenue=2  -> recorded approved 2/1.75
+        ?cid=@a&tid=Ab&revenue=3  -> recorded approved 3/1.75
+        ",
+    );
+    world.agree(folding, Sunset::Days(0));
+    world.check(
+        "
+        ?tid=aB&status=reversed   -> refused unknown_click tid
+        ?tid=Ab&status=reversed   -> updated reversed -3/-1.75
+        ",
+    );
+}
+
+#[test]
+fn only_the_advertisers_of_now_share_an_integration() {
+    let mut world = World::empty(by_txn(SPEAKS));
+    for name in ["Shop", "Rival"] {
+        world.act(Act::CreateAdvertiser { name: name.to_owned() });
+    }
+    world.integration(Scope::Global, "it", "shared", "");
+    world.integration(Scope::Global, "it", "another", "");
+    let another = world.setup.integration_by_key("another").unwrap().id;
+    let campaign = |world: &mut World, advertiser: u32, name: &str, integration_id| {
+        let mut new = super::world::campaign("One", super::world::goals(LEAD));
+        new.advertiser_id = AdvertiserId(advertiser);
+        (new.name, new.integration_id) = (name.to_owned(), Some(integration_id));
+        world.act(Act::CreateCampaign(Box::new(new)));
+    };
+    let asks = |world: &World, at| {
+        let hit = world.clone().hit("/postback/shared?sid=1&status=reversed");
+        !read(&world.setup, &keyring(), &hit, at).asks_for().is_empty()
+    };
+    let before = world.now.plus_us(-1);
+    campaign(&mut world, 1, "One", OWN_ID);
+    campaign(&mut world, 1, "Two", OWN_ID);
+    campaign(&mut world, 2, "Three", another);
+    let alone = world.now.plus_us(-1);
+    campaign(&mut world, 2, "Four", OWN_ID);
+    let shared = world.now;
+    let campaign = world.setup.campaigns.values().last().unwrap().latest().clone();
+    world
+        .setup
+        .put(shared, Change::Campaign(Campaign { integration_id: Some(another), ..campaign }));
+    assert_eq!(
+        [before, alone, shared.plus_us(-1), shared].map(|at| asks(&world, at)),
+        [false, true, false, true]
+    );
 }

@@ -381,6 +381,12 @@ fn a_rehearsal_counts_what_waits() {
     rehearsal.repair(first.position, "T-1", "found", first);
     let again = read(&setup, &keyring, last, first.at);
     assert_eq!(rehearsal.decide(&again, None, first).reason, None, "one has its id");
+    let more = world.hit("?cid=@a&n=more");
+    let again = read(&setup, &keyring, &more, first.at);
+    let second = occasions[1];
+    assert_eq!(rehearsal.decision(&again, None, second).reason, Some(Reason::MissingParameter));
+    rehearsal.change_status(second.position, Status::Rejected, "junk", second);
+    assert_eq!(rehearsal.decision(&again, None, second).reason, None, "one is rejected");
 }
 
 #[test]
@@ -412,4 +418,35 @@ fn a_rehearsal_repairs_and_merges_as_people_did() {
         (approved, Some("T-1"), 5_000_000),
     ];
     assert_eq!(shown.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_blank_alias_of_the_transaction_id_is_triaged_too() {
+    let mut contract = contract("click_id!=cid txn_id!=txn_id,tid status goal revenue");
+    contract.triage_until = triaging().triage_until;
+    World::new(contract, GOALS).check(
+        "
+        ?cid=@a&revenue=5&txn_id=   -> recorded pending 0/0 !txn_id_missing
+        ?cid=@b&revenue=5&tid=      -> recorded pending 0/0 !txn_id_missing
+        ?revenue=5&tid=             -> refused missing_parameter cid
+        ",
+    );
+}
+
+#[test]
+fn what_a_person_rejected_makes_room() {
+    let mut world = world();
+    for n in 0..WAITING_MAX {
+        world.send(&format!("?cid=@a&revenue=1&n={n}"));
+    }
+    world.check("?cid=@a&revenue=5 -> refused missing_parameter txn_id !txn_id_missing");
+    let old = world.conversion_by_id(7).clone();
+    let effect = change_by_person(&old, Status::Rejected, "junk", world.occasion()).unwrap();
+    world.enter([effect]);
+    world.check(
+        "
+        ?cid=@a&revenue=5 -> recorded pending 0/0 !txn_id_missing
+        ?cid=@a&revenue=6 -> refused missing_parameter txn_id !txn_id_missing
+        ",
+    );
 }

@@ -346,10 +346,12 @@ impl World {
     pub(crate) fn receive_again(&mut self, hit: &Hit, arrived_at: Timestamp) -> Decision {
         let setup = &self.setup;
         let mut read = read(setup, &keyring(), hit, arrived_at);
-        if let Some(conversion) = read.asks_for().and_then(|key| self.conversions.get(key)) {
-            read.found(setup, conversion);
+        for key in read.asks_for().to_vec() {
+            if self.conversions.get(&key).is_some_and(|one| read.found(setup, one)) {
+                break;
+            }
         }
-        let conversion = read.key.as_ref().and_then(|key| self.conversion_by_key(key));
+        let conversion = read.keys().find_map(|key| self.conversion_by_key(key));
         let next = self.conversions.len() + 1;
         let facts = Facts {
             click: read.click_id.and_then(|id| self.clicks.get(&id)),
@@ -390,7 +392,7 @@ impl World {
     /// How many of the click wait for their ids, where that is to be looked up.
     fn waiting(&self, read: &Read<'_>) -> u32 {
         let Some(id) = read.waits() else { return 0 };
-        let is_it = |one: &&Conversion| one.click_id == id && one.triaged.is_some();
+        let is_it = |one: &&Conversion| one.click_id == id && one.waits();
         u32::try_from(self.conversions.values().filter(is_it).count()).unwrap()
     }
 

@@ -7,6 +7,7 @@ use crate::contract::{Canonical, Contract, Scheme, Secret};
 use crate::hit::Hit;
 use crate::ledger::tests::world::{contract, plain};
 use crate::reason::Reason;
+use crate::time::Timestamp;
 use base64::Engine as _;
 use proptest::prelude::*;
 
@@ -76,13 +77,13 @@ fn webhook(signature: &str) -> Hit {
 fn verified(contract: &Contract, hit: &Hit, secrets: &[&str]) -> Result<Proof, Problem> {
     let secrets: Vec<Secret> = secrets.iter().map(|text| Secret::new((*text).to_owned())).collect();
     let sender = Sender { signing: secrets.iter().collect(), ..Sender::default() };
-    verify(contract, contract, &Pairs::of(hit), &sender)
+    verify(contract, contract, &Pairs::of(hit), &sender, Timestamp::from_ms(0))
 }
 
 fn is_verified(contract: &Contract, hit: &Hit, secret: &str) -> bool {
     match verified(contract, hit, &[secret]) {
         Ok(proof) => {
-            assert_eq!(proof, Proof { is_verified: true, shadow: None });
+            assert_eq!(proof, Proof { is_verified: true, ..Proof::default() });
             true
         }
         Err(problem) => {
@@ -284,7 +285,8 @@ fn beside_a_signed_body_nothing_that_is_read_stands_in_the_url() {
         hit.headers.push((header.to_owned(), "1".to_owned()));
         let secret = Secret::new(WEBHOOK_SECRET.to_owned());
         let sender = Sender { signing: vec![&secret], ..Sender::default() };
-        verify(contract, reading, &Pairs::of(&hit), &sender).map_err(|problem| problem.detail)
+        let at = Timestamp::from_ms(0);
+        verify(contract, reading, &Pairs::of(&hit), &sender, at).map_err(|problem| problem.detail)
     };
     let told = sent(&contract, &contract, "name=x", "x-y").unwrap_err();
     assert_eq!(told, "`name` stands in the URL, and the body alone is signed");
@@ -415,7 +417,7 @@ fn any_secret_that_counts_may_have_made_it() {
     }
     assert!(verified(&contract, &vector.hit(), &["old", "older"]).is_err());
     let agreed_on_none = verified(&contract, &vector.hit(), &[]);
-    assert_eq!(agreed_on_none, Ok(Proof { is_verified: false, shadow: None }));
+    assert_eq!(agreed_on_none, Ok(Proof::default()));
 }
 
 #[test]

@@ -36,9 +36,7 @@ impl FromRequest<Arc<App>> for Sent {
         let bytes = collected.map_err(|_| Error::request("the body broke off"))?.to_bytes();
         let idempotency =
             idempotency::read(&parts.method, parts.uri.path(), &parts.headers, &bytes)?;
-        let is_empty = known.is_empty() && bytes.iter().all(u8::is_ascii_whitespace);
-        let fields = if is_empty { Fields::default() } else { Fields::read(&bytes, known)? };
-        Ok(Self { fields, idempotency })
+        Ok(Self { fields: Fields::read(&bytes, known)?, idempotency })
     }
 }
 
@@ -67,7 +65,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// The fields of a whole body.
+    /// The fields of a whole body. An empty one has none.
     pub(super) fn read(bytes: &[u8], known: &'static [Field]) -> Result<Self, Error> {
         let wrong = |detail: String| Error::Invalid {
             code: "invalid_body",
@@ -75,7 +73,13 @@ impl Fields {
             detail: format!("the body is not a JSON object: {detail}"),
         };
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(wrong("it is empty".to_owned()));
+            if known.iter().any(Field::is_required) {
+                return Err(wrong("it is empty".to_owned()));
+            }
+            return Ok(Self { known, ..Self::default() });
+        }
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(wrong("it begins with no brace".to_owned()));
         }
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let given = reader
@@ -310,7 +314,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn where_no_field_is_required_an_empty_body_says_none() {
+        for json in ["", " \r\n", "{}"] {
+            let mut none = fields(json, known!["a"]).unwrap();
+            assert_eq!(none.optional("a", text).unwrap(), None, "{json:?}");
+            let (_, detail) = blamed(fields(json, known!["a"]).unwrap().some().unwrap_err());
+            assert_eq!(detail, "it changes nothing; what can change is: a", "{json:?}");
+            assert!(fields(json, &[]).is_ok(), "{json:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_object_is_refused_without_harm() {
+        const KNOWN: &[Field] = &[Field::required("a", Kind::Shape(|| Value::Null), "")];
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         let deep_member = format!(r#"{{"a":{deep}}}"#);
         let wrong: [&[u8]; 14] = [
@@ -330,7 +346,7 @@ pub(super) mod tests {
             deep_member.as_bytes(),
         ];
         for json in wrong {
-            let (_, detail) = blamed(Fields::read(json, known!["a"]).unwrap_err());
+            let (_, detail) = blamed(Fields::read(json, KNOWN).unwrap_err());
             let text = String::from_utf8_lossy(&json[..json.len().min(40)]);
             assert!(detail.starts_with("the body is not a JSON object: "), "{text}: {detail}");
         }

@@ -29,6 +29,8 @@ use std::sync::{Arc, LazyLock};
 
 /// No more goals are told of where an unknown one was asked for.
 const KEYS_TOLD_MAX: usize = 50;
+/// What stands beside the key in the path of a postback URL.
+const POSTBACK: &str = "postback";
 
 const OF_PARTNER: &[Field] =
     &[Field::required("partner", Kind::Text, "Whose macros: a name of the catalogue")
@@ -78,7 +80,8 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .body(&MACROS)
         .refuses(&[refusal::ARCHIVED]),
-        Route::post("/builder/check", "Judges each macro of a pasted URL", check).body(CHECKED),
+        Route::post("/builder/check", "Judges a pasted URL, and each macro in it", check)
+            .body(CHECKED),
     ]
 }
 
@@ -222,6 +225,8 @@ struct Report {
     /// Nothing in it is wrong.
     ok: bool,
     macros: Vec<Judged>,
+    /// What is wrong with the whole: whom it is for, what it lacks, what stands fixed in it.
+    complaints: Vec<Complaint>,
     /// Of the platform, for whoever uses it.
     notes: Vec<String>,
 }
@@ -244,6 +249,25 @@ struct Judged {
     note: Option<String>,
 }
 
+/// One thing that is wrong with it as a whole.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UrlComplaint")]
+struct Complaint {
+    /// The parameter that it is about; null: the URL.
+    parameter: Option<String>,
+    detail: String,
+}
+
+/// The integration whose key stands in a postback URL.
+fn reader<'a>(setup: &'a Setup, url: &str) -> Option<&'a Integration> {
+    let path = url.split_once("://")?.1.split(['?', '#']).next()?;
+    let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        [POSTBACK, key] | [key, POSTBACK] => setup.integration_by_key(key),
+        _ => None,
+    }
+}
+
 async fn check(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Report>, Error> {
     let mut fields = sent.fields();
     let name = fields.required("partner", text)?;
@@ -253,19 +277,29 @@ async fn check(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Repor
         let detail = format!("at most {CHECKED_BYTES_MAX} bytes are looked at");
         return Err(Error::parameter("url", detail));
     }
+    let url = url.trim();
+    if !builder::is_url(url) {
+        let detail = "a URL such as `https://track.example/c/a?external_id={clickid}`";
+        return Err(Error::parameter("url", detail));
+    }
     let setup = app.live.setup();
     let partner = partner(&setup, &name)?;
     let of = match of {
-        None => Use::of(partner, &url),
+        None => Use::of(partner, url),
         Some(word) => Use::ALL.into_iter().find(|of| of.name() == word).ok_or_else(|| {
             let all = Use::ALL.map(Use::name).join(", ");
             Error::parameter("use", format!("one of: {all}"))
         })?,
     };
-    let checked = builder::check(partner, &url, of);
+    let checked = builder::check(partner, url, of);
     let macros: Vec<Judged> = checked.into_iter().map(Judged::of).collect();
-    let ok = macros.iter().all(|one| one.verdict == builder::Judged::Recognised.name());
-    Ok(Body::of(Report { of: of.name(), ok, macros, notes: partner.notes.clone() }))
+    let complaints = builder::complaints(partner, reader(&setup, url), url, of).into_iter();
+    let complaints: Vec<Complaint> = complaints
+        .map(|builder::Complaint { parameter, detail }| Complaint { parameter, detail })
+        .collect();
+    let is_known = |one: &Judged| one.verdict == builder::Judged::Recognised.name();
+    let ok = complaints.is_empty() && macros.iter().all(is_known);
+    Ok(Body::of(Report { of: of.name(), ok, macros, complaints, notes: partner.notes.clone() }))
 }
 
 impl Judged {
@@ -297,9 +331,28 @@ mod tests {
                 let is_seen = is_unreplaced(&one.text, &own.contract.unreplaced);
                 assert!(is_seen, "{}: {one:?}", partner.name);
             }
+            for reader in [Some(&own), None] {
+                let complaints = builder::complaints(&partner, reader, &url, Use::Postback);
+                assert_eq!(complaints, [], "{}: {url}", partner.name);
+            }
             let has_gap = url.contains("REPLACE_WITH_THEIR");
             let is_told = partner.notes.iter().any(|note| note.contains("REPLACE_WITH_"));
             assert_eq!(has_gap, is_told, "{}: {url}", partner.name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_a_link_that_is_handed_out() {
+        let link = "https://t.example/c/abc";
+        for partner in catalogue::partners() {
+            let Some(url) = builder::click_url(link, &partner) else { continue };
+            assert_eq!(builder::link_fault(link, &partner), None, "{}", partner.name);
+            assert!(builder::link_fault(&url, &partner).is_some(), "{url}");
+            let complaints = builder::complaints(&partner, None, &url, Use::Click);
+            assert_eq!(complaints, [], "{url}");
+            for one in builder::check(&partner, &url, Use::Click) {
+                assert_eq!(one.judged, Judged::Recognised, "{url}: {one:?}");
+            }
         }
     }
 

@@ -10,9 +10,15 @@ use super::route::Route;
 use super::trace::Reading;
 use super::{caught_up, mask::Mask, show::MASK};
 use crate::app::App;
-use crate::http::Error;
+use crate::config::Config;
+use crate::http::{self, Error, client};
+use crate::rehearsal::{conversion_of, find_transaction};
 use axum::extract::State;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, HeaderValue};
 use domain::click::Click;
+use domain::contract::Contract;
+use domain::conversion::Status;
 use domain::hit::{BODY_BYTES_MAX, Hit, TARGET_BYTES_MAX};
 use domain::id::{CampaignId, ConversionId, LinkId, Position, PublisherId};
 use domain::ledger::{
@@ -29,6 +35,8 @@ use store::list::ConversionFilter;
 
 /// How many header lines of a pasted request are looked at.
 const HEADERS_MAX: usize = 100;
+/// The longest method there is a use for, in bytes.
+const METHOD_BYTES_MAX: usize = 20;
 
 const REQUEST: &[Field] = &[
     Field::required(
@@ -61,10 +69,16 @@ pub(super) fn routes() -> Vec<Route> {
 struct Debugged {
     /// How its path was understood: `key`, `catalogue`, `plain`, `none`: no postback endpoint; or
     /// `foreign_key`: the key before `/postback` is none of ours, and a partner of the catalogue
-    /// with keys there reads it by its click.
+    /// with keys there reads it by its click; or `foreign_name`: on `/postback`, a partner of the
+    /// catalogue reads what the integration in charge has no name for.
     route: &'static str,
     /// Whose contract reads it: a name of the catalogue.
     partner: Option<String>,
+    /// Scheme and host that the request is taken to have called, which signatures of whole URLs are
+    /// checked with: `external_url`, else `http://` and the host that it names.
+    called_as: Option<String>,
+    /// Where that is not what the request says, what to know about it.
+    note: Option<String>,
     click: Option<About>,
     /// Null: it is no postback, and is answered as any page that is not there.
     verdict: Option<Verdict>,
@@ -76,8 +90,8 @@ struct Debugged {
     detail: Option<String>,
     /// The reason's page in the manual.
     page: Option<String>,
-    /// What its sender would be answered with.
-    http_status: u16,
+    /// What its sender would be answered with; null: the path is of something else that is there.
+    http_status: Option<u16>,
     /// The conversion as it would stand: one that is new or changed, else the one there is already.
     conversion: Option<Known>,
     /// Of a duplicate: the receipt of the hit that made the conversion.
@@ -118,24 +132,21 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         .map(|text| text.trim().parse())
         .transpose()
         .map_err(|_| Error::parameter("remote_ip", "an address such as 203.0.113.7"))?;
-    let hit = pasted(&request, peer)?;
+    let Pasted { hit, address } = pasted(&app.config, &request, peer)?;
     caught_up(&app).await?;
+    let found = http::found(&app, hit.path());
+    if found != http::Found::Postback {
+        return Ok(Body::of(Debugged::elsewhere(&hit, found)));
+    }
     let setup = app.live.setup().clone();
     let now = app.clock.now();
     let mut read = ledger::read(&setup, &app.keys.click, &hit, now);
-    if let Some(key) = read.asks_for()
-        && let Some(conversion) = app.store.conversion_by_key(key).await?
-    {
-        read.found(&setup, &conversion);
-    }
+    find_transaction(&app, &setup, &mut read).await?;
     let click = match read.click_id {
         Some(id) => app.store.click(id).await?.map(|(_, click)| click),
         None => None,
     };
-    let conversion = match &read.key {
-        Some(key) => app.store.conversion_by_key(key).await?,
-        None => None,
-    };
+    let conversion = conversion_of(&app, &read).await?;
     let events = match read.tells_of() {
         Some(id) => app.store.events(id).await?,
         None => None,
@@ -156,11 +167,9 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
         cause: Cause::Hit(position),
         evidence: [0; 32],
     };
-    if ledger::route(&setup, hit.path()) == Way::Elsewhere {
-        return Ok(Body::of(Debugged::elsewhere(&setup, &hit, &read)));
-    }
     let decision = ledger::decide(&setup, &read, facts, occasion);
-    let found = Found { click: click.as_ref(), conversion: conversion.as_ref() };
+    let note = note(&app.config, &hit, address.as_deref(), &read);
+    let found = Found { click: click.as_ref(), conversion: conversion.as_ref(), note };
     Ok(Body::of(Debugged::of(&app, &setup, &hit, &read, &found, &decision)))
 }
 
@@ -168,6 +177,8 @@ async fn debug(State(app): State<Arc<App>>, mut sent: Sent) -> Result<Body<Debug
 struct Found<'a> {
     click: Option<&'a Click<'a>>,
     conversion: Option<&'a Conversion>,
+    /// About the address that was called.
+    note: Option<String>,
 }
 
 /// Whether the click has a conversion of the goal already, where that marks another one.
@@ -178,23 +189,33 @@ async fn has_earlier(app: &App, read: &Read<'_>) -> Result<bool, Error> {
     Ok(!app.store.conversions(&filter).await?.items.is_empty())
 }
 
-/// How many conversions of the click are in triage, where it would be one more.
+/// How many conversions of the click wait in triage, where it would be one more.
 async fn waiting(app: &App, read: &Read<'_>) -> Result<u32, Error> {
     let Some(click_id) = read.waits() else { return Ok(0) };
     let (click_id, is_triaged, limit) = (Some(click_id), Some(true), ledger::WAITING_MAX);
-    let filter = ConversionFilter { click_id, is_triaged, limit, ..ConversionFilter::default() };
+    let status = Some(Status::Pending);
+    let filter =
+        ConversionFilter { click_id, status, is_triaged, limit, ..ConversionFilter::default() };
     let found = app.store.conversions(&filter).await?.items.len();
     Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
 
 impl Debugged {
     /// A request to no postback endpoint.
-    fn elsewhere(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
-        let detail = "no postback is received on this path: there are /postback, /postback/{key}, \
-             /{key}/postback, and the paths of the catalogue";
+    fn elsewhere(hit: &Hit, found: http::Found) -> Self {
+        let is_taken = found == http::Found::Other;
+        let detail = if is_taken {
+            "no postback is received on this path: what begins with /c/, /receipts/, /contracts/ \
+             or /api/v1 is something else, and so are /healthz and /readyz"
+        } else {
+            "no postback is received on this path: there are /postback, /postback/{key}, \
+             /{key}/postback, and the paths of the catalogue"
+        };
         Self {
             route: "none",
             partner: None,
+            called_as: called_as(hit),
+            note: None,
             click: None,
             verdict: None,
             reason: None,
@@ -202,12 +223,12 @@ impl Debugged {
             nearest: None,
             detail: Some(detail.to_owned()),
             page: None,
-            http_status: 404,
+            http_status: (!is_taken).then_some(404),
             conversion: None,
             original: None,
             missing: Vec::new(),
             flags: Vec::new(),
-            read: Reading::of(setup, hit, read),
+            read: Reading::nothing(hit),
         }
     }
 
@@ -223,6 +244,7 @@ impl Debugged {
             Way::Key(_) if read.has_foreign_key => "foreign_key",
             Way::Key(_) => "key",
             Way::Path(_) => "catalogue",
+            Way::Plain if read.has_foreign_name => "foreign_name",
             Way::Plain => "plain",
             Way::Elsewhere => "none",
         };
@@ -237,6 +259,8 @@ impl Debugged {
         Self {
             route,
             partner: partner(setup, read),
+            called_as: called_as(hit),
+            note: found.note.clone(),
             click: read.click_id.map(|id| About {
                 click_id: app.keys.click.format(id).to_string(),
                 clicked_at: super::clicks::made_at(id),
@@ -251,7 +275,7 @@ impl Debugged {
             nearest: decision.nearest.clone(),
             detail: detail(hit, read, decision),
             page: decision.reason.map(|reason| format!("docs/reasons/{}.md", reason.name())),
-            http_status: answers.http_status(Some(decision.verdict), decision.reason),
+            http_status: Some(answers.http_status(Some(decision.verdict), decision.reason)),
             conversion: standing(found, decision),
             original: decision.original.map(|position| receipt(app, position)),
             missing: missing(read),
@@ -299,8 +323,52 @@ fn missing(read: &Read<'_>) -> Vec<String> {
     wanted.filter(|one| !is_sent(one.canonical)).map(|one| one.name().to_owned()).collect()
 }
 
+fn called_as(hit: &Hit) -> Option<String> {
+    (!hit.base.is_empty()).then(|| hit.base.clone())
+}
+
+/// What to know about the address that was called, where it is not the one that was pasted.
+fn note(config: &Config, hit: &Hit, address: Option<&str>, read: &Read<'_>) -> Option<String> {
+    let signs_urls = read.contract.is_some_and(Contract::signs_urls);
+    if hit.base.is_empty() {
+        let note = "the request names no host, so that its signature cannot be checked: paste the \
+             whole URL, or a `Host`";
+        return signs_urls.then(|| note.to_owned());
+    }
+    let (address, called) = (address?.to_ascii_lowercase(), hit.base.to_ascii_lowercase());
+    let is_same_host = host(&address) == host(&called);
+    if address == called || is_same_host && !signs_urls {
+        return None;
+    }
+    Some(match (&config.external_url, is_same_host) {
+        (Some(_), false) => format!(
+            "the request calls `{address}`, which is not `external_url`: it is read as if it had \
+             reached this server as `{called}`"
+        ),
+        (Some(_), true) => format!(
+            "the request calls `{address}`, and `external_url` is `{called}`: what is signed is \
+             checked with that"
+        ),
+        (None, _) => format!(
+            "without `external_url` a request is taken to have called `{called}`, and what is \
+             signed is checked with that: set it to `{address}` if that is what senders call"
+        ),
+    })
+}
+
+fn host(address: &str) -> &str {
+    address.split_once("://").map_or(address, |(_, host)| host)
+}
+
+/// A request as it would arrive.
+struct Pasted {
+    hit: Hit,
+    /// Scheme and host of the URL that was pasted.
+    address: Option<String>,
+}
+
 /// Reads what was pasted: a URL or a path is a GET; else a request as it goes over the wire.
-fn pasted(text: &str, peer: Option<IpAddr>) -> Result<Hit, Error> {
+fn pasted(config: &Config, text: &str, peer: Option<IpAddr>) -> Result<Pasted, Error> {
     let wrong = |detail: &str| Err(Error::parameter("request", detail));
     let text = text.trim_start();
     let (head, body) = text
@@ -314,9 +382,14 @@ fn pasted(text: &str, peer: Option<IpAddr>) -> Result<Hit, Error> {
             let target = rest.trim();
             (method, target.rsplit_once(" HTTP/").map_or(target, |(target, _)| target.trim_end()))
         }
+        Some((method, _)) if is_method(method) => {
+            return wrong(&format!(
+                "a postback is a GET or a POST; nothing is read from a {method}"
+            ));
+        }
         _ => ("GET", first),
     };
-    let (base, target) = split(target);
+    let (address, target) = split(target);
     if !target.starts_with('/') {
         return wrong(
             "a URL such as https://t.example.com/postback/k3y?click_id=abc, or a request",
@@ -333,18 +406,26 @@ fn pasted(text: &str, peer: Option<IpAddr>) -> Result<Hit, Error> {
         headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
     }
     let header = |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-    let host = header("host").map(|host| format!("https://{host}"));
-    Ok(Hit {
+    let host = header("host").map(String::as_str).or(address.map(host));
+    let host = host.and_then(|host| HeaderValue::from_str(host).ok());
+    let called: HeaderMap = host.into_iter().map(|host| (HOST, host)).collect();
+    let hit = Hit {
         method: method.to_owned(),
         target: target.as_bytes().to_vec(),
         content_type: header("content-type").cloned(),
         body: body.as_bytes().to_vec(),
         peer,
         forwarded: header("x-forwarded-for").cloned(),
-        base: base.map(str::to_owned).or(host).unwrap_or_default(),
+        base: client::called(config, &called).unwrap_or_default(),
         headers,
         salt: [0; 16],
-    })
+    };
+    Ok(Pasted { hit, address: address.map(str::to_owned) })
+}
+
+/// Whether it stands for what is asked in a request's first line.
+fn is_method(word: &str) -> bool {
+    (1..=METHOD_BYTES_MAX).contains(&word.len()) && word.bytes().all(|it| it.is_ascii_uppercase())
 }
 
 /// Scheme and host, where there are any, and the rest.
@@ -362,15 +443,36 @@ fn split(url: &str) -> (Option<&str>, &str) {
 mod tests {
     use super::*;
 
+    fn read_by(config: &Config, text: &str) -> Hit {
+        let pasted = pasted(config, text, None);
+        pasted.unwrap_or_else(|error| panic!("{text}: {error}")).hit
+    }
+
     fn read(text: &str) -> Hit {
-        pasted(text, None).unwrap_or_else(|error| panic!("{text}: {error}"))
+        read_by(&Config::default(), text)
+    }
+
+    #[test]
+    fn the_address_that_was_called_is_the_one_the_server_takes_it_for() {
+        let raw = "GET /postback HTTP/1.1\r\nHost: t.example:8080\r\n\r\n";
+        let known =
+            Config { external_url: Some("https://known.example/".to_owned()), ..Config::default() };
+        for (text, alone, configured) in [
+            ("https://t.example/postback", "http://t.example", "https://known.example"),
+            ("http://t.example:1/postback", "http://t.example:1", "https://known.example"),
+            (raw, "http://t.example:8080", "https://known.example"),
+            ("/postback", "", "https://known.example"),
+            ("https://user@t.example/postback", "", "https://known.example"),
+        ] {
+            let bases = (read(text).base, read_by(&known, text).base);
+            assert_eq!(bases, (alone.to_owned(), configured.to_owned()), "{text}");
+        }
     }
 
     #[test]
     fn a_url_or_a_request_is_read_as_it_would_arrive() {
         let url = read(" https://t.example:8443/postback/k?a=1&b=%20\n");
         assert_eq!((url.method.as_str(), &url.target[..]), ("GET", &b"/postback/k?a=1&b=%20"[..]));
-        assert_eq!(url.base, "https://t.example:8443");
         assert_eq!(read("/postback?cid=##X##").target, b"/postback?cid=##X##");
         let request = "POST /postback/k?x=1 HTTP/1.1\r\nHost: t.example\r\n\
             Content-Type: application/json\r\nWebhook-Id: m1\r\n\r\n{\"a\": 1}\n";
@@ -379,8 +481,20 @@ mod tests {
         assert_eq!(hit.content_type.as_deref(), Some("application/json"));
         assert_eq!(hit.body, b"{\"a\": 1}\n");
         assert!(hit.headers.contains(&("webhook-id".to_owned(), "m1".to_owned())));
-        assert_eq!(hit.base, "https://t.example");
         assert_eq!(read("GET /a b HTTP/1.0").target, b"/a b");
+    }
+
+    #[test]
+    fn a_method_that_no_postback_has_is_told_so() {
+        for (text, is_told) in [
+            ("PUT /postback?a=1 HTTP/1.1", true),
+            ("HEAD /postback?a=1", true),
+            ("OPTIONS *", true),
+            ("hello there", false),
+        ] {
+            let error = pasted(&Config::default(), text, None).err().unwrap().to_string();
+            assert_eq!(error.contains("GET or a POST"), is_told, "{text}: {error}");
+        }
     }
 
     #[test]
@@ -388,7 +502,7 @@ mod tests {
         let long = format!("/p?{}", "x".repeat(TARGET_BYTES_MAX));
         for text in ["", "hello", "ftp://t/p", "DELETE /p", "GET /p\nno header", &long, "https://t"]
         {
-            let error = pasted(text, None).err();
+            let error = pasted(&Config::default(), text, None).err();
             assert!(matches!(error, Some(Error::Invalid { .. })), "{text:.20}");
         }
     }

@@ -22,7 +22,7 @@ const JSON: &str = "application/json";
 const ABOUT: &str = "Everything that can be set up, looked up or counted. Each call takes the \
     query parameters and fields it has here and refuses any other with 400. `HEAD` goes wherever \
     `GET` does; another method is 405 `method_not_allowed`, and a path that is not here is 404 \
-    `not_found`. Amounts are decimals in strings, instants RFC 3339 in UTC, and what is not there \
+    `not_found`. Where no field is required, an empty body is as good as `{}`. Amounts are decimals in strings, instants RFC 3339 in UTC, and what is not there \
     is `null`.";
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {

@@ -31,6 +31,8 @@ use std::sync::Arc;
 use store::list::{StoredVerdict, VerdictFilter};
 
 const NOUN: &str = "hit";
+/// What a receipt looks like.
+const RECEIPT_EXAMPLE: &str = "00000000000g5s3x9qf1w7kz2c";
 const FILTERS: &[Field] = &[
     Field::optional("receipt", Kind::Text, "The one with it; no other filter goes with that"),
     Field::optional("click_id", Kind::Text, "Only those that named this click"),
@@ -211,8 +213,11 @@ pub(super) async fn list(
             let detail = "a receipt names one hit: no other filter goes with it";
             return Err(Error::parameter(other, detail));
         }
-        let place = place_of(&app, text)
-            .ok_or_else(|| Error::parameter("receipt", "it is a receipt that we gave"))?;
+        let place = place_of(&app, text).ok_or_else(|| {
+            let detail =
+                format!("`receipt` is one that we gave, such as `{RECEIPT_EXAMPLE}`; this is none");
+            Error::parameter("receipt", detail)
+        })?;
         let found = by_place(&app, place).await?;
         return Ok(Body::of(List::whole(found.into_iter().collect())));
     }

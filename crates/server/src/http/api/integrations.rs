@@ -71,7 +71,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/integrations/{id}", "An integration", one),
         Route::patch("/integrations/{id}", "Changes what is given of an integration", change)
             .body(CHANGES)
-            .refuses(&[refusal::ARCHIVED, WITHOUT_CLICK_ID]),
+            .refuses(&[refusal::ARCHIVED, IN_USE, WITHOUT_CLICK_ID]),
         Route::post("/integrations/{id}/archive", "Takes an integration out of use", archive)
             .refuses(&[refusal::ARCHIVED, IN_USE]),
         Route::get("/postback-url", "The postback URL of the global level", postback_url)

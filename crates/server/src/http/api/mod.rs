@@ -52,6 +52,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use body::Sent;
 use domain::command::{Act, Answer, Command, Outcome};
+use domain::echo::echoed;
 use domain::id::IntegrationId;
 use route::Route;
 use std::fmt::Display;
@@ -132,7 +133,7 @@ impl Id {
 }
 
 fn not_found(noun: &str, id: impl Display) -> Error {
-    Error::NotFound(format!("{noun} {id}"))
+    Error::NotFound(format!("{noun} {}", echoed(&id.to_string())))
 }
 
 /// The integration and the number of one of its contracts in a path.

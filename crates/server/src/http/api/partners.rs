@@ -1,14 +1,16 @@
 //! `/partners`: the catalogue of how known platforms speak.
 
+use super::Id;
 use super::paging::{List, PAGING, Slice, nouns};
 use super::query::Query;
 use super::reply::Body;
 use super::route::Route;
-use super::{Id, not_found};
 use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
 use domain::contract::Contract;
+use domain::echo::echoed;
+use domain::macros::nearest_in_words;
 use domain::outbound::Outbound;
 use domain::partner::{self, ClickParameter, Confidence};
 use schemars::JsonSchema;
@@ -82,6 +84,9 @@ pub(super) async fn one(
     Id(name): Id,
 ) -> Result<Body<Partner<'static>>, Error> {
     let setup = app.live.setup();
-    let partner = setup.partner(&name).ok_or_else(|| not_found("partner", &name))?;
+    let partner = setup.partner(&name).ok_or_else(|| {
+        let near = nearest_in_words(&name, setup.partners.keys().map(String::as_str));
+        Error::NotFound(format!("partner {}{near}", echoed(&name)))
+    })?;
     Ok(Body::of(Partner::of(partner)))
 }

@@ -20,6 +20,7 @@ use serde::Serialize;
 pub(super) struct PostbackUrl<'a> {
     /// What says `REPLACE_WITH_…` in it is for a person to fill in.
     url: String,
+    /// `POST` where the body is signed.
     method: &'static str,
     parameters: Vec<Described<'a>>,
     /// Whose macros they are: a name of the catalogue.
@@ -81,7 +82,7 @@ impl<'a> PostbackUrl<'a> {
         let sender = partner.or_else(|| setup.partner(&integration.partner));
         Self {
             url: builder::postback_url(base, integration, partner, campaign_id, goal),
-            method: "GET",
+            method: if integration.contract.signs_bodies() { "POST" } else { "GET" },
             parameters: builder::parameters(integration, partner).map(described).collect(),
             partner: sender.map_or(&integration.partner, |sender| &sender.name),
             confidence: sender.and_then(|sender| sender.confidence),

@@ -75,7 +75,8 @@ pub(super) const NOT_SIGNED_OFF: Refusal =
 pub(super) const SECRET_MISSING: Refusal = refusal(
     409,
     "secret_missing",
-    "the contract accepts nothing without a secret that is not set; `detail` says which",
+    "the contract accepts nothing without a secret that is not set, or that it cannot use; \
+     `detail` says which",
 );
 pub(super) const ALREADY_ACTIVE: Refusal = refusal(409, "already_active", "the contract is active");
 pub(super) const NOT_IN_SUNSET: Refusal =

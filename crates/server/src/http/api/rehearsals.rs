@@ -13,9 +13,7 @@ use super::show::Amount;
 use super::{ContractId, Id, answered, caught_up, command, idempotency, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
-use crate::rehearsal::{
-    ConversionChange, Difference, HitChange, Purpose, Told, is_waiting, rehearse,
-};
+use crate::rehearsal::{self, ConversionChange, Difference, HitChange, Told, rehearse};
 use axum::extract::State;
 use domain::command::{Act, Answer, REPLAY_HITS_MAX};
 use domain::contract::{Contract, Fault};
@@ -307,11 +305,17 @@ fn as_if(
     with_sunset: bool,
 ) -> Integration {
     let (before, replaced) = (integration.version, integration.contract);
-    let mut earlier = Vec::new();
-    if with_sunset && version != before {
+    let mut earlier = integration.earlier;
+    if version != before {
+        earlier.retain(|one| one.version != version);
         let until = Timestamp::MAX;
-        earlier.push(EarlierContract { version: before, until, contract: replaced });
-        earlier.extend(integration.earlier);
+        earlier.insert(0, EarlierContract { version: before, until, contract: replaced });
+    }
+    if !with_sunset {
+        // What only they know is refused as theirs then, and not as unknown.
+        for one in &mut earlier {
+            one.until = Timestamp::MIN;
+        }
     }
     Integration { version, contract, earlier, ..integration }
 }
@@ -335,7 +339,7 @@ async fn tried(
     let _turn = turn(&app.stage, TURN_WITHIN).await?;
     caught_up(app).await?;
     let integration = as_if(integration, version, contract, with_sunset);
-    let difference = rehearse(app, integration, from, Purpose::Try).await?;
+    let difference = rehearse(app, integration, from).await?;
     Ok(Body::of(Tried::of(app, from, &difference)))
 }
 
@@ -402,9 +406,7 @@ async fn replay(
         return Ok(Body::of(Replay::done(&app, &done.command.act, &answered(done.outcome)?)?));
     }
     let integration = the_integration(&app, id)?;
-    let mut difference = rehearse(&app, integration, from, Purpose::Replay).await?;
-    let mends = |one: &HitChange| is_waiting(one.was.verdict) && !is_waiting(one.would.verdict);
-    difference.verdicts.retain(mends);
+    let difference = rehearsal::replay(&app, &integration, from).await?;
     let (found, overtaken) = (difference.verdicts.len(), difference.overtaken);
     if preview {
         let changes = Some(Tried::of(&app, from, &difference));

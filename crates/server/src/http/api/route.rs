@@ -181,7 +181,7 @@ impl Route {
         self
     }
 
-    /// The fields its body may have. Without them it takes an empty body, or `{}`.
+    /// The fields its body may have. Where none is required, an empty body is as good as `{}`.
     pub(super) fn body(mut self, fields: &'static [Field]) -> Self {
         self.declared.body = fields;
         self

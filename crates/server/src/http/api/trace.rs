@@ -27,6 +27,9 @@ pub(super) struct Reading {
     contract: Option<String>,
     /// The key in its path is none of ours: it was read as on a path of the partner's, by its click.
     foreign_key: bool,
+    /// On `/postback`, our click id came under a name that the integration in charge does not read,
+    /// and a partner of the catalogue does: it was read as on a path of that partner's.
+    foreign_name: bool,
     /// In the contract's order.
     parameters: Vec<Taken>,
     /// The names that were sent and that nobody asked for.
@@ -74,6 +77,19 @@ impl Trace {
 }
 
 impl Reading {
+    /// Of a request that nobody reads.
+    pub(super) fn nothing(hit: &Hit) -> Self {
+        let sent = Pairs::of(hit).all;
+        let unread = sent.into_iter().map(|pair| pair.name).collect();
+        Self {
+            contract: None,
+            foreign_key: false,
+            foreign_name: false,
+            parameters: Vec::new(),
+            unread,
+        }
+    }
+
     pub(super) fn of(setup: &Setup, hit: &Hit, read: &Read<'_>) -> Self {
         let sent = Pairs::of(hit).all;
         let reference = read.contract_ref.as_ref().map(ToString::to_string);
@@ -96,6 +112,7 @@ impl Reading {
             parameters: taken.collect(),
             contract: reference,
             foreign_key: read.has_foreign_key,
+            foreign_name: read.has_foreign_name,
             unread: read.reading.unread.clone(),
         }
     }

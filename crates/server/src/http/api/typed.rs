@@ -26,7 +26,7 @@ pub(super) fn read<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, Err
 
 /// What would be right, of a message that says what is wrong.
 fn said(message: &str) -> String {
-    let expected = message.split_once(", expected ").map(|(wrong, right)| (quoted(wrong), right));
+    let expected = message.rsplit_once(", expected ").map(|(wrong, right)| (quoted(wrong), right));
     let Some((wrong, right)) = expected else {
         let is_number = message == "invalid number" || message == "number out of range";
         return if is_number { format!("it is {}", kind("usize")) } else { message.to_owned() };

@@ -26,7 +26,7 @@ pub(super) fn section(contract: &Contract, base: &str) -> Section {
         blocks.push(text(format!("In an answer {filled_in} are filled in.")));
     }
     if let Some(name) = &answers.return_name {
-        blocks.push(text(format!("The value of `{name}` is the body of all but refusals.")));
+        blocks.push(text(format!("The value of `{name}` is the body of all but refusals, unless it is blank or reads as one.")));
     }
     if has_reasons {
         blocks.push(text("A refusal has the first of these reasons that applies:"));

@@ -6,10 +6,11 @@ use domain::builder;
 use domain::campaign::Campaign;
 use domain::contract::version::Status;
 use domain::contract::{
-    Canonical, Contract, Difference, Identity, Input, Parameter, Statuses, Version, difference,
-    words,
+    Canonical, Contract, Difference, Identity, Input, Parameter, ProofKind, Statuses, Version,
+    difference, words,
 };
 use domain::integration::{Integration, Scope};
+use domain::settings::Unverified;
 use domain::setup::{History, Setup};
 use domain::time::Timestamp;
 use std::collections::BTreeSet;
@@ -58,13 +59,6 @@ pub(super) fn spans(text: &str) -> Vec<Span<'_>> {
         .collect()
 }
 
-/// An instant to the second, as people read it.
-fn instant(at: Timestamp) -> String {
-    let text = at.to_string();
-    let (text, _) = text.split_once(['.', 'Z']).unwrap_or((&text, ""));
-    format!("{} UTC", text.replace('T', " "))
-}
-
 pub(super) fn text(text: impl Into<String>) -> Block {
     Block::Text(text.into())
 }
@@ -93,7 +87,7 @@ impl Document {
             goals(contract, campaign),
             identity(contract),
             times(contract, campaign),
-            proof(contract),
+            proof(contract, setup.as_of(now).settings().unverified),
             answers::section(contract, base),
         ];
         sections.extend(changes(setup, version));
@@ -117,19 +111,19 @@ fn lead(
         Status::Active => {
             let history = setup.contracts.get(&(version.integration_id, version.number));
             let since = history.map_or(now, History::changed_at);
-            format!("It has been in force since {}.", instant(since))
+            format!("It has been in force since {}.", words::instant(since))
         }
         Status::Sunset { until } if until > now => format!(
             "Version {} has taken its place. Postbacks that speak as this one says are still \
              read until {}.",
             integration.version,
-            instant(until)
+            words::instant(until)
         ),
         Status::Sunset { until } => format!(
             "Version {} has taken its place. This one has not been read since {}: what only it \
              knew is refused.",
             integration.version,
-            instant(until)
+            words::instant(until)
         ),
         Status::Discarded => "This draft was discarded.".to_owned(),
     }];
@@ -367,7 +361,7 @@ fn transaction_ids(contract: &Contract) -> Vec<String> {
         rules.push(format!(
             "Until {} a postback without its transaction id is kept, pending and unpaid, until the \
              id is found.",
-            instant(until)
+            words::instant(until)
         ));
     }
     rules
@@ -410,7 +404,7 @@ fn times(contract: &Contract, campaign: Option<&Campaign>) -> Section {
     section("Time", blocks)
 }
 
-fn proof(contract: &Contract) -> Section {
+fn proof(contract: &Contract, unverified: Unverified) -> Section {
     let rules = &contract.verification;
     let mut told = Vec::new();
     if let Some(parameter) = rules.token.and_then(|token| contract.parameter(token)) {
@@ -439,10 +433,51 @@ fn proof(contract: &Contract) -> Section {
         let proofs = tried.join(" and ");
         told.push(format!("For now nothing is refused for want of {proofs}; it is counted."));
     }
+    let heading = "Proof of the sender";
     if told.is_empty() {
-        return section("Proof of the sender", vec![text("None is asked for.")]);
+        return section(heading, vec![text(without_proof(unverified))]);
     }
-    section("Proof of the sender", vec![Block::List(told)])
+    if !is_always_proven(contract) {
+        told.extend(unproven(unverified).map(str::to_owned));
+    }
+    section(heading, vec![Block::List(told)])
+}
+
+/// Whether nothing is accepted that nobody vouches for, whatever the network does with it.
+fn is_always_proven(contract: &Contract) -> bool {
+    let rules = &contract.verification;
+    let enforces = |kind| rules.enforces(kind);
+    let is_secret = enforces(ProofKind::Token) || enforces(ProofKind::Signature);
+    enforces(ProofKind::Networks) || rules.token_required && is_secret
+}
+
+/// What becomes of a postback where a contract asks for no proof.
+fn without_proof(unverified: Unverified) -> &'static str {
+    match unverified {
+        Unverified::Allow => "None is asked for.",
+        Unverified::Pending => {
+            "This contract asks for none. What a postback without proof says is approved stays \
+             pending, until we have looked at it."
+        }
+        Unverified::Refuse => {
+            "This contract asks for none, and we refuse every postback without proof: one has to be \
+             agreed on first."
+        }
+    }
+}
+
+/// What becomes of a postback for which none of a contract's proofs vouches.
+fn unproven(unverified: Unverified) -> Option<&'static str> {
+    match unverified {
+        Unverified::Allow => None,
+        Unverified::Pending => Some(
+            "Where no proof of the sender holds, what a postback says is approved stays pending, \
+             until we have looked at it.",
+        ),
+        Unverified::Refuse => {
+            Some("Where no proof of the sender holds, a postback is refused in any case.")
+        }
+    }
 }
 
 fn changes(setup: &Setup, version: &Version) -> Option<Section> {
@@ -477,18 +512,64 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_is_told_to_the_second() {
-        let at = |text: &str| instant(text.parse().unwrap());
-        assert_eq!(at("2026-11-20T09:30:00.123456Z"), "2026-11-20 09:30:00 UTC");
-        assert_eq!(at("2026-11-20T09:30:00Z"), "2026-11-20 09:30:00 UTC");
-    }
-
-    #[test]
     fn backticks_come_in_pairs_or_stand_for_themselves() {
         use Span::{Code, Text};
         assert_eq!(spans("a `b` c"), [Text("a "), Code("b"), Text(" c")]);
         assert_eq!(spans("`b`"), [Code("b")]);
         assert_eq!(spans("a `b"), [Text("a `b")]);
         assert_eq!(spans(""), []);
+    }
+
+    #[test]
+    fn what_becomes_of_postbacks_without_proof_is_told() {
+        let contract = |verification: &str| -> Contract {
+            let text = format!(
+                r#"{{"parameters":[{{"canonical":"click_id","names":["c"]}},
+                    {{"canonical":"token","names":["t"]}}],
+                    "statuses":{{}},"verification":{verification}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let rows = [
+            ("none", "{}"),
+            ("a token", r#"{"token":"token"}"#),
+            ("a token, required", r#"{"token":"token","token_required":true}"#),
+            ("a token, tried", r#"{"token":"token","shadow":["token"]}"#),
+            ("networks", r#"{"networks":["192.0.2.0/24"]}"#),
+        ];
+        let mut told = Vec::new();
+        for (name, verification) in rows {
+            let last = Unverified::ALL.map(|unverified| {
+                let blocks = proof(&contract(verification), unverified).blocks;
+                match blocks.into_iter().next() {
+                    Some(Block::Text(text)) => text,
+                    Some(Block::List(rules)) => rules.last().unwrap().clone(),
+                    _ => String::new(),
+                }
+            });
+            told.push(format!("{name}\n  {}", last.join("\n  ")));
+        }
+        insta::assert_snapshot!(told.join("\n"), @"
+        none
+          None is asked for.
+          This contract asks for none. What a postback without proof says is approved stays pending, until we have looked at it.
+          This contract asks for none, and we refuse every postback without proof: one has to be agreed on first.
+        a token
+          As soon as the secret is agreed on, a postback without that proof is refused.
+          Where no proof of the sender holds, what a postback says is approved stays pending, until we have looked at it.
+          Where no proof of the sender holds, a postback is refused in any case.
+        a token, required
+          Nothing is accepted without that proof.
+          Nothing is accepted without that proof.
+          Nothing is accepted without that proof.
+        a token, tried
+          For now nothing is refused for want of the shared token; it is counted.
+          Where no proof of the sender holds, what a postback says is approved stays pending, until we have looked at it.
+          Where no proof of the sender holds, a postback is refused in any case.
+        networks
+          Postbacks are accepted from `192.0.2.0/24` only.
+          Postbacks are accepted from `192.0.2.0/24` only.
+          Postbacks are accepted from `192.0.2.0/24` only.
+        ");
     }
 }

@@ -192,7 +192,9 @@ fn the_hits_log_shows_what_was_wrong_with_a_postback() {
     network.sends(&format!("{key}?click_id={click}"), "recorded");
     let of_the_click = network.hits(&format!("click_id={click}"));
     let verdicts: Vec<&str> = of_the_click.iter().map(|hit| text(&hit["verdict"])).collect();
-    assert_eq!(verdicts, ["recorded", "refused"], "newest first");
+    assert_eq!(verdicts, ["recorded", "refused", "refused"], "newest first");
+    let by_another_name = text(&of_the_click[1]["detail"]);
+    assert_eq!(by_another_name, "`cid` holds our click id; this contract calls it `click_id`");
     let hit = &network.hits("reason=macro_not_replaced")[0];
     assert_eq!(hit["receipt"], refused["receipt"]);
     assert_eq!(hit["parameter"], "revenue");

@@ -63,7 +63,7 @@ impl Writer {
         if read.contract_ref.as_ref().is_none_or(|read_by| !read_by.is_same_integration(by)) {
             return Ok(None);
         }
-        if self.is_overtaken(read.key.as_ref(), position)? {
+        if self.is_overtaken(&read, position)? {
             return Ok(None);
         }
         let found = self.click_of(&read, position)?;

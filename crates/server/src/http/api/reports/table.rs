@@ -75,13 +75,14 @@ pub(super) struct Row(pub(super) Vec<(&'static str, Cell)>);
 pub(super) struct Names {
     campaigns: HashMap<CampaignId, String>,
     publishers: HashMap<PublisherId, String>,
-    /// What the subs that it is grouped by mean.
+    /// What the subs that it is grouped by meant at the end of what was asked for.
     headings: BTreeMap<String, String>,
 }
 
 impl Names {
     pub(super) fn of(answer: &report::Answer, question: &Question, setup: &Setup) -> Self {
-        let mut headings = setup.sub_headings(question.query.publisher_id);
+        let last = question.query.to().plus_us(-1);
+        let mut headings = setup.sub_headings(question.query.publisher_id, last);
         let dimensions = &question.query.group_by;
         headings.retain(|name, _| dimensions.iter().any(|dimension| dimension.name() == name));
         let mut names = Self { headings, ..Self::default() };
@@ -388,6 +389,7 @@ pub(super) mod tests {
     use super::*;
     use domain::click::Label;
     use domain::setup::Change;
+    use domain::sub_labels::SubLabels;
     use domain::time::Timestamp;
 
     fn sums(clicks: u64, money: &[(Currency, i64)]) -> Sums {
@@ -498,6 +500,26 @@ pub(super) mod tests {
         let usd = json!({ "currency": "USD", "revenue": "6.00", "payout": "3.00" });
         assert_eq!(shown["totals"]["money"], json!([eur, usd]));
         assert_eq!(shown["totals"]["revenue"], json!(null));
+    }
+
+    #[test]
+    fn subs_are_headed_by_what_they_meant_when_the_period_ended() {
+        let mut setup = Setup::default();
+        for (since, meaning) in [("2026-11-01T00:00:00Z", "Site"), ("2026-11-10T00:00:00Z", "Ad")] {
+            let labels = BTreeMap::from([("sub1".to_owned(), meaning.to_owned())]);
+            let new = SubLabels { publisher_id: None, labels };
+            setup.put(since.parse().unwrap(), Change::SubLabels(new));
+        }
+        let now = "2026-11-20T12:00:00Z".parse().unwrap();
+        let heading = |period: &str| {
+            let asked = format!("{period}&group_by=sub1");
+            let question = Question::read(&Query::read(&asked, FIELDS).unwrap(), now).unwrap();
+            Names::of(&report::Answer::new(), &question, &setup).headings["sub1"].clone()
+        };
+        assert_eq!(heading("from=2026-11-01&to=2026-11-09"), "Site");
+        assert_eq!(heading("from=2026-11-01&to=2026-11-10"), "Ad");
+        assert_eq!(heading("from=2026-10-01&to=2026-10-31"), "Site");
+        assert_eq!(heading(""), "Ad");
     }
 
     #[test]
