@@ -138,7 +138,7 @@ fn is_verified(contract: &Contract, hit: &Hit, secret: &str) -> bool {
     world.act(Act::ChangeIntegration { id, landing_params, secrets, old_secrets_until });
     let integration = world.setup.integration(id).unwrap();
     let sender = Sender::of(Some(integration), None, NOW);
-    verify(contract, contract, &Pairs::of(hit), &sender).is_ok_and(|proof| proof.is_verified)
+    verify(contract, contract, &Pairs::of(hit), &sender, NOW).is_ok_and(|proof| proof.is_verified)
 }
 
 #[test]
