@@ -89,6 +89,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts this very program on `data`, and waits until it is ready.
     pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with settings that are not the defaults, as environment variables.
+    pub(crate) fn start_with(data: &Path, others: &[(&str, String)]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let (address, metrics) = (free_address()?, free_address()?);
         let settings = std::env::vars_os().map(|(name, _)| name);
@@ -107,6 +112,7 @@ impl Server {
             .env("COUNTERFOIL_METRICS_LISTEN", metrics.to_string())
             .env("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY)
             .env("COUNTERFOIL_LOG", "warn")
+            .envs(others.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let from = Instant::now();

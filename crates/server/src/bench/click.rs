@@ -50,6 +50,7 @@ impl Args {
             address,
             connections: usize::try_from(self.connections).unwrap_or(usize::MAX),
             threads: self.common.threads(),
+            rate: None,
             warm_up: WARM_UP,
             time: self.common.time(),
         }

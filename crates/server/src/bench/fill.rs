@@ -8,25 +8,30 @@ use super::child::ADMIN_KEY;
 use crate::catalogue;
 use crate::clock::Clock;
 use crate::keys::{self, Keys, Missing};
-use crate::open::{FACTS, JOURNAL, LEDGER};
+use crate::open::{DELIVERIES, FACTS, JOURNAL, LEDGER};
 use crate::terminal::Progress;
 use anyhow::{Context, bail};
 use domain::campaign::{Goal, Kind, Status, Term};
 use domain::click::{Click, Label, Labels, Personal};
 use domain::click_id::{ClickId, ClickIdText, Minter};
-use domain::command::{Act, Answer, Command, NewCampaign, Outcome};
+use domain::command::{Act, Answer, Command, NewCampaign, NewDestination, NewOutbound, Outcome};
+use domain::destination::{Owner, Pace, Rules};
 use domain::hit::Hit;
 use domain::id::{AdvertiserId, CampaignId, LinkId, NodeId, Position, PublisherId};
 use domain::money::{Currency, Micros};
+use domain::outbound::Outbound;
 use domain::reason::Verdict;
 use domain::record::{self, Kind as RecordKind, Record};
 use domain::setup::Setup;
 use domain::time::Timestamp;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use store::deliveries::SqliteDeliveries;
 use store::disk::{Disk, RealDisk};
 use store::facts::Facts;
 use store::journal::{self, Journal, Reader};
@@ -43,7 +48,7 @@ const APPLY_BYTES_MAX: usize = 4 << 20;
 /// Who says "bench" in the audit trail.
 const ACTOR: &str = "bench";
 /// How many publishers send the clicks, by one link each.
-const PUBLISHERS: u64 = 20;
+pub(crate) const PUBLISHERS: u64 = 20;
 /// The window of the campaign: older clicks than this convert no more.
 const WINDOW_DAYS: u16 = 60;
 /// The landing URL every click is sent to.
@@ -79,6 +84,8 @@ pub(crate) struct Filler {
     random: Random,
     campaign_id: CampaignId,
     links: Vec<(LinkId, PublisherId)>,
+    /// Which of them are clicked.
+    clicked: Range<usize>,
     pub(crate) tokens: Vec<String>,
     /// Of the integration that reads the campaign's postbacks.
     pub(crate) integration_key: String,
@@ -111,6 +118,8 @@ impl Filler {
             decide: domain::ledger::decide,
         };
         let store = SqliteStore::open(&dir.join(LEDGER), facts.clone(), options)?;
+        // There before anything is owed, so that nothing of it may have been sent.
+        SqliteDeliveries::open(&dir.join(DELIVERIES), journal.id(), since)?;
         let reader = journal.reader(journal.next())?;
         let floor_ms = u64::try_from(since.as_ms()).unwrap_or(0);
         let mut filler = Self {
@@ -125,6 +134,7 @@ impl Filler {
             random: Random(0x9E37_79B9_7F4A_7C15),
             campaign_id: CampaignId(0),
             links: Vec::new(),
+            clicked: 0..0,
             tokens: Vec::new(),
             integration_key: "bench-integration".to_owned(),
         };
@@ -168,6 +178,31 @@ impl Filler {
             };
             self.links.push((link.id, publisher.id));
             self.tokens.push(link.token);
+        }
+        self.clicked = 0..self.links.len();
+        Ok(())
+    }
+
+    /// From now on only these links are clicked, by their places from 0 on.
+    pub(crate) fn click_only(&mut self, links: Range<usize>) {
+        self.clicked = links;
+    }
+
+    /// Has the publisher of each of these links told at `url`, from now on.
+    pub(crate) fn tell(&mut self, links: Range<usize>, url: &str) -> anyhow::Result<()> {
+        for (_, publisher_id) in self.links[links].to_vec() {
+            let url = url.to_owned();
+            let outbound = NewOutbound::Own(Box::new(Outbound::calling(url)));
+            let new = NewDestination {
+                owner: Owner::Publisher { publisher_id },
+                outbound,
+                account: BTreeMap::new(),
+                secrets: BTreeMap::new(),
+                scheme: None,
+                rules: Rules::default(),
+                pace: Pace::default(),
+            };
+            self.command(Act::CreateDestination(Box::new(new)))?;
         }
         Ok(())
     }
@@ -227,7 +262,8 @@ impl Filler {
         let mut last = None;
         for at_us in times {
             let at_ms = u64::try_from(Timestamp::from_us(at_us).as_ms()).unwrap_or(0);
-            let (link_id, publisher_id) = self.links[self.random.below(PUBLISHERS)];
+            let place = self.clicked.start + self.random.below(self.clicked.len() as u64);
+            let (link_id, publisher_id) = self.links[place];
             let id = self.minter.next(at_ms, link_id, self.random.next());
             let click = click(&mut self.random, id, self.campaign_id, publisher_id);
             payload.clear();

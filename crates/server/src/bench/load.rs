@@ -33,6 +33,9 @@ pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
+    /// Requests a second, of all connections together; `None`: as many as are answered. At a rate a
+    /// latency begins when the request was due.
+    pub(crate) rate: Option<u32>,
     /// Not counted.
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
@@ -94,6 +97,7 @@ impl Load {
         numbers: &Arc<AtomicU64>,
     ) -> anyhow::Result<Tally> {
         let threads = self.threads.clamp(1, self.connections);
+        let first = numbers.load(Ordering::Relaxed);
         let all_open = Arc::new(Barrier::new(threads));
         let spawn = |thread: usize| {
             let connections =
@@ -102,6 +106,7 @@ impl Load {
                 load: Self { connections, ..self },
                 traffic: traffic.clone(),
                 numbers: numbers.clone(),
+                first,
                 all_open: all_open.clone(),
             };
             std::thread::Builder::new()
@@ -130,12 +135,14 @@ struct Part<T> {
     load: Load,
     traffic: Arc<T>,
     numbers: Arc<AtomicU64>,
+    /// Where they began.
+    first: u64,
     all_open: Arc<Barrier>,
 }
 
 impl<T: Traffic> Part<T> {
     fn run(self) -> anyhow::Result<Tally> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = runtime.block_on(async {
             let mut opened = Vec::with_capacity(self.load.connections);
             for _ in 0..self.load.connections {
@@ -146,7 +153,8 @@ impl<T: Traffic> Part<T> {
         // Whoever cannot connect must not keep the others waiting.
         self.all_open.wait();
         let opened = opened.context("cannot connect to the server under test")?;
-        let from = Instant::now() + self.load.warm_up;
+        let begun = Instant::now();
+        let from = begun + self.load.warm_up;
         let until = from + self.load.time;
         let tally = Rc::new(RefCell::new(Tally::new(self.traffic.kinds(), self.load.time)));
         let local = LocalSet::new();
@@ -155,6 +163,7 @@ impl<T: Traffic> Part<T> {
                 traffic: self.traffic.clone(),
                 numbers: self.numbers.clone(),
                 tally: tally.clone(),
+                pace: self.load.rate.map(|rate| Pace { begun, first: self.first, rate }),
                 from,
                 until,
             };
@@ -166,11 +175,27 @@ impl<T: Traffic> Part<T> {
     }
 }
 
+/// When which request is due.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    begun: Instant,
+    first: u64,
+    rate: u32,
+}
+
+impl Pace {
+    fn due(&self, number: u64) -> Instant {
+        let us = (number - self.first).saturating_mul(1_000_000) / u64::from(self.rate);
+        self.begun + Duration::from_micros(us)
+    }
+}
+
 /// One connection's work.
 struct Lane<T> {
     traffic: Arc<T>,
     numbers: Arc<AtomicU64>,
     tally: Rc<RefCell<Tally>>,
+    pace: Option<Pace>,
     from: Instant,
     until: Instant,
 }
@@ -179,12 +204,20 @@ impl<T: Traffic> Lane<T> {
     async fn run(self, mut connection: Connection) {
         let mut request = Vec::new();
         loop {
-            let sent = Instant::now();
+            let mut sent = Instant::now();
             if sent >= self.until {
                 return;
             }
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            if let Some(pace) = self.pace {
+                sent = pace.due(number);
+                if sent >= self.until {
+                    return;
+                }
+                tokio::time::sleep_until(sent.into()).await;
+            }
             request.clear();
-            self.traffic.write(self.numbers.fetch_add(1, Ordering::Relaxed), &mut request);
+            self.traffic.write(number, &mut request);
             let answer = connection.exchange(&request).await;
             let kind = answer.map(|answer| self.traffic.kind(&answer));
             let answered = Instant::now();

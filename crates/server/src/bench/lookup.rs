@@ -74,6 +74,7 @@ fn over_http(args: &Args, set: &DataSet) -> anyhow::Result<()> {
         address: server.address,
         connections: usize::try_from(args.connections).unwrap_or(usize::MAX),
         threads: args.common.threads(),
+        rate: None,
         warm_up: WARM_UP,
         time: args.common.time(),
     };

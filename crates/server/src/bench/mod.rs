@@ -6,6 +6,7 @@
 
 mod child;
 mod click;
+mod delivery;
 pub(crate) mod fill;
 mod histogram;
 mod load;
@@ -13,6 +14,7 @@ mod lookup;
 mod machine;
 mod nginx;
 mod postback;
+mod receiver;
 mod upsert;
 
 use crate::config::Config;
@@ -40,6 +42,8 @@ enum What {
     Click(click::Args),
     /// Postbacks: decided and durable, beside one-row upserts on the same disk
     Postback(postback::Args),
+    /// Deliveries: publishers told beside postbacks, and beside a destination that is dead
+    Delivery(delivery::Args),
     /// Look-ups among stored clicks; start time, memory, and disk per click
     Lookup(lookup::Args),
 }
@@ -74,6 +78,7 @@ pub(crate) fn run(args: Args, _config: Config) -> anyhow::Result<ExitCode> {
     scratch::until_interrupted(move || match args.what {
         What::Click(args) => click::run(&args),
         What::Postback(args) => postback::run(&args),
+        What::Delivery(args) => delivery::run(&args),
         What::Lookup(args) => lookup::run(&args),
     })?;
     Ok(ExitCode::SUCCESS)

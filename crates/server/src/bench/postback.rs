@@ -79,6 +79,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         address: server.address,
         connections: usize::try_from(args.connections).unwrap_or(usize::MAX),
         threads: args.common.threads(),
+        rate: None,
         warm_up: WARM_UP,
         time: args.common.time(),
     };
@@ -120,14 +121,9 @@ fn fill(args: &Args, data: &Path) -> anyhow::Result<Postbacks> {
     if !args.spread {
         ids = filler.fill(Plan { clicks: RECENT, conversions: 0, days: 0, keep_every: 1 })?;
     }
-    // In no order, as partners send them.
-    let mut random = super::fill::Random(11);
-    for place in (1..ids.len()).rev() {
-        ids.swap(place, random.below(place as u64 + 1));
-    }
     let key = filler.integration_key.clone();
     filler.finish()?;
-    Ok(Postbacks { ids, key })
+    Ok(Postbacks::new(ids, key))
 }
 
 fn ledger_bytes(data: &Path) -> u64 {
@@ -135,9 +131,20 @@ fn ledger_bytes(data: &Path) -> u64 {
 }
 
 /// Postbacks as an advertiser sends them, none twice.
-struct Postbacks {
+pub(super) struct Postbacks {
     ids: Vec<ClickIdText>,
     key: String,
+}
+
+impl Postbacks {
+    /// Of these clicks, in no order, as partners send them.
+    pub(super) fn new(mut ids: Vec<ClickIdText>, key: String) -> Self {
+        let mut random = super::fill::Random(11);
+        for place in (1..ids.len()).rev() {
+            ids.swap(place, random.below(place as u64 + 1));
+        }
+        Self { ids, key }
+    }
 }
 
 impl Traffic for Postbacks {

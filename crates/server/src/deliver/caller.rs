@@ -16,7 +16,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
+use jiff::fmt::rfc2822;
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -84,6 +86,27 @@ impl fmt::Display for Failure {
             }
             Self::Timeout(time) => write!(f, "no answer within {} ms", time.as_millis()),
         }
+    }
+}
+
+/// An exchange without an answer.
+struct Broken {
+    failure: Failure,
+    /// The connection ended before anything was heard: a kept one may have been closed before the
+    /// request came.
+    is_closed: bool,
+}
+
+impl Broken {
+    fn by(error: &hyper::Error) -> Self {
+        let is_closed = error.is_closed()
+            || error.is_canceled()
+            || error.is_incomplete_message()
+            || causing(error).any(|cause| {
+                let cause = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+                matches!(cause, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+            });
+        Self { failure: Failure::Answer(causes(error)), is_closed }
     }
 }
 
@@ -157,13 +180,14 @@ impl Caller {
         let (origin, authority, target) = parts(&request.url).map_err(Failure::Url)?;
         let wire = || wire(request, authority, &target, key).map_err(Failure::Url);
         if let Some(sender) = self.kept(&origin) {
-            // It may have been closed meanwhile: nothing was heard on it, so another is tried.
-            if let Ok(heard) = self.exchange(&origin, sender, wire()?).await {
-                return Ok(heard);
+            match self.exchange(&origin, sender, wire()?).await {
+                // It was closed meanwhile: another is tried.
+                Err(Broken { is_closed: true, .. }) => {}
+                exchanged => return exchanged.map_err(|broken| broken.failure),
             }
         }
         let sender = self.connect(&origin).await?;
-        self.exchange(&origin, sender, wire()?).await
+        self.exchange(&origin, sender, wire()?).await.map_err(|broken| broken.failure)
     }
 
     async fn exchange(
@@ -171,15 +195,16 @@ impl Caller {
         origin: &Origin,
         mut sender: SendRequest<Full<Bytes>>,
         request: hyper::Request<Full<Bytes>>,
-    ) -> Result<Heard, Failure> {
+    ) -> Result<Heard, Broken> {
         let answered = async {
             sender.ready().await?;
             sender.send_request(request).await
         };
-        let answer = answered.await.map_err(|error| Failure::Answer(causes(&error)))?;
+        let answer = answered.await.map_err(|error| Broken::by(&error))?;
         let status = answer.status().as_u16();
         let retry_after_s = retry_after(answer.headers());
-        let (body, is_whole) = read(answer.into_body()).await?;
+        let body = read(answer.into_body()).await;
+        let (body, is_whole) = body.map_err(|failure| Broken { failure, is_closed: false })?;
         if is_whole {
             self.keep(origin, sender);
         }
@@ -294,9 +319,16 @@ async fn read(mut body: Incoming) -> Result<(Bytes, bool), Failure> {
     Ok((all.into(), true))
 }
 
-/// Whole seconds, or an HTTP date, which is rare enough to be left to the schedule.
+/// In whole seconds. A date is held against the receiver's own, for its clock may be another.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(seconds);
+    }
+    let instant = |text| Some(rfc2822::parse(text).ok()?.timestamp().as_second());
+    let seconds = instant(asked)? - instant(text(header::DATE)?)?;
+    u32::try_from(seconds).ok()
 }
 
 /// Origin, authority and target of a URL.
@@ -351,7 +383,13 @@ fn wire(
 }
 
 /// An error with what lies beneath it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let all = std::iter::successors(Some(error), |error| error.source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn causes(error: &(dyn Error + 'static)) -> String {
+    causing(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The error, and what lies beneath it.
+fn causing<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }

@@ -33,9 +33,6 @@ const SETTLED_MAX: usize = 500;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it is waited after a store did not answer.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
-/// What is due and cannot be leased is looked at again after so long: an earlier one of the same
-/// conversion is under way.
-const BLOCKED_FOR: Duration = Duration::from_millis(100);
 
 /// How it is sent.
 #[derive(Clone, Debug)]
@@ -205,10 +202,6 @@ impl Sender {
             }
             let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
             let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
-            if leased.is_empty() {
-                let blocked_ms = i64::try_from(BLOCKED_FOR.as_millis()).unwrap_or(0);
-                look_at = look_at.min(now.plus_ms(blocked_ms));
-            }
             self.slots().begin(id, destination.pace, leased.len(), now);
             for delivery in leased {
                 let (sender, destination, done) = (self.clone(), destination.clone(), done.clone());

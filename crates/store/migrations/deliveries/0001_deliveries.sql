@@ -28,8 +28,9 @@ create table delivery (
     revenue        integer not null,
     at             integer not null,
     state          text    not null,
-    -- 0: never tried. 1: tried, or sent once more.
-    lane           integer not null check (lane in (0, 1)),
+    -- 0: never tried. 1: tried, or sent once more. 2: neither before what waits of the same
+    -- conversion is settled, so that what is due can always be sent.
+    lane           integer not null check (lane in (0, 1, 2)),
     due_at         integer not null,
     attempts       integer not null,
     -- How many of them were made before it was sent once more: the waits begin anew then.

@@ -277,6 +277,58 @@ async fn a_connection_is_used_again_and_one_that_was_closed_is_not_missed() {
 }
 
 #[tokio::test]
+async fn what_was_heard_in_part_is_not_sent_twice() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = Arc::<AtomicUsize>::default();
+    let counted = requests.clone();
+    // The second request of a connection is answered in part.
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            for length in [2, 200] {
+                let mut asked = Vec::new();
+                while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+                    if stream.read_buf(&mut asked).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nOK");
+                _ = stream.write_all(answer.as_bytes()).await;
+            }
+        }
+    });
+    let caller = Caller::new(loopback(), PATIENCE);
+    let request = get(&format!("http://127.0.0.1:{port}/"));
+    assert_eq!(caller.call(&request, "k").await.unwrap().status, 200);
+    let broken = caller.call(&request, "k").await;
+    assert!(matches!(broken, Err(Failure::Answer(_))), "{broken:?}");
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn how_long_a_receiver_wants_to_be_left_alone() {
+    let date = "Sat, 21 Nov 2026 10:00:00 GMT";
+    for (asked, date, expected) in [
+        ("120", None, Some(120)),
+        (" 5 ", Some(date), Some(5)),
+        ("Sat, 21 Nov 2026 10:01:30 GMT", Some(date), Some(90)),
+        ("Sat, 21 Nov 2026 10:01:30 GMT", None, None),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", Some(date), None),
+        ("soon", Some(date), None),
+        ("-1", Some(date), None),
+        ("99999999999", Some(date), None),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, asked.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(header::DATE, date.parse().unwrap());
+        }
+        assert_eq!(retry_after(&headers), expected, "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn who_does_not_speak_tls_is_told_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -7,8 +7,9 @@ use super::super::{
 use super::rows;
 use crate::Error;
 use crate::list::StoredOwed;
+use crate::sqlite::row::integer;
 use domain::destination::{Next, Owed, OwedKind};
-use domain::id::{DeliveryId, DestinationId};
+use domain::id::{ConversionId, DeliveryId, DestinationId};
 use domain::money::Micros;
 use domain::time::Timestamp;
 use rusqlite::types::Value;
@@ -82,7 +83,11 @@ fn take_over_one(connection: &Connection, one: &Incoming, is_held: bool) -> Resu
     if state == State::Waiting && is_held {
         state = State::Held;
     }
-    insert(connection, *id, &owed, state, *due_at)
+    insert(connection, *id, &owed, state, *due_at)?;
+    if earlier.iter().any(|one| one.state == State::Waiting) {
+        line_up(connection, owed.conversion_id, owed.destination_id)?;
+    }
+    Ok(())
 }
 
 fn insert(
@@ -117,6 +122,31 @@ fn insert(
             ":due_at": due_at.as_us(),
             ":settled_at": is_settled.then_some(owed.at.as_us()),
         })?;
+    Ok(())
+}
+
+/// In which lane each of those is that wait: of one conversion only the first can be sent.
+const LANE: &str = "case
+    when exists (select 1 from delivery earlier
+        where earlier.conversion_id = delivery.conversion_id
+            and earlier.destination_id = delivery.destination_id
+            and earlier.sequence < delivery.sequence and earlier.state = 'waiting') then 2
+    when attempts > 0 or is_replay then 1
+    else 0
+end";
+
+/// Puts those of a conversion that wait into their lanes, after one of them came or went.
+fn line_up(
+    connection: &Connection,
+    conversion: ConversionId,
+    destination: DestinationId,
+) -> Result<(), Error> {
+    let sql = format!(
+        "-- deliveries::line_up
+        update delivery set lane = {LANE}
+        where conversion_id = ?1 and destination_id = ?2 and state = 'waiting' and lane <> {LANE}"
+    );
+    connection.prepare_cached(&sql)?.execute((integer(conversion.0), destination.0))?;
     Ok(())
 }
 
@@ -168,13 +198,9 @@ pub(super) fn lease(
     let sql = "-- deliveries::lease
         update delivery set leased_until = ?1, attempts = attempts + 1
         where id in (
-            select id from delivery due
+            select id from delivery
             where state = 'waiting' and destination_id = ?2 and lane = ?3 and due_at <= ?4
                 and (leased_until is null or leased_until <= ?4)
-                and not exists (select 1 from delivery earlier
-                    where earlier.conversion_id = due.conversion_id
-                        and earlier.destination_id = due.destination_id
-                        and earlier.sequence < due.sequence and earlier.state = 'waiting')
             order by due_at, id limit ?5)
         returning *";
     let values: [Value; 5] = [
@@ -240,14 +266,14 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
         Next::Again { at } => (State::Waiting.name(), Some(at.as_us())),
         _ => (attempt.led_to(), None),
     };
-    let destination = connection
+    let settled = connection
         .prepare_cached(
             "-- deliveries::move_on
-            update delivery set state = :state, lane = 1, leased_until = null,
+            update delivery set state = :state, lane = max(lane, 1), leased_until = null,
                 due_at = coalesce(:due_at, due_at),
                 settled_at = case when :due_at is null then :at end
             where id = :id and attempts = :number and leased_until is not null
-            returning destination_id",
+            returning conversion_id, destination_id",
         )?
         .query_row(
             named_params! {
@@ -257,10 +283,19 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
                 ":due_at": due_at,
                 ":at": attempt.at.as_us(),
             },
-            |row| row.get(0),
+            |row| {
+                Ok((
+                    ConversionId(row.get("conversion_id")?),
+                    DestinationId(row.get("destination_id")?),
+                ))
+            },
         )
         .optional()?;
-    Ok(destination.map(DestinationId))
+    let Some((conversion, destination)) = settled else { return Ok(None) };
+    if due_at.is_none() {
+        line_up(connection, conversion, destination)?;
+    }
+    Ok(Some(destination))
 }
 
 /// What an attempt says of its destination; the destination where this pauses it.
@@ -435,6 +470,13 @@ fn chunk(
         update delivery set {set} {conditions} and {states} and id between {first} and {last}"
     );
     let changed = tx.execute(&sql, params_from_iter(values))?;
+    let sql = format!(
+        "-- deliveries::chunk
+        update delivery set lane = {LANE}
+        where state = 'waiting' and lane <> {LANE} and (conversion_id, destination_id) in (
+            select conversion_id, destination_id from delivery where id between ?1 and ?2)"
+    );
+    tx.execute(&sql, [first, last])?;
     tx.commit()?;
     let is_full = ids.len() as u64 == CHUNK;
     Ok((changed as u64, is_full.then_some(*last)))

@@ -170,12 +170,54 @@ async fn one_conversion_s_are_sent_in_their_order() {
     queue.take("2/1 notice approved 2", ONE).await;
     assert_eq!(queue.lease(ONE, Lane::First, 10).await, [1, 3]);
     assert!(queue.lease(ONE, Lane::First, 10).await.is_empty());
+    queue.settle(3, 1, Next::Delivered).await;
     queue.again_after(1, 1, 5).await;
     assert!(queue.lease(ONE, Lane::First, 10).await.is_empty(), "the first has not arrived");
+    let due = queue.deliveries.due().await.unwrap();
+    assert_eq!((due[0].first, due[0].again), (None, Some(queue.now.plus_s(5))), "nor is it due");
     queue.now = queue.now.plus_s(5);
     assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
     queue.settle(1, 2, Next::Delivered).await;
     assert_eq!(queue.lease(ONE, Lane::First, 10).await, [2]);
+}
+
+#[tokio::test]
+async fn one_conversion_s_are_sent_in_their_order_once_more() {
+    let mut queue = Queue::new();
+    for (number, status) in (1..).zip(["pending", "approved", "reversed"]) {
+        queue.take(&format!("1/{number} notice {status} 2"), ONE).await;
+    }
+    for id in [1, 2] {
+        assert_eq!(queue.lease(ONE, Lane::First, 10).await, [id]);
+        queue.settle(id, 1, Next::Delivered).await;
+    }
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [3]);
+    // The last is under way when the others are to be sent once more.
+    let delivered = DeliveryFilter { state: Some(State::Delivered), ..DeliveryFilter::default() };
+    assert_eq!(queue.deliveries.replay(&delivered, queue.now).await.unwrap(), 2);
+    queue.again_after(3, 1, 0).await;
+    for (id, number) in [(1, 2), (2, 2), (3, 2)] {
+        assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [id]);
+        queue.settle(id, number, Next::Delivered).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_behind_a_delivery_that_is_taken_back_moves_up() {
+    let mut queue = Queue::beside(NOW);
+    assert_eq!(queue.take("1/1 notice pending 2", ONE).await, "held notice 2");
+    queue.now = queue.now.plus_s(1);
+    queue.take("1/2 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [2]);
+    queue.again_after(2, 1, 0).await;
+    let held = DeliveryFilter { state: Some(State::Held), ..DeliveryFilter::default() };
+    queue.deliveries.replay(&held, queue.now).await.unwrap();
+    // The first was never tried, and is not told any more; the second may have arrived.
+    assert_eq!(queue.take("1/3 withdrawal reversed 0", ONE).await, "waiting withdrawal -2");
+    assert_eq!(queue.shown(1).await, "cancelled notice 2");
+    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [2]);
+    queue.settle(2, 2, Next::Delivered).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [3]);
 }
 
 #[tokio::test]
