@@ -4,7 +4,7 @@ use super::super::{
     ANSWER_BYTES_MAX, Attempt, Delivery, DeliveryFilter, Due, Incoming, Lane, Pause, PauseRule,
     PausedBy, Replayed, State,
 };
-use super::rows;
+use super::{outcomes, rows};
 use crate::Error;
 use crate::list::StoredOwed;
 use domain::destination::{Next, Owed, OwedKind};
@@ -205,6 +205,7 @@ pub(super) fn settle(
             paused.extend(judge(&tx, destination, attempt, rule)?);
         }
     }
+    outcomes::note(&tx, attempts)?;
     tx.commit()?;
     Ok(paused)
 }
