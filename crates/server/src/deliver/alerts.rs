@@ -112,7 +112,10 @@ pub(super) fn standing(
         alert(Kind::DestinationPaused, id, pause.at, paused_detail(id, pause));
     }
     for (id, due_at) in &seen.late {
-        alert(Kind::FirstAttemptsLate, *id, due_at.plus_s(LATE_S), late_detail(*id, *due_at));
+        // The one that was late first may have been sent since.
+        let held = before.get(&(Kind::FirstAttemptsLate, Some(*id)));
+        let since = held.map_or(due_at.plus_s(LATE_S), |held| held.since);
+        alert(Kind::FirstAttemptsLate, *id, since, late_detail(*id, *due_at));
     }
     for (id, recent) in seen.recent.iter().filter(|(id, _)| !is_paused(*id)) {
         let held = before.get(&(Kind::SuccessRate, Some(*id)));

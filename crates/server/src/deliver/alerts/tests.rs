@@ -49,6 +49,9 @@ fn what_is_late_is_so_a_minute_after_it_was_due() {
     let late = vec![(TWO, NOW.plus_s(-100)), (DestinationId(3), NOW.plus_s(-900))];
     let seen = Seen { late, ..Seen::default() };
     assert_eq!(found(&seen, &Standing::new()), [("first_attempts_late", 2, 40)]);
+    let before = standing(&seen, |_| true, &Standing::new(), NOW);
+    let seen = Seen { late: vec![(TWO, NOW.plus_s(-61))], ..Seen::default() };
+    assert_eq!(found(&seen, &before), [("first_attempts_late", 2, 40)], "it goes on");
 }
 
 #[test]
