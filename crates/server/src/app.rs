@@ -6,6 +6,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
+use crate::deliver::Watch;
 use crate::engine::Engine;
 use crate::http::ring::Ring;
 use crate::ingest::{Handle, Progress};
@@ -38,10 +39,12 @@ pub(crate) struct App {
     pub(crate) ledger: Arc<Ledger>,
     /// The same, for whoever asks it.
     pub(crate) store: Arc<dyn Store>,
-    /// What has come of what destinations are owed, once there is a ledger.
+    /// What has come of what destinations are owed, once there is a ledger and they have opened.
     pub(crate) deliveries: OnceLock<Arc<dyn Deliveries>>,
     /// Something may be due that was not.
     pub(crate) wake_sender: Arc<Notify>,
+    /// Which alerts hold.
+    pub(crate) watch: Watch,
     pub(crate) live: Arc<Live>,
     pub(crate) keys: Keys,
     pub(crate) minter: Mutex<Minter>,
@@ -138,6 +141,7 @@ impl App {
             ledger,
             deliveries: OnceLock::new(),
             wake_sender: Arc::default(),
+            watch: Watch::default(),
             live: Arc::new(Live::new(setup)),
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),
@@ -185,6 +189,7 @@ impl Running {
             }
             None => Some(tokio::spawn(engine.clone().open_later())),
         };
+        engine.watch();
         let writer = snapshot::Writer {
             data: app.config.data.clone(),
             journal_id: app.journal.id(),

@@ -3,19 +3,20 @@
 
 use crate::app::{App, Ground};
 use crate::catalogue;
-use crate::deliver::{self, Lag, Sender, Slots};
+use crate::deliver::{self, Sender, Slots, Watch};
 use crate::ingest::{Applier, SYSTEM, Unavailable};
 use crate::keeper::{Keeper, SaysEnded};
-use crate::open::{self, Failure, LEDGER, Parts, RESTORED};
+use crate::open::{self, DELIVERIES, Failure, LEDGER, Parts, RESTORED};
 use anyhow::{Context, anyhow, bail};
 use domain::command::{Act, Command, Outcome};
 use domain::id::Position;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use store::deliveries::Deliveries;
 use tokio::sync::watch;
 
-/// How often it is tried again to open a ledger that did not open, or to finish a start.
+/// How often it is tried again to open a ledger or deliveries that did not open, or to finish a start.
 const TRY_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) struct Engine {
@@ -62,7 +63,7 @@ impl Engine {
     }
 
     /// Begins to apply what is journaled, and opens the ledger to requests.
-    pub(crate) fn launch(&self, parts: Parts) -> anyhow::Result<()> {
+    pub(crate) fn launch(self: &Arc<Self>, parts: Parts) -> anyhow::Result<()> {
         let Parts { facts, store, deliveries, setup, applied, from } = parts;
         let app = &self.app;
         let seen = (self.ground.seen)(store.clone());
@@ -91,8 +92,21 @@ impl Engine {
         let keepers = keeper.spawn(&stopped, &self.ended)?;
         let applier = spawn_applier(applier, stopped, self.ended.clone())?;
         *self.threads() = Some(Threads { applier, keepers });
-        _ = app.deliveries.set(deliveries.clone());
         app.ledger.open(seen);
+        match deliveries {
+            Ok(deliveries) => self.deliver(deliveries),
+            Err(error) => {
+                app.watch.close(format!("{error:#}"), app.clock.now());
+                tokio::spawn(self.clone().open_deliveries_later());
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to send what is owed.
+    fn deliver(&self, deliveries: Arc<dyn Deliveries>) {
+        let app = &self.app;
+        _ = app.deliveries.set(deliveries.clone());
         let sender = Arc::new(Sender {
             store: app.store.clone(),
             deliveries,
@@ -107,10 +121,45 @@ impl Engine {
             manner: deliver::manner(&app.config),
             wake: app.wake_sender.clone(),
             slots: Mutex::new(Slots::new(app.config.outbound_concurrency)),
-            lag: Lag::default(),
+            wake_watch: app.watch.wake.clone(),
         });
         tokio::spawn(sender.run(self.stop.subscribe()));
-        Ok(())
+    }
+
+    /// Looks after the deliveries, once there are any.
+    pub(crate) fn watch(&self) {
+        tokio::spawn(Watch::run(self.app.clone(), self.stop.subscribe()));
+    }
+
+    /// Tries to open the deliveries until they open: nobody else waits for them.
+    async fn open_deliveries_later(self: Arc<Self>) {
+        let app = &self.app;
+        let mut stopped = self.stop.subscribe();
+        while tokio::time::timeout(TRY_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_err() {
+            let engine = self.clone();
+            let Ok(opened) = tokio::task::spawn_blocking(move || engine.open_deliveries()).await
+            else {
+                return;
+            };
+            match opened {
+                Ok(deliveries) => {
+                    self.deliver(deliveries);
+                    app.watch.wake.notify_one();
+                    return;
+                }
+                Err(error) => app.watch.close(format!("{error:#}"), app.clock.now()),
+            }
+        }
+    }
+
+    fn open_deliveries(&self) -> anyhow::Result<Arc<dyn Deliveries>> {
+        let app = &self.app;
+        let data = &app.config.data;
+        if !data.join(DELIVERIES).exists() {
+            // As with the ledger: it may be on its way.
+            bail!("{DELIVERIES} is not there; the next start makes a new one");
+        }
+        Ok(open::deliveries(data, &app.journal, self.next)?)
     }
 
     /// Waits until everything that was journaled before is applied; `false` where it has to wait
@@ -193,7 +242,7 @@ impl Engine {
         }
     }
 
-    async fn open(&self) -> Result<(), Failure> {
+    async fn open(self: &Arc<Self>) -> Result<(), Failure> {
         let app = &self.app;
         let data = &app.config.data;
         if !data.join(LEDGER).exists() {

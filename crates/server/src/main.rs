@@ -6,6 +6,7 @@
 #[macro_use]
 mod terminal;
 
+mod alerts;
 mod app;
 mod asking;
 mod backup;
@@ -70,6 +71,8 @@ enum Verb {
     Url(url::Args),
     /// What publishers are told, and what is told once more; asks the running server
     Deliveries(deliveries::Args),
+    /// What needs a person's attention now; asks the running server
+    Alerts(alerts::Args),
     /// Print the settings that are in force
     CheckConfig,
     /// Print the API's document, OpenAPI 3.1
@@ -101,6 +104,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Partners(args) => partners::run(&args),
         Verb::Url(args) => url::run(args, &config),
         Verb::Deliveries(args) => deliveries::run(args, &config),
+        Verb::Alerts(args) => alerts::run(args, &config),
         Verb::Openapi => {
             terminal::print(format_args!("{}", http::api::document::text()));
             Ok(ExitCode::SUCCESS)

@@ -37,8 +37,8 @@ const BALLAST: &str = "ballast";
 pub(crate) struct Parts {
     pub(crate) facts: Arc<Facts>,
     pub(crate) store: Arc<SqliteStore>,
-    /// What has come of what destinations are owed.
-    pub(crate) deliveries: Arc<SqliteDeliveries>,
+    /// What has come of what destinations are owed, or why it cannot be told.
+    pub(crate) deliveries: anyhow::Result<Arc<SqliteDeliveries>>,
     /// As the ledger has it.
     pub(crate) setup: Setup,
     /// The first record that the ledger has not applied.
@@ -122,14 +122,24 @@ pub(crate) async fn parts(
         if is_newer { Failure::Refused(error) } else { Failure::Closed(error) }
     };
     let store = SqliteStore::open(&data.join(LEDGER), facts.clone(), options).map_err(closed)?;
-    let ends_at = ends_at(journal, next);
-    let deliveries = SqliteDeliveries::open(&data.join(DELIVERIES), journal.id(), ends_at);
-    let deliveries = Arc::new(deliveries.map_err(closed)?);
+    let deliveries = deliveries(data, journal, next);
     let applied = store.position().await.map_err(closed)?;
     let setup = store.setup().await.map_err(closed)?;
     let from = meet(applied, facts.sealed(), journal.oldest(), next)
         .map_err(|detail| Failure::Refused(anyhow!(detail)))?;
     Ok(Parts { facts, store: Arc::new(store), deliveries, setup, applied, from })
+}
+
+/// What has come of what destinations are owed. What was journaled before `next` may have been sent
+/// by whoever was here before.
+pub(crate) fn deliveries(
+    data: &Path,
+    journal: &Journal,
+    next: Position,
+) -> anyhow::Result<Arc<SqliteDeliveries>> {
+    let ends_at = ends_at(journal, next);
+    let deliveries = SqliteDeliveries::open(&data.join(DELIVERIES), journal.id(), ends_at)?;
+    Ok(Arc::new(deliveries))
 }
 
 /// When the last record before `next` was journaled.

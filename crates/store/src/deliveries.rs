@@ -4,9 +4,11 @@
 //! what was sent cannot be made again, so it is kept apart, and no send waits for the ledger.
 
 mod list;
+mod overview;
 mod sqlite;
 
 pub use list::{DeliveryFilter, Figures};
+pub use overview::{Outcomes, Recent, Undecided, Waiting};
 pub use sqlite::{SqliteDeliveries, copy};
 
 use crate::Error;
@@ -299,4 +301,17 @@ pub trait Deliveries: Send + Sync {
 
     /// How many there are of each state, by destination, and since when the oldest is due.
     async fn figures(&self, now: Timestamp) -> Result<Vec<Figures>, Error>;
+
+    /// How attempts have ended of late, by destination; what was never tried is not there.
+    async fn recent(&self, now: Timestamp) -> Result<Vec<(DestinationId, Recent)>, Error>;
+
+    /// How much waits in all, and is due.
+    async fn waiting(&self, now: Timestamp) -> Result<Waiting, Error>;
+
+    /// The destinations that are not paused, and whose first attempts are due since before `since`:
+    /// when the first of them was.
+    async fn late(&self, since: Timestamp) -> Result<Vec<(DestinationId, Timestamp)>, Error>;
+
+    /// Of which destinations anything is exhausted, or held.
+    async fn undecided(&self) -> Result<Vec<Undecided>, Error>;
 }

@@ -1,16 +1,19 @@
 //! Tells destinations what they are owed.
 
+mod alerts;
 mod caller;
 mod guard;
 mod lag;
 mod sender;
 mod slots;
+mod watch;
 
+pub(crate) use alerts::{Alert, Kind};
 pub(crate) use caller::{Caller, Patience};
 pub(crate) use guard::Guard;
-pub(crate) use lag::Lag;
 pub(crate) use sender::{Manner, Sender};
 pub(crate) use slots::Slots;
+pub(crate) use watch::Watch;
 
 use crate::config::Config;
 use domain::destination::Schedule;

@@ -5,7 +5,7 @@
 //! another destination. One settles, many at a time.
 
 use super::caller::{Caller, Heard};
-use super::lag::Lag;
+use super::lag;
 use super::slots::Slots;
 use crate::clock::Clock;
 use crate::ingest::Progress;
@@ -61,7 +61,8 @@ pub(crate) struct Sender {
     /// Something may be due.
     pub(crate) wake: Arc<Notify>,
     pub(crate) slots: Mutex<Slots>,
-    pub(crate) lag: Lag,
+    /// Looks at it when a destination is paused.
+    pub(crate) wake_watch: Arc<Notify>,
 }
 
 impl Sender {
@@ -156,7 +157,7 @@ impl Sender {
         let mut due = self.deliveries.due().await?;
         let conditions: HashMap<DestinationId, Condition> =
             self.deliveries.conditions().await?.into_iter().collect();
-        self.lag.note(&due, &conditions, now);
+        lag::note(&due, &conditions, now);
         let mut look_at = Timestamp::MAX;
         // Nobody is always the first.
         let places = due.len().max(1);
@@ -227,11 +228,8 @@ impl Sender {
             loop {
                 match self.deliveries.settle(batch.clone(), self.manner.pause).await {
                     Ok(paused) => {
-                        for destination in paused {
-                            tracing::warn!(
-                                destination.id = destination.0,
-                                "a destination is paused"
-                            );
+                        if !paused.is_empty() {
+                            self.wake_watch.notify_one();
                         }
                         break;
                     }

@@ -3,6 +3,7 @@
 //! Handles are made once, so that counting is one addition. Labels come from closed sets: nothing
 //! a sender writes can become one.
 
+use crate::deliver::Kind;
 use crate::ingest::CAUSES;
 use anyhow::Context;
 use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge};
@@ -42,6 +43,9 @@ fn register() {
     for cause in CAUSES {
         drop(counter!("counterfoil_refused_records_total", "cause" => cause));
     }
+    for kind in Kind::ALL {
+        drop(gauge!("counterfoil_alerts", "kind" => kind.name()));
+    }
 }
 
 fn describe() {
@@ -63,6 +67,9 @@ fn describe() {
     describe_counter!("counterfoil_seal_failures_total", "Times facts could not be sealed");
     describe_counter!("counterfoil_quarantined_total", "Records whose decision panicked");
     describe_counter!("counterfoil_panics_total", "Requests whose handler panicked");
+    describe_gauge!("counterfoil_alerts", "Alerts that hold, by kind");
+    describe_gauge!("counterfoil_deliveries_waiting", "Deliveries that are to be sent");
+    describe_gauge!("counterfoil_deliveries_due", "Those of them that are due");
     describe_gauge!("counterfoil_ledger_open", "1, or 0 while the ledger cannot be opened");
     describe_gauge!("counterfoil_journal_position", "The position of the next record");
     describe_gauge!("counterfoil_applied_position", "The position of the next record to apply");
@@ -146,7 +153,8 @@ mod tests {
         });
         let text = shown.render();
         let caused = CAUSES.map(|cause| format!("_refused_records_total{{cause=\"{cause}\"}}"));
-        for name in SELDOM.map(str::to_owned).iter().chain(&caused) {
+        let alerts = Kind::ALL.map(|kind| format!("_alerts{{kind=\"{}\"}}", kind.name()));
+        for name in SELDOM.map(str::to_owned).iter().chain(&caused).chain(&alerts) {
             assert!(text.contains(&format!("{name} 0\n")), "{name} in {text}");
         }
     }

@@ -29,6 +29,10 @@ pub(super) fn ready(app: &App) -> Response {
             .map(|seconds| format!("records wait to be applied since {seconds} seconds"))
     };
     match fault {
+        // Whoever is sent to another server is not delivered to from there either.
+        None if app.deliveries.get().is_none() => {
+            "ready; the deliveries are closed: nothing is sent to destinations".into_response()
+        }
         None => "ready".into_response(),
         Some(fault) => {
             (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_AFTER_S)], fault).into_response()

@@ -19,6 +19,7 @@ mod paths;
 mod receiver;
 mod server;
 
+mod alerts;
 mod contracts;
 mod deliveries;
 mod destinations;

@@ -48,6 +48,9 @@ create index delivery_conversion on delivery (conversion_id, destination_id, seq
 -- For lists.
 create index delivery_destination on delivery (destination_id, id);
 create index delivery_state on delivery (state, id);
+-- What a person decides on.
+create index delivery_exhausted on delivery (destination_id, settled_at) where state = 'exhausted';
+create index delivery_held on delivery (destination_id, at) where state = 'held';
 
 create table attempt (
     delivery_id integer not null,
@@ -78,6 +81,17 @@ create table destination (
     paused_why    text,
     probe_at      integer
 ) strict;
+
+-- How attempts have ended.
+create table outcome (
+    -- Whole hours since 1970.
+    hour           integer not null,
+    destination_id integer not null,
+    attempts       integer not null,
+    -- Those of them that the receiver has taken.
+    good           integer not null,
+    primary key (hour, destination_id)
+) strict, without rowid;
 
 -- Replays that were asked for under a key: under the same one it is done once.
 create table replay (

@@ -3,6 +3,8 @@
 //! One thread writes and one reads. `synchronous = normal`: a power cut may forget that something
 //! was sent, which is then sent again under the same key, and never that it is owed.
 
+mod outcomes;
+mod overview;
 mod queue;
 mod rows;
 #[cfg(test)]
@@ -10,7 +12,7 @@ mod tests;
 
 use super::{
     Attempt, Condition, Deliveries, Delivery, DeliveryFilter, Due, Figures, Incoming, Lane, Pause,
-    PauseRule, Replayed, StoredAttempt,
+    PauseRule, Recent, Replayed, StoredAttempt, Undecided, Waiting,
 };
 use crate::Error;
 use crate::list::Page;
@@ -230,5 +232,21 @@ impl Deliveries for SqliteDeliveries {
 
     async fn figures(&self, now: Timestamp) -> Result<Vec<Figures>, Error> {
         self.reader.ask(move |connection| rows::figures(connection, now)).await
+    }
+
+    async fn recent(&self, now: Timestamp) -> Result<Vec<(DestinationId, Recent)>, Error> {
+        self.reader.ask(move |connection| outcomes::recent(connection, now)).await
+    }
+
+    async fn waiting(&self, now: Timestamp) -> Result<Waiting, Error> {
+        self.reader.ask(move |connection| overview::waiting(connection, now)).await
+    }
+
+    async fn late(&self, since: Timestamp) -> Result<Vec<(DestinationId, Timestamp)>, Error> {
+        self.reader.ask(move |connection| overview::late(connection, since)).await
+    }
+
+    async fn undecided(&self) -> Result<Vec<Undecided>, Error> {
+        self.reader.ask(|connection| overview::undecided(connection)).await
     }
 }

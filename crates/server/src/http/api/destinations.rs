@@ -9,7 +9,7 @@ use super::query::Query;
 use super::refusal;
 use super::reply::{Body, Created};
 use super::route::Route;
-use super::show::destination::Shown;
+use super::show::destination::{Doing, Shown};
 use super::{Id, auth, command, deliveries, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
@@ -28,7 +28,7 @@ use domain::outbound::{
 use domain::setup::Setup;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::deliveries::{self as stored, Pause, PausedBy};
+use store::deliveries::{Pause, PausedBy};
 
 pub(super) const NOUN: &str = "destination";
 
@@ -270,10 +270,33 @@ fn new_destination(mut fields: Fields) -> Result<NewDestination, Error> {
     })
 }
 
-/// How each of them is doing; those that nothing was sent to yet are not there.
-async fn conditions(app: &App) -> Result<HashMap<DestinationId, stored::Condition>, Error> {
-    let conditions = deliveries::of(app)?.conditions().await?;
-    Ok(conditions.into_iter().collect())
+/// How each of them is doing, where that is known.
+struct Doings {
+    is_known: bool,
+    all: HashMap<DestinationId, Doing>,
+    /// Of those that nothing was sent to yet.
+    none: Doing,
+}
+
+impl Doings {
+    /// Destinations are there while the deliveries are closed, too.
+    async fn of(app: &App) -> Result<Self, Error> {
+        let mut all: HashMap<DestinationId, Doing> = HashMap::new();
+        let deliveries = app.deliveries.get();
+        if let Some(deliveries) = deliveries {
+            for (id, condition) in deliveries.conditions().await? {
+                all.entry(id).or_default().condition = condition;
+            }
+            for (id, recent) in deliveries.recent(app.clock.now()).await? {
+                all.entry(id).or_default().recent = recent;
+            }
+        }
+        Ok(Self { is_known: deliveries.is_some(), all, none: Doing::default() })
+    }
+
+    fn get(&self, id: DestinationId) -> Option<&Doing> {
+        self.is_known.then(|| self.all.get(&id).unwrap_or(&self.none))
+    }
 }
 
 async fn list(
@@ -282,11 +305,14 @@ async fn list(
 ) -> Result<Body<List<Shown<'static>>>, Error> {
     let (slice, archived) = (Slice::of(&query)?, query.flag("archived")?);
     let paused = query.flag("paused")?;
+    if paused.is_some() {
+        deliveries::of(&app)?;
+    }
     let publisher_id: Option<PublisherId> = query.id("publisher_id")?;
     let link_id: Option<LinkId> = query.id("link_id")?;
-    let conditions = conditions(&app).await?;
+    let doings = Doings::of(&app).await?;
     let is_paused =
-        |one: &Destination| conditions.get(&one.id).is_some_and(|one| one.pause.is_some());
+        |one: &Destination| doings.get(one.id).is_some_and(|one| one.condition.pause.is_some());
     let is_asked = |one: &Destination| {
         archived.is_none_or(|archived| one.archived == archived)
             && paused.is_none_or(|paused| is_paused(one) == paused)
@@ -298,7 +324,7 @@ async fn list(
     let setup = app.live.setup();
     let list = nouns(&setup.destinations, &slice, is_asked, |history| {
         let destination = history.latest();
-        Shown::of(&setup, destination, conditions.get(&destination.id))
+        Shown::of(&setup, destination, doings.get(destination.id))
     });
     Ok(Body::of(list))
 }
@@ -310,9 +336,9 @@ pub(super) fn there(setup: &Setup, id: DestinationId) -> Result<&Destination, Er
 
 async fn one(State(app): State<Arc<App>>, id: Id) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let conditions = conditions(&app).await?;
+    let doings = Doings::of(&app).await?;
     let setup = app.live.setup();
-    Ok(Body::of(Shown::of(&setup, there(&setup, id)?, conditions.get(&id))))
+    Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }
 
 async fn create(
@@ -321,8 +347,8 @@ async fn create(
 ) -> Result<Created<Shown<'static>>, Error> {
     let new = new_destination(sent.fields())?;
     let made = settle(&app, sent, Act::CreateDestination(Box::new(new))).await?;
-    let conditions = conditions(&app).await?;
-    Ok(Created::of(Shown::of(&app.live.setup(), &made, conditions.get(&made.id))))
+    let doings = Doings::of(&app).await?;
+    Ok(Created::of(Shown::of(&app.live.setup(), &made, doings.get(made.id))))
 }
 
 async fn change(
@@ -346,8 +372,8 @@ async fn change(
     };
     let act = Act::ChangeDestination { id, changes: Box::new(changes) };
     let changed = settle(&app, sent, act).await?;
-    let conditions = conditions(&app).await?;
-    Ok(Body::of(Shown::of(&app.live.setup(), &changed, conditions.get(&id))))
+    let doings = Doings::of(&app).await?;
+    Ok(Body::of(Shown::of(&app.live.setup(), &changed, doings.get(id))))
 }
 
 async fn archive(
@@ -357,9 +383,9 @@ async fn archive(
 ) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
     let archived = settle(&app, sent, Act::ArchiveDestination { id }).await?;
-    let conditions = conditions(&app).await?;
+    let doings = Doings::of(&app).await?;
     app.wake_sender.notify_one();
-    Ok(Body::of(Shown::of(&app.live.setup(), &archived, conditions.get(&id))))
+    Ok(Body::of(Shown::of(&app.live.setup(), &archived, doings.get(id))))
 }
 
 /// Nothing is sent to it any more; what it is owed is kept.
@@ -383,9 +409,9 @@ async fn pause(
     );
     let pause = Pause { at: app.clock.now(), by: PausedBy::Person, why, probe_at: None };
     deliveries::of(&app)?.pause(id, pause).await?;
-    let conditions = conditions(&app).await?;
+    let doings = Doings::of(&app).await?;
     let setup = app.live.setup();
-    Ok(Body::of(Shown::of(&setup, there(&setup, id)?, conditions.get(&id))))
+    Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }
 
 /// What waits is sent from now on, oldest first and at its pace.
@@ -399,7 +425,7 @@ async fn resume(
     tracing::info!(actor = auth::ACTOR, destination.id = id.0, "a person resumes a destination");
     deliveries::of(&app)?.resume(id).await?;
     app.wake_sender.notify_one();
-    let conditions = conditions(&app).await?;
+    let doings = Doings::of(&app).await?;
     let setup = app.live.setup();
-    Ok(Body::of(Shown::of(&setup, there(&setup, id)?, conditions.get(&id))))
+    Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }

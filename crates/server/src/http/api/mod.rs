@@ -4,6 +4,7 @@
 //! is a command: it is journaled and judged where commands are applied, not here.
 
 mod advertisers;
+mod alerts;
 pub(super) mod auth;
 mod body;
 mod builder;
@@ -91,6 +92,7 @@ fn routes() -> Vec<Route> {
         links::routes(),
         destinations::routes(),
         deliveries::routes(),
+        alerts::routes(),
         integrations::routes(),
         contracts::routes(),
         rehearsals::routes(),

@@ -1,5 +1,6 @@
 //! The front as a whole, over real sockets, on a data directory of its own.
 
+mod alerts;
 mod bad_days;
 mod click;
 mod postback;

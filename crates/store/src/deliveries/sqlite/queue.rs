@@ -4,7 +4,7 @@ use super::super::{
     ANSWER_BYTES_MAX, Attempt, Delivery, DeliveryFilter, Due, Incoming, Lane, Pause, PauseRule,
     PausedBy, Replayed, State,
 };
-use super::rows;
+use super::{outcomes, rows};
 use crate::Error;
 use crate::list::StoredOwed;
 use crate::sqlite::row::integer;
@@ -161,13 +161,15 @@ fn end(connection: &Connection, id: DeliveryId, state: State, at: Timestamp) -> 
     Ok(())
 }
 
-/// The index is jumped through, one destination after the other: what is due may be millions.
+/// The index is jumped through, one destination after the other: what is due may be millions. It is
+/// named, for SQLite would take the one of all states, and read every row.
 pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
     let sql = "-- deliveries::due
         with recursive waiting (id) as (
-            select min(destination_id) from delivery where state = 'waiting'
+            select min(destination_id) from delivery indexed by delivery_due
+            where state = 'waiting'
             union all
-            select (select min(destination_id) from delivery
+            select (select min(destination_id) from delivery indexed by delivery_due
                 where state = 'waiting' and destination_id > waiting.id)
             from waiting where waiting.id is not null
         )
@@ -229,6 +231,7 @@ pub(super) fn settle(
             paused.extend(judge(&tx, destination, attempt, rule)?);
         }
     }
+    outcomes::note(&tx, attempts)?;
     tx.commit()?;
     Ok(paused)
 }

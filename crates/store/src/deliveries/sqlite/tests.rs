@@ -8,6 +8,8 @@ use domain::destination::{Next, Owed, OwedKind};
 use domain::id::ConversionId;
 use domain::money::Micros;
 
+mod overview;
+
 const RULE: PauseRule = PauseRule { after_failures: 3, probe_every_s: 600 };
 const NOW: Timestamp = Timestamp::from_s(1_800_000_000);
 const ONE: DestinationId = DestinationId(1);

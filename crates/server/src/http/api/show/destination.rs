@@ -44,7 +44,8 @@ pub(in crate::http::api) struct Shown<'a> {
     corrections: &'a Corrections,
     concurrency: u32,
     per_second: Option<u32>,
-    condition: DestinationCondition<'a>,
+    /// Null while the deliveries are closed.
+    condition: Option<DestinationCondition<'a>>,
     archived: bool,
     created_at: Option<Timestamp>,
 }
@@ -57,6 +58,48 @@ struct DestinationCondition<'a> {
     last_good_at: Option<Timestamp>,
     /// Why nothing is sent to it.
     pause: Option<Pause<'a>>,
+    /// Attempts in this hour of the clock and the one before.
+    hour: Outcomes,
+    /// In this hour and the 23 before.
+    day: Outcomes,
+}
+
+/// How attempts have ended.
+#[derive(JsonSchema, Serialize)]
+struct Outcomes {
+    attempts: u64,
+    /// Those of them that are delivered or unverified.
+    good: u64,
+}
+
+/// What is known of how a destination is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::http::api) struct Doing {
+    pub(in crate::http::api) condition: stored::Condition,
+    pub(in crate::http::api) recent: stored::Recent,
+}
+
+impl Doing {
+    fn shown(&self) -> DestinationCondition<'_> {
+        let Self { condition, recent } = self;
+        let (hour, before, day) = (recent.hour, recent.hour_before, recent.day);
+        let pause = condition.pause.as_ref().map(|pause| Pause {
+            at: pause.at,
+            by: pause.by.name(),
+            why: &pause.why,
+            probe_at: pause.probe_at,
+        });
+        DestinationCondition {
+            failures: condition.failures,
+            last_good_at: condition.last_good_at,
+            pause,
+            hour: Outcomes {
+                attempts: hour.attempts + before.attempts,
+                good: hour.good + before.good,
+            },
+            day: Outcomes { attempts: day.attempts, good: day.good },
+        }
+    }
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -73,7 +116,7 @@ impl<'a> Shown<'a> {
     pub(in crate::http::api) fn of(
         setup: &Setup,
         one: &'a destination::Destination,
-        condition: Option<&'a stored::Condition>,
+        doing: Option<&'a Doing>,
     ) -> Self {
         let (publisher_id, link_id) = match one.owner {
             Owner::Publisher { publisher_id } => (Some(publisher_id), None),
@@ -108,16 +151,7 @@ impl<'a> Shown<'a> {
             corrections: &rules.corrections,
             concurrency: one.pace.concurrency,
             per_second: one.pace.per_second,
-            condition: DestinationCondition {
-                failures: condition.map_or(0, |one| one.failures),
-                last_good_at: condition.and_then(|one| one.last_good_at),
-                pause: condition.and_then(|one| one.pause.as_ref()).map(|pause| Pause {
-                    at: pause.at,
-                    by: pause.by.name(),
-                    why: &pause.why,
-                    probe_at: pause.probe_at,
-                }),
-            },
+            condition: doing.map(Doing::shown),
             archived: one.archived,
             created_at: since(&setup.destinations, &one.id),
         }

@@ -1,0 +1,80 @@
+//! What is seen of the queue as a whole: how much waits, what is late, what a person decides on.
+//!
+//! Indexes are jumped through, one destination after the other, for what waits, has failed or is
+//! held may be millions. Each is named: SQLite would take the one of all states, and read every row.
+
+use super::super::{State, Undecided, Waiting};
+use super::rows;
+use crate::Error;
+use domain::id::DestinationId;
+use domain::time::Timestamp;
+use rusqlite::Connection;
+
+/// Every row of the index of what waits is looked at: 1,000,000 take 0.2 s.
+pub(super) fn waiting(connection: &Connection, now: Timestamp) -> Result<Waiting, Error> {
+    let waiting = connection
+        .prepare_cached(
+            "-- deliveries::waiting
+            select count(*) as count, coalesce(sum(due_at <= ?1), 0) as due
+            from delivery indexed by delivery_due where state = 'waiting'",
+        )?
+        .query_row([now.as_us()], |row| {
+            Ok(Waiting { count: row.get("count")?, due: row.get("due")? })
+        })?;
+    Ok(waiting)
+}
+
+pub(super) fn late(
+    connection: &Connection,
+    since: Timestamp,
+) -> Result<Vec<(DestinationId, Timestamp)>, Error> {
+    let sql = "-- deliveries::late
+        with recursive waiting (id) as (
+            select min(destination_id) from delivery indexed by delivery_due
+            where state = 'waiting'
+            union all
+            select (select min(destination_id) from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id > waiting.id)
+            from waiting where waiting.id is not null
+        ), late (id, due_at) as (
+            select id, (select min(due_at) from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id = waiting.id and lane = 0
+                    and due_at < ?1)
+            from waiting where id is not null and not exists (
+                select 1 from destination
+                where destination.id = waiting.id and paused_at is not null)
+        )
+        select id, due_at from late where due_at is not null";
+    rows::all(connection, sql, &[since.as_us().into()], |row| {
+        Ok((DestinationId(row.get("id")?), Timestamp::from_us(row.get("due_at")?)))
+    })
+}
+
+pub(super) fn undecided(connection: &Connection) -> Result<Vec<Undecided>, Error> {
+    let mut all = Vec::new();
+    for (state, at) in [(State::Exhausted, "settled_at"), (State::Held, "at")] {
+        let name = state.name();
+        let sql = format!(
+            "-- deliveries::undecided
+            with recursive of (id) as (
+                select min(destination_id) from delivery indexed by delivery_{name}
+                where state = '{name}'
+                union all
+                select (select min(destination_id) from delivery indexed by delivery_{name}
+                    where state = '{name}' and destination_id > of.id)
+                from of where of.id is not null
+            )
+            select id, (select max({at}) from delivery indexed by delivery_{name}
+                where state = '{name}' and destination_id = of.id) as last_at
+            from of where id is not null"
+        );
+        all.extend(rows::all(connection, &sql, &[], |row| {
+            Ok(Undecided {
+                destination_id: DestinationId(row.get("id")?),
+                state,
+                last_at: Timestamp::from_us(row.get("last_at")?),
+            })
+        })?);
+    }
+    Ok(all)
+}
