@@ -27,8 +27,10 @@ create table delivery (
     difference     integer not null,
     revenue        integer not null,
     at             integer not null,
+    -- When it was asked for, where it tells of what happened before.
+    backfilled_at  integer,
     state          text    not null,
-    -- 0: never tried. 1: tried, or sent once more.
+    -- 0: never tried. 1: tried, sent once more, or told late.
     lane           integer not null check (lane in (0, 1)),
     due_at         integer not null,
     attempts       integer not null,
