@@ -19,6 +19,7 @@ mod paths;
 mod receiver;
 mod server;
 
+mod backfills;
 mod contracts;
 mod deliveries;
 mod destinations;

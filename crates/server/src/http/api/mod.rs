@@ -5,6 +5,7 @@
 
 mod advertisers;
 pub(super) mod auth;
+mod backfills;
 mod body;
 mod builder;
 mod campaigns;
@@ -90,6 +91,7 @@ fn routes() -> Vec<Route> {
         campaigns::routes(),
         links::routes(),
         destinations::routes(),
+        backfills::routes(),
         deliveries::routes(),
         integrations::routes(),
         contracts::routes(),
