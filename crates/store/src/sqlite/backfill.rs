@@ -104,3 +104,24 @@ impl Writer {
         Ok(Ok(done))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{WRITER_CACHE_KIB, connect, migrate};
+    use super::*;
+
+    #[test]
+    fn only_the_publisher_s_conversions_of_the_period_are_read_and_in_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = connect(&dir.path().join("ledger.db"), WRITER_CACHE_KIB).unwrap();
+        migrate::ledger(&mut connection).unwrap();
+        let mut statement = connection.prepare(&format!("explain query plan {LOOK}")).unwrap();
+        let names = [":publisher", ":from", ":to", ":after_at", ":after", ":limit"];
+        let values = names.map(|name| (name, &1 as &dyn rusqlite::ToSql));
+        let steps = statement.query_map(&values[..], |row| row.get::<_, String>("detail")).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        let [step] = &steps[..] else { panic!("nothing is sorted: {steps:?}") };
+        let index = "conversion_publisher (publisher_id=? AND created_at>? AND created_at<?)";
+        assert!(step.contains(index), "{step}");
+    }
+}
