@@ -16,7 +16,7 @@ use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status}
 use crate::click_id::ClickId;
 use crate::contract::{Canonical, Contract, Role, Secret, Version};
 use crate::conversion;
-use crate::destination::Destination;
+use crate::destination::{Backfilled, Destination, Period};
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, DestinationId, IntegrationId, LinkId, Position,
     PublisherId,
@@ -193,6 +193,11 @@ pub enum Act {
     ArchiveDestination {
         id: DestinationId,
     },
+    /// Has a destination told of conversions that it was never told of, as they stand then.
+    BackfillDestination {
+        id: DestinationId,
+        period: Period,
+    },
     /// A click made by hand, always test.
     MakeTestClick {
         link_id: LinkId,
@@ -296,6 +301,7 @@ impl Act {
             Self::CreateDestination(_) => "create_destination",
             Self::ChangeDestination { .. } => "change_destination",
             Self::ArchiveDestination { .. } => "archive_destination",
+            Self::BackfillDestination { .. } => "backfill_destination",
             Self::MakeTestClick { .. } => "make_test_click",
             Self::ChangeConversionStatus { .. } => "change_conversion_status",
             Self::RepairTxnId { .. } => "repair_txn_id",
@@ -445,6 +451,7 @@ pub enum Answer {
     },
     Conversion(ConversionId),
     Destination(Box<Destination>),
+    Backfilled(Backfilled),
     SubLabels(SubLabels),
     Settings(Settings),
     Hit(Position),

@@ -1,5 +1,6 @@
 //! A destination: where a publisher wants to be told of its conversions, and of which.
 
+mod backfill;
 mod owed;
 mod request;
 mod rules;
@@ -8,6 +9,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub use backfill::{BACKFILL_CONVERSIONS_MAX, Backfilled, Period, backfilled};
 pub use owed::{Owed, OwedKind, owed};
 pub use request::{Made, Told, Unmade};
 pub use rules::{

@@ -25,6 +25,8 @@ enum What {
     },
     /// Count what would be sent once more, and send it with --yes
     Replay(Replay),
+    /// Count what a destination was never told of, and tell it with --yes
+    Backfill(Backfill),
     /// Send nothing to a destination any more; what it is owed is kept
     Pause {
         /// The destination's number
@@ -81,11 +83,28 @@ struct Replay {
     yes: bool,
 }
 
+/// What a destination is told late.
+#[derive(ClapArgs)]
+struct Backfill {
+    /// The destination's number
+    destination: u32,
+    /// Of conversions made then or later, such as 2026-11-01T00:00:00Z
+    #[arg(long)]
+    from: String,
+    /// Of conversions made before, such as 2026-11-20T00:00:00Z
+    #[arg(long)]
+    to: String,
+    /// Tell it; without it they are counted only
+    #[arg(long)]
+    yes: bool,
+}
+
 pub(crate) fn run(args: Args, config: &Config) -> anyhow::Result<ExitCode> {
     match args.what {
         What::List(list) => self::list(config, &list)?,
         What::Show { id } => show(&asked(config, &format!("/deliveries/{id}"), &[])?),
         What::Replay(replay) => self::replay(config, &replay)?,
+        What::Backfill(backfill) => self::backfill(config, &backfill)?,
         What::Pause { destination, why } => {
             let body = json!({ "why": why }).to_string();
             exchanged(config, "POST", &format!("/destinations/{destination}/pause"), &body)?;
@@ -180,6 +199,9 @@ fn show(one: &Value) {
             say!("{name}: {value}");
         }
     }
+    if one["is_backfill"] == true {
+        say!("is_backfill: true");
+    }
     for attempt in one["attempts"].as_array().into_iter().flatten() {
         let value = |name: &str| shown(attempt, name);
         let replay = if attempt["is_replay"] == true { ", sent once more" } else { "" };
@@ -210,6 +232,32 @@ fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result
     } else {
         say!("would be sent once more: {count}");
         remark!("hint: --yes sends them");
+    }
+    Ok(())
+}
+
+/// As many calls as it takes: each looks at so many conversions and no more.
+fn backfill(
+    config: &Config,
+    Backfill { destination, from, to, yes }: &Backfill,
+) -> anyhow::Result<()> {
+    let target = format!("/destinations/{destination}/backfill");
+    let (mut count, mut after) = (0, Value::Null);
+    loop {
+        let body = json!({ "from": from, "to": to, "after": after, "preview": !yes });
+        let mut done = exchanged(config, "POST", &target, &body.to_string())?;
+        count += done["count"].as_u64().unwrap_or(0);
+        after = done["next"].take();
+        if after.is_null() {
+            break;
+        }
+    }
+    let count = number(count);
+    if *yes {
+        say!("told late: {count}");
+    } else {
+        say!("would be told late: {count}");
+        remark!("hint: --yes tells them");
     }
     Ok(())
 }

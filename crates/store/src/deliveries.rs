@@ -77,7 +77,7 @@ impl State {
 pub enum Lane {
     /// Never tried.
     First,
-    /// Tried before, or sent once more.
+    /// Tried before, sent once more, or told late.
     Again,
 }
 

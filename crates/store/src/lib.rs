@@ -16,7 +16,8 @@ use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::ClickId;
 use domain::command::Outcome;
-use domain::id::{ConversionId, DeliveryId, Position};
+use domain::destination::{Backfilled, Destination, Period};
+use domain::id::{ConversionId, DeliveryId, Position, PublisherId};
 use domain::ledger::{ClickEvents, Conversion, Key};
 use domain::record::Stamped;
 use domain::report;
@@ -105,6 +106,16 @@ pub trait Store: Send + Sync {
 
     /// What destinations came to be owed after `after`, oldest first.
     async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error>;
+
+    /// What a backfill of that destination, which is told of that publisher's conversions, would
+    /// come to at `at`. `None`: there is no such conversion as it is to go on after.
+    async fn backfillable(
+        &self,
+        destination: &Destination,
+        publisher: PublisherId,
+        period: Period,
+        at: Timestamp,
+    ) -> Result<Option<Backfilled>, Error>;
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error>;
 

@@ -7,6 +7,7 @@
 
 mod conformance {
     pub(crate) mod agreements;
+    pub(crate) mod backfills;
     pub(crate) mod decisions;
     pub(crate) mod deliveries;
     pub(crate) mod once_more;

@@ -13,6 +13,8 @@ mod machine;
 mod model;
 #[path = "simulate/network.rs"]
 mod network;
+#[path = "simulate/told.rs"]
+mod told;
 
 use network::Network;
 use std::time::{Duration, Instant};

@@ -1,15 +1,17 @@
 //! What can be done to destinations.
 
 use super::execute::{ALL_PARTNERS, Executed, in_use};
-use super::{Act, Effect, Failure};
+use super::{Act, Answer, Effect, Failure};
 use crate::contract::{Scheme, Secret};
 use crate::destination::{
-    DESTINATIONS_MAX, Destination, Owner, Pace, Rules, SIGNING, standard_webhooks,
+    Backfilled, DESTINATIONS_MAX, Destination, Owner, Pace, Period, Rules, SIGNING,
+    standard_webhooks,
 };
-use crate::id::DestinationId;
+use crate::id::{DestinationId, PublisherId};
 use crate::macros::nearest_in_words;
 use crate::outbound::Outbound;
 use crate::setup::{Change, Setup};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,7 +62,7 @@ pub struct DestinationChanges {
 }
 
 impl Setup {
-    pub(super) fn execute_on_destination(&self, act: &Act) -> Executed {
+    pub(super) fn execute_on_destination(&self, act: &Act, at: Timestamp) -> Executed {
         match act {
             Act::CreateDestination(new) => self.create_destination(new),
             Act::ChangeDestination { id, changes } => self.change_destination(*id, changes),
@@ -68,7 +70,36 @@ impl Setup {
                 let destination = Destination { archived: true, ..self.the_destination(*id)? };
                 Ok(Effect::of(Change::Destination(Box::new(destination))))
             }
+            Act::BackfillDestination { id, period } => {
+                self.to_backfill(*id, *period, at)?;
+                Ok(Effect::nothing(Answer::Backfilled(Backfilled::default())))
+            }
             _ => unreachable!("only acts on destinations are handed here"),
+        }
+    }
+
+    /// The destination that may be told of that period at `at`, and the publisher whose conversions
+    /// it is told of.
+    pub fn to_backfill(
+        &self,
+        id: DestinationId,
+        period: Period,
+        at: Timestamp,
+    ) -> Result<(&Destination, PublisherId), Failure> {
+        let found = self.destination(id).and_then(|one| Some((one, self.publisher_of(one.owner)?)));
+        let (destination, publisher) =
+            found.ok_or_else(|| Failure::not_found("destination", id))?;
+        in_use("destination", id, destination.archived)?;
+        match period.fault(at) {
+            Some((field, detail)) => Err(Failure::invalid(field, detail)),
+            None => Ok((destination, publisher)),
+        }
+    }
+
+    fn publisher_of(&self, owner: Owner) -> Option<PublisherId> {
+        match owner {
+            Owner::Publisher { publisher_id } => Some(publisher_id),
+            Owner::Link { link_id } => self.link(link_id).map(|link| link.publisher_id),
         }
     }
 

@@ -55,7 +55,7 @@ impl Effect {
         Self { changes: vec![change], answer }
     }
 
-    fn nothing(answer: Answer) -> Self {
+    pub(super) fn nothing(answer: Answer) -> Self {
         Self { changes: Vec::new(), answer }
     }
 }
@@ -106,7 +106,8 @@ impl Setup {
             Act::SetMacros { id, macros } => self.set_macros(*id, macros),
             Act::CreateDestination(_)
             | Act::ChangeDestination { .. }
-            | Act::ArchiveDestination { .. } => self.execute_on_destination(act),
+            | Act::ArchiveDestination { .. }
+            | Act::BackfillDestination { .. } => self.execute_on_destination(act, by.at),
             Act::MakeTestClick { link_id, click_id } => self.make_test_click(*link_id, *click_id),
             Act::SetSettings { settings } => Ok(Effect::of(Change::Settings(*settings))),
             Act::LoadCatalogue { partners, key } => self.load_catalogue(partners, key),

@@ -25,10 +25,18 @@ pub struct Owed {
     /// What that adds to what it was told before.
     pub difference: Micros,
     pub revenue: Micros,
+    /// When the conversion changed.
     pub at: Timestamp,
+    /// When it was asked for, where it tells of what happened before.
+    pub backfilled_at: Option<Timestamp>,
 }
 
 impl Owed {
+    /// Since when it is owed.
+    pub fn owed_at(&self) -> Timestamp {
+        self.backfilled_at.unwrap_or(self.at)
+    }
+
     /// The same however often it is sent, and for nothing else.
     pub fn idempotency_key(&self) -> String {
         format!("{}-{}-{}", self.conversion_id, self.sequence, self.destination_id)
@@ -66,16 +74,24 @@ impl OwedKind {
 /// about it until now, oldest first.
 pub fn owed(setup: &Setup, now: &Conversion, before: &[Owed]) -> Vec<Owed> {
     let destinations = Owner::of(now).into_iter().flat_map(|owner| setup.destinations_of(owner));
-    let owed = destinations.filter(|one| !one.archived).filter_map(|destination| {
-        let mut own = before.iter().rev();
-        of_one(destination, now, own.find(|one| one.destination_id == destination.id))
-    });
+    let owed = destinations
+        .filter(|one| !one.archived)
+        .filter_map(|destination| of_one(destination, now, last_of(destination.id, before)));
     owed.collect()
+}
+
+/// What a destination was owed last, of what everybody was, oldest first.
+pub(super) fn last_of(id: DestinationId, before: &[Owed]) -> Option<&Owed> {
+    before.iter().rev().find(|one| one.destination_id == id)
 }
 
 /// `last` is what it was owed about it before. `None`: nothing, or nothing that fits into an
 /// amount.
-fn of_one(destination: &Destination, now: &Conversion, last: Option<&Owed>) -> Option<Owed> {
+pub(super) fn of_one(
+    destination: &Destination,
+    now: &Conversion,
+    last: Option<&Owed>,
+) -> Option<Owed> {
     let rules = &destination.rules;
     let told = last.filter(|last| last.kind != OwedKind::Withdrawal);
     let is_told = rules.statuses.contains(&now.status) && now.merged_into.is_none();
@@ -97,6 +113,7 @@ fn of_one(destination: &Destination, now: &Conversion, last: Option<&Owed>) -> O
         difference: payout.checked_sub(before)?,
         revenue: now.revenue,
         at: now.changed_at,
+        backfilled_at: None,
     })
 }
 

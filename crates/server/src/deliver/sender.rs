@@ -117,7 +117,7 @@ impl Sender {
         let rules = setup.destination(stored.owed.destination_id).map(|one| &one.rules);
         let delay_s = rules.map_or(0, |rules| rules.delay_s);
         let is_correctable = rules.is_some_and(|rules| rules.corrections != Corrections::None {});
-        let due_at = stored.owed.at.plus_s(delay_s.into());
+        let due_at = stored.owed.at.plus_s(delay_s.into()).max(stored.owed.owed_at());
         Incoming { stored, due_at, is_correctable }
     }
 

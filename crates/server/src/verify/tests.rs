@@ -209,6 +209,7 @@ fn deliveries_that_nobody_is_owed_and_those_of_another_journal_are_found() {
         difference: Micros(1),
         revenue: Micros(1),
         at: Timestamp::UNIX_EPOCH,
+        backfilled_at: None,
     };
     let stored = StoredOwed { id: DeliveryId(1), owed };
     let incoming = Incoming { stored, due_at: Timestamp::UNIX_EPOCH, is_correctable: false };

@@ -19,15 +19,15 @@ const KILLS: usize = 5;
 const CONVERSIONS: usize = 12;
 
 /// A network with a campaign, and a publisher's tracker.
-struct Scene {
-    network: Network,
+pub(crate) struct Scene {
+    pub(crate) network: Network,
     campaign: Campaign,
-    receiver: Receiver,
+    pub(crate) receiver: Receiver,
     conversions: usize,
 }
 
 impl Scene {
-    fn start(settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let settings = [&[ALLOWED], settings].concat();
         let mut network = Network::on(Server::start_with(&settings));
         let campaign = network.campaign("counterfoil");
@@ -35,7 +35,7 @@ impl Scene {
     }
 
     /// The publisher wants to be told there; `fields` are added.
-    fn destination(&mut self, target: &str, fields: &Value) -> u64 {
+    pub(crate) fn destination(&mut self, target: &str, fields: &Value) -> u64 {
         let mut body = fields.clone();
         body["publisher_id"] = self.network.publisher.into();
         body["url"] = self.receiver.url(target).into();
@@ -43,7 +43,7 @@ impl Scene {
     }
 
     /// A visitor converts: its click and its conversion.
-    fn converts(&mut self) -> (String, u64) {
+    pub(crate) fn converts(&mut self) -> (String, u64) {
         self.conversions += 1;
         let number = self.conversions;
         let click = self.network.click_with(&self.campaign, &format!("external_id=ext-{number}"));
@@ -53,14 +53,14 @@ impl Scene {
     }
 
     /// The advertiser says what has become of a click's conversion.
-    fn says(&mut self, click: &str, status: &str, verdict: &str) {
+    pub(crate) fn says(&mut self, click: &str, status: &str, verdict: &str) {
         let sent =
             format!("{}?click_id={click}&txn_id=t-{click}&status={status}", self.campaign.postback);
         self.network.sends(&sent, verdict);
     }
 
     /// What a conversion's deliveries are, once they all are in one of these states.
-    fn come_to(&mut self, conversion: u64, states: &[&str]) -> Vec<Value> {
+    pub(crate) fn come_to(&mut self, conversion: u64, states: &[&str]) -> Vec<Value> {
         let states: Vec<String> = states.iter().map(|state| (*state).to_owned()).collect();
         let path = format!("/deliveries?conversion_id={conversion}");
         let found = self.network.until(&path, |found| {

@@ -20,6 +20,7 @@ mod receiver;
 mod server;
 
 mod alerts;
+mod backfills;
 mod contracts;
 mod deliveries;
 mod destinations;

@@ -27,8 +27,10 @@ create table delivery (
     difference     integer not null,
     revenue        integer not null,
     at             integer not null,
+    -- When it was asked for, where it tells of what happened before.
+    backfilled_at  integer,
     state          text    not null,
-    -- 0: never tried. 1: tried, or sent once more. 2: neither before what waits of the same
+    -- 0: never tried. 1: tried, sent once more, or told late. 2: neither before what waits of the same
     -- conversion is settled, so that what is due can always be sent.
     lane           integer not null check (lane in (0, 1, 2)),
     due_at         integer not null,

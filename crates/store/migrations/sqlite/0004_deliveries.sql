@@ -14,8 +14,13 @@ create table delivery (
     difference     integer not null,
     revenue        integer not null,
     at             integer not null,
+    -- When it was asked for, where it tells of what happened before: as it stood then.
+    backfilled_at  integer,
     unique (home, conversion_id, sequence, destination_id)
 ) strict;
+
+-- For what a destination is told late: in the order in which conversions were made.
+create index conversion_publisher on conversion (publisher_id, created_at);
 
 create trigger delivery_is_never_changed before update on delivery
 begin

@@ -84,7 +84,8 @@ fn begin(connection: &Connection, journal_id: [u8; 16], ends_at: Timestamp) -> R
     )?;
     let (own, newest): ([u8; 16], Option<i64>) = connection.query_row(
         "-- deliveries::begin
-        select journal_id, (select at from delivery order by id desc limit 1) as newest from state",
+        select journal_id, (select coalesce(backfilled_at, at) from delivery
+            order by id desc limit 1) as newest from state",
         [],
         |row| Ok((row.get("journal_id")?, row.get("newest")?)),
     )?;

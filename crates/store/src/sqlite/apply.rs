@@ -11,7 +11,7 @@ use crate::list::StoredVerdict;
 use crate::{Applied, Effect, Error};
 use domain::command::{Act, Answer, By, Command, Failure, FailureKind, Outcome};
 use domain::contract::Answers;
-use domain::destination;
+use domain::destination::{self, Owed};
 use domain::hit::Hit;
 use domain::id::{ConversionId, DeliveryId, Position};
 use domain::ledger::{self, Cause, Decision, Home, Occasion, Read};
@@ -318,10 +318,15 @@ impl Writer {
             _ => delivery::of_conversion(&self.connection, home, conversion.id)?,
         };
         for owed in destination::owed(&self.setup, conversion, &before) {
-            let id = DeliveryId(self.state.last_delivery.0 + 1);
-            delivery::add(&self.connection, id, home, &owed)?;
-            self.state.last_delivery = id;
+            self.add_owed(home, &owed)?;
         }
+        Ok(())
+    }
+
+    pub(super) fn add_owed(&mut self, home: Home, owed: &Owed) -> Result<(), Error> {
+        let id = DeliveryId(self.state.last_delivery.0 + 1);
+        delivery::add(&self.connection, id, home, owed)?;
+        self.state.last_delivery = id;
         Ok(())
     }
 
@@ -386,6 +391,10 @@ impl Writer {
                 let occasion = Replay { by: position, at, evidence: command_digest(command) };
                 answer = Answer::Replayed(self.replay(*id, hits, &occasion, decided_at)?);
                 Ok(())
+            }
+            Act::BackfillDestination { id, period } => {
+                let done = self.backfill(*id, *period, (position, at))?;
+                done.map(|done| answer = Answer::Backfilled(done))
             }
             Act::SkipIds => {
                 self.state.next_conversion.0 += CONVERSIONS_SKIPPED;
@@ -535,7 +544,7 @@ fn command_digest(command: &Command) -> [u8; 32] {
 
 /// Runs a decision; a panic in it is an error that names the record. Decisions are pure: what
 /// they were given is as it was.
-fn guarded<T>(position: Position, decide: impl FnOnce() -> T) -> Result<T, Error> {
+pub(super) fn guarded<T>(position: Position, decide: impl FnOnce() -> T) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(decide)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

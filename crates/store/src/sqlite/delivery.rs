@@ -32,9 +32,9 @@ pub(super) fn add(
         .prepare_cached(
             "-- delivery::add
             insert into delivery (id, home, conversion_id, sequence, destination_id, kind, status,
-                payout, difference, revenue, at)
+                payout, difference, revenue, at, backfilled_at)
             values (:id, :home, :conversion_id, :sequence, :destination_id, :kind, :status,
-                :payout, :difference, :revenue, :at)",
+                :payout, :difference, :revenue, :at, :backfilled_at)",
         )?
         .execute(named_params! {
             ":id": id.0,
@@ -48,6 +48,7 @@ pub(super) fn add(
             ":difference": owed.difference.0,
             ":revenue": owed.revenue.0,
             ":at": owed.at.as_us(),
+            ":backfilled_at": owed.backfilled_at.map(Timestamp::as_us),
         })?;
     Ok(())
 }
@@ -101,5 +102,6 @@ fn read(row: &Row<'_>) -> Result<Owed, Error> {
         difference: Micros(row.get("difference")?),
         revenue: Micros(row.get("revenue")?),
         at: Timestamp::from_us(row.get("at")?),
+        backfilled_at: row.get::<_, Option<i64>>("backfilled_at")?.map(Timestamp::from_us),
     })
 }

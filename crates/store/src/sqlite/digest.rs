@@ -27,7 +27,8 @@ const LEFT_OUT: [&str; 2] = ["decided_at", "detail"];
 const OUTCOME: &str = "outcome";
 /// Columns of later schema steps. They count where they say something, and later tables where they
 /// have rows, so that records that were there before them make the digest that they always made.
-const ADDED: [&str; 4] = ["conversion_home", "triaged", "triage_identity", "merged_into"];
+const ADDED: [&str; 5] =
+    ["conversion_home", "triaged", "triage_identity", "merged_into", "backfilled_at"];
 
 pub(super) fn digest(connection: &mut Connection) -> Result<[u8; 32], Error> {
     let tx = connection.transaction()?;

@@ -6,6 +6,7 @@
 //! together with the position, and the journal applies them again.
 
 mod apply;
+mod backfill;
 mod checkpoint;
 mod command;
 mod conversion;
@@ -35,7 +36,8 @@ use crate::{Applied, Error, Store};
 use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::{ClickId, Keyring};
-use domain::id::{ConversionId, DeliveryId, Position};
+use domain::destination::{Backfilled, Destination, Period};
+use domain::id::{ConversionId, DeliveryId, Position, PublisherId};
 use domain::ledger::{self, ClickEvents, Conversion, Decision, Entry, Key, Occasion, Read};
 use domain::record::Stamped;
 use domain::report as question;
@@ -375,6 +377,21 @@ impl Store for SqliteStore {
 
     async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error> {
         self.finders.ask(move |connection| delivery::after(connection, after, limit)).await
+    }
+
+    async fn backfillable(
+        &self,
+        destination: &Destination,
+        publisher: PublisherId,
+        period: Period,
+        at: Timestamp,
+    ) -> Result<Option<Backfilled>, Error> {
+        let destination = destination.clone();
+        self.readers
+            .ask(move |connection| {
+                backfill::preview(connection, &destination, publisher, period, at)
+            })
+            .await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {

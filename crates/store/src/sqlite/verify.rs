@@ -16,7 +16,7 @@ use rusqlite::{Connection, Params, Row, named_params};
 const FAULTS_MAX: usize = 1_000;
 
 /// Rows that refer to what is not there, or say otherwise: how they are found, and the fault.
-const ORPHANS: [(&str, &str); 10] = [
+const ORPHANS: [(&str, &str); 11] = [
     (
         "select distinct 'conversion ' || conversion_id as place from entry
             where not exists (select 1 from conversion c
@@ -63,6 +63,13 @@ const ORPHANS: [(&str, &str); 10] = [
             select 1 from delivery before where before.id = d.id - 1)
             order by id",
         "the one before it is not there",
+    ),
+    (
+        "select 'delivery ' || id as place from delivery where backfilled_at is not null
+            and (backfilled_at < at or backfilled_at not in (
+                select at from command where act = 'backfill_destination'))
+            order by id",
+        "nobody asked for it then",
     ),
     (
         "select 'event ' || hex(click_id) || ' ' || number as place from event

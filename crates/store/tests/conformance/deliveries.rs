@@ -5,10 +5,10 @@ use domain::command::Act;
 use domain::conversion::Status;
 use domain::id::{ConversionId, DeliveryId, DestinationId};
 
-const URL: &str = "https://t.example/?c={click_id}&p={payout}";
+pub(super) const URL: &str = "https://t.example/?c={click_id}&p={payout}";
 
 /// All that is owed, as `1: 1/1 to 1 notice approved 1.75`.
-async fn owed(world: &World) -> Vec<String> {
+pub(super) async fn owed(world: &World) -> Vec<String> {
     let all = world.store.owed(DeliveryId(0), 1_000).await.unwrap();
     let shown = all.iter().map(|one| {
         let owed = &one.owed;

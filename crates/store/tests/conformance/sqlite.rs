@@ -64,6 +64,7 @@ async fn verify_says_where_a_ledger_was_tampered_with() {
         ("update delivery set status = 'rejected'", "delivery 1"),
         ("update delivery set sequence = 9", "delivery 1"),
         ("update delivery set id = 7", "delivery 7"),
+        ("update delivery set backfilled_at = at", "delivery 1"),
     ] {
         let world = world_with_a_conversion().await;
         tampered(&world, &format!("{open_gate} {sql}")).unwrap();

@@ -3,13 +3,15 @@
 
 use crate::machine::{Machine, On, keyring};
 use crate::model::{Model, Said, WINDOW_DAYS};
+use crate::told::{Told, destination};
 use domain::campaign::Status as CampaignStatus;
 use domain::click::{Click, Label, Labels, Personal};
 use domain::click_id::{ClickId, Minter};
 use domain::command::{Act, Command, Outcome};
 use domain::conversion::Status;
+use domain::destination::Period;
 use domain::hit::Hit;
-use domain::id::{CampaignId, ConversionId, LinkId, NodeId, Position, PublisherId};
+use domain::id::{CampaignId, ConversionId, DestinationId, LinkId, NodeId, Position, PublisherId};
 use domain::money::{Currency, Micros};
 use domain::record::{Record, Stamped};
 use domain::report::{Dimension, Query, Sums, Test};
@@ -28,12 +30,15 @@ const HOUR: i64 = 3_600_000 * MS;
 const DAY: i64 = 24 * HOUR;
 const CAMPAIGN: CampaignId = CampaignId(1);
 const KEY: &str = "campaign-key";
+/// One destination is there from the beginning, the other one comes then.
+const COMES_AT_STEP: usize = 150;
 /// How long triage lasts: a part of a life, which jumps over days.
 const TRIAGE_DAYS: i64 = 80;
 
 pub(crate) struct Network {
     machine: Machine,
     model: Model,
+    told: Told,
     random: Random,
     minter: Minter,
     /// Every click there is, oldest first.
@@ -58,6 +63,7 @@ impl Network {
         let mut network = Self {
             machine: Machine::new(BEGIN_US),
             model: Model::default(),
+            told: Told::default(),
             random: Random(seed),
             minter: Minter::new(NodeId::new(0).unwrap(), 0),
             clicks: Vec::new(),
@@ -99,6 +105,7 @@ impl Network {
             status(CampaignStatus::PendingApproval),
             status(CampaignStatus::Approved),
             status(CampaignStatus::Active),
+            destination(),
             Act::CreateLink {
                 campaign_id: CAMPAIGN,
                 publisher_id: PublisherId(1),
@@ -117,10 +124,14 @@ impl Network {
     pub(crate) async fn step(&mut self) {
         self.steps += 1;
         self.pass_time();
+        if self.steps == COMES_AT_STEP {
+            self.command(destination()).await;
+        }
         match self.random.below(100) {
             0..30 => self.visit().await,
             30..60 => self.convert().await,
-            60..68 => self.repeat().await,
+            60..66 => self.repeat().await,
+            66..68 => self.backfill().await,
             68..70 => self.change_status().await,
             70..72 => self.end_triage().await,
             72..75 => self.pause_or_go_on().await,
@@ -283,6 +294,17 @@ impl Network {
         self.command(act).await;
     }
 
+    /// Somebody was set up late, or asks whether all was told.
+    async fn backfill(&mut self) {
+        let to = self.machine.clock.load(Ordering::Relaxed);
+        let days = i64::try_from(self.random.below(60)).unwrap();
+        let from = if self.random.below(2) == 0 { BEGIN_US } else { to - days * DAY };
+        let (from, to) = (Timestamp::from_us(from), Timestamp::from_us(to));
+        let id = DestinationId([1, 2][self.random.below(2)]);
+        let period = Period { from, to, after: None };
+        self.command(Act::BackfillDestination { id, period }).await;
+    }
+
     async fn pause_or_go_on(&mut self) {
         let to = [CampaignStatus::Paused, CampaignStatus::Active][self.random.below(2)];
         self.command(Act::SetCampaignStatus { id: CAMPAIGN, to, key: KEY.to_owned() }).await;
@@ -365,10 +387,18 @@ impl Network {
                     self.model.is_live = will_live;
                     done(is_done)
                 }
+                Act::CreateDestination(_) => {
+                    self.told.add_destination();
+                    done(true)
+                }
+                Act::BackfillDestination { id, period } => {
+                    done(self.told.backfill(*id, *period, &self.model, record.at))
+                }
                 _ => done(true),
             },
             Record::Tick => return,
         };
+        self.told.pass(&self.model, record.at);
         self.expected.insert(record.position, expected);
     }
 
@@ -401,6 +431,7 @@ impl Network {
             }
         }
         assert_eq!(found, self.model.made.len());
+        self.told.compare(&self.model, &self.machine.on().store).await;
         let whole = self.report(&[]).await;
         self.compare_sums(&whole);
         for by in [Dimension::Day, Dimension::Campaign, Dimension::Label(Label::Sub(1))] {

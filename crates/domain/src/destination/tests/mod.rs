@@ -1,12 +1,13 @@
 //! Who is told what, how it is written, and when it is tried again.
 
+mod backfills;
 mod faults;
 mod owing;
 mod requests;
 mod schedules;
 
 use super::*;
-use crate::command::{Act, Answer as Answered, NewDestination, NewOutbound};
+use crate::command::{Act, Answer as Answered, DestinationChanges, NewDestination, NewOutbound};
 use crate::id::{ConversionId, DeliveryId, PublisherId};
 use crate::ledger::tests::world::{LEAD, LINK, World, plain};
 use crate::time::Timestamp;
@@ -73,6 +74,11 @@ impl Network {
                 new.extend(owed(&self.world.setup, conversion, &before));
             }
         }
+        self.told(new)
+    }
+
+    /// Keeps what is owed, and says it.
+    fn told(&mut self, new: Vec<Owed>) -> String {
         let texts = new.iter().map(|one| {
             let (id, kind, status) = (one.destination_id, one.kind.name(), one.status.name());
             format!("{id} {kind} {status} {}/{}", one.payout, one.difference)

@@ -9,13 +9,16 @@ const URL: &str = "https://t.example/?c={external_id}&s={status}&p={payout}";
 /// The payout is what the advertiser sends.
 const SENT: &str = r#"[{"key":"lead","default":true,"revenue":"9","payout":{"from":"postback"}}]"#;
 
-fn sent(rules: &str) -> Network {
+/// With a destination where its rules are given.
+pub(super) fn sent(rules: Option<&str>) -> Network {
     let goals: Vec<Goal> = serde_json::from_str(SENT).unwrap();
     let mut network = Network::of([]);
     let mut contract = plain();
     contract.repeats.amount = crate::contract::RepeatedAmount::Replace;
     network.world = World::new(contract, &serde_json::to_string(&goals).unwrap());
-    network.add(ruled(URL, rules));
+    if let Some(rules) = rules {
+        network.add(ruled(URL, rules));
+    }
     network
 }
 
@@ -78,7 +81,7 @@ fn the_life_of_a_conversion_as_it_is_told() {
         (r#"{"goals":["sale"]}"#, &[("?click_id=@a&payout=2", "")]),
     ];
     for (rules, steps) in cases {
-        let mut network = sent(rules);
+        let mut network = sent(Some(rules));
         for (line, expected) in steps {
             assert_eq!(network.send(line), *expected, "{rules} {line}");
         }
@@ -131,7 +134,7 @@ proptest! {
         steps in prop::collection::vec((0..4_usize, 0..5_u32), 1..12),
     ) {
         let rules = Rules { statuses: statuses.clone(), ..Rules::default() };
-        let mut network = sent(&serde_json::to_string(&rules).unwrap());
+        let mut network = sent(Some(&serde_json::to_string(&rules).unwrap()));
         for (status, payout) in steps {
             let status = Status::ALL[status].name();
             network.send(&format!("?click_id=@a&status={status}&payout={payout}"));

@@ -6,6 +6,7 @@
 mod advertisers;
 mod alerts;
 pub(super) mod auth;
+mod backfills;
 mod body;
 mod builder;
 mod campaigns;
@@ -91,6 +92,7 @@ fn routes() -> Vec<Route> {
         campaigns::routes(),
         links::routes(),
         destinations::routes(),
+        backfills::routes(),
         deliveries::routes(),
         alerts::routes(),
         integrations::routes(),

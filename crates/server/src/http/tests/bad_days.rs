@@ -5,7 +5,8 @@ use super::{PATIENCE, Reply, Rig, TOKEN};
 use async_trait::async_trait;
 use domain::click::Click;
 use domain::click_id::ClickId;
-use domain::id::{ConversionId, DeliveryId, Position};
+use domain::destination::{Backfilled, Destination, Period};
+use domain::id::{ConversionId, DeliveryId, Position, PublisherId};
 use domain::ledger::{ClickEvents, Conversion, Key};
 use domain::record::{Record, Stamped};
 use domain::report;
@@ -175,6 +176,16 @@ impl Store for Stalling {
 
     async fn owed(&self, after: DeliveryId, limit: u32) -> Result<Vec<StoredOwed>, Error> {
         self.store.owed(after, limit).await
+    }
+
+    async fn backfillable(
+        &self,
+        destination: &Destination,
+        publisher: PublisherId,
+        period: Period,
+        at: Timestamp,
+    ) -> Result<Option<Backfilled>, Error> {
+        self.store.backfillable(destination, publisher, period, at).await
     }
 
     async fn verdict(&self, position: Position) -> Result<Option<StoredVerdict>, Error> {

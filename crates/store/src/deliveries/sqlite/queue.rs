@@ -41,7 +41,7 @@ pub(super) fn take_over(connection: &mut Connection, incoming: &[Incoming]) -> R
     )?;
     let mut last = cursor;
     for one in incoming.iter().filter(|one| one.stored.id.0 > cursor) {
-        take_over_one(&tx, one, one.stored.owed.at.as_us() <= held_until)?;
+        take_over_one(&tx, one, one.stored.owed.owed_at().as_us() <= held_until)?;
         last = last.max(one.stored.id.0);
     }
     tx.prepare_cached(
@@ -98,14 +98,17 @@ fn insert(
     due_at: Timestamp,
 ) -> Result<(), Error> {
     let is_settled = matches!(state, State::Cancelled | State::Uncorrectable);
+    // What happens now goes first, however much of what happened before is told late.
+    let lane = if owed.backfilled_at.is_some() { Lane::Again } else { Lane::First };
     connection
         .prepare_cached(
             "-- deliveries::insert
             insert into delivery (id, destination_id, conversion_id, sequence, kind, status, payout,
-                difference, revenue, at, state, lane, due_at, attempts, attempts_past, settled_at,
-                is_replay)
+                difference, revenue, at, backfilled_at, state, lane, due_at, attempts,
+                attempts_past, settled_at, is_replay)
             values (:id, :destination_id, :conversion_id, :sequence, :kind, :status, :payout,
-                :difference, :revenue, :at, :state, 0, :due_at, 0, 0, :settled_at, 0)",
+                :difference, :revenue, :at, :backfilled_at, :state, :lane, :due_at, 0, 0,
+                :settled_at, 0)",
         )?
         .execute(named_params! {
             ":id": id.0,
@@ -118,7 +121,9 @@ fn insert(
             ":difference": owed.difference.0,
             ":revenue": owed.revenue.0,
             ":at": owed.at.as_us(),
+            ":backfilled_at": owed.backfilled_at.map(Timestamp::as_us),
             ":state": state.name(),
+            ":lane": lane.number(),
             ":due_at": due_at.as_us(),
             ":settled_at": is_settled.then_some(owed.at.as_us()),
         })?;
@@ -131,7 +136,7 @@ const LANE: &str = "case
         where earlier.conversion_id = delivery.conversion_id
             and earlier.destination_id = delivery.destination_id
             and earlier.sequence < delivery.sequence and earlier.state = 'waiting') then 2
-    when attempts > 0 or is_replay then 1
+    when attempts > 0 or is_replay or backfilled_at is not null then 1
     else 0
 end";
 

@@ -28,6 +28,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, Error> {
             difference: Micros(row.get("difference")?),
             revenue: Micros(row.get("revenue")?),
             at: Timestamp::from_us(row.get("at")?),
+            backfilled_at: time(row.get("backfilled_at")?),
         },
         state: word(row, "state", State::from_name)?,
         due_at: Timestamp::from_us(row.get("due_at")?),

@@ -66,6 +66,7 @@ impl Queue {
             difference: payout,
             revenue: Micros::ZERO,
             at: self.now,
+            backfilled_at: None,
         };
         let stored = StoredOwed { id: DeliveryId(self.last), owed };
         Incoming { stored, due_at: self.now, is_correctable: destination_id == ONE }
@@ -371,6 +372,33 @@ async fn what_is_sent_once_more_says_so_and_begins_its_waits_anew() {
     assert_eq!(queue.deliveries.count_replayable(&second).await.unwrap(), 1);
     let others = DeliveryFilter { except: vec![TWO, ONE], ..DeliveryFilter::default() };
     assert_eq!(queue.deliveries.replay(&others, queue.now).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_told_late_waits_behind_what_happens_now() {
+    let mut queue = Queue::beside(NOW);
+    // What it tells of was there before the restore, and nobody was owed it.
+    let mut late = queue.incoming("1/1 notice approved 2", ONE);
+    late.stored.owed.backfilled_at = Some(NOW.plus_s(5));
+    late.due_at = NOW.plus_s(5);
+    queue.deliveries.take_over(vec![late]).await.unwrap();
+    queue.now = queue.now.plus_s(5);
+    assert_eq!(queue.take("2/1 notice approved 2", ONE).await, "waiting notice 2");
+    let due = queue.deliveries.due().await.unwrap();
+    let now = Some(queue.now);
+    assert_eq!(due, [Due { destination_id: ONE, first: now, again: now }]);
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [2]);
+    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
+    let (found, _) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!(found.owed.backfilled_at, now);
+    // What is taken back before it was sent is not sent.
+    let mut late = queue.incoming("3/1 notice approved 2", ONE);
+    late.stored.owed.backfilled_at = now;
+    queue.deliveries.take_over(vec![late]).await.unwrap();
+    let taken = queue.take("3/2 withdrawal reversed 0", ONE).await;
+    assert_eq!(taken, "cancelled withdrawal 0");
+    assert_eq!(queue.shown(3).await, "cancelled notice 2");
+    drop(queue.reopen());
 }
 
 #[tokio::test]

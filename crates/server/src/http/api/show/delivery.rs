@@ -37,6 +37,8 @@ pub(in crate::http::api) struct Shown<'a> {
     /// Those that have ended, where one delivery or one conversion is asked for.
     attempts: Option<Vec<Attempt<'a>>>,
     is_replay: bool,
+    /// It was told late, because somebody has asked for it.
+    is_backfill: bool,
     idempotency_key: String,
 }
 
@@ -83,6 +85,7 @@ impl<'a> Shown<'a> {
             attempt_count: one.attempts,
             attempts: attempts.map(|all| all.iter().map(Attempt::of).collect()),
             is_replay: one.is_replay,
+            is_backfill: owed.backfilled_at.is_some(),
             idempotency_key: owed.idempotency_key(),
         }
     }
