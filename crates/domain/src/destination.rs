@@ -4,6 +4,7 @@ mod owed;
 mod request;
 mod rules;
 mod schedule;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub use rules::{
     Pace, Rules,
 };
 pub use schedule::{Answer, JITTER_PERCENT, Next, RETRY_AFTER_S_MAX, Schedule, WAITS_S};
+pub use trial::{MADE_UP, MadeUp};
 
 use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme, Secret};
 use crate::id::{DestinationId, LinkId, PublisherId};

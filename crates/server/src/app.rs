@@ -6,6 +6,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
+use crate::deliver::{self, Teller};
 use crate::engine::Engine;
 use crate::http::ring::Ring;
 use crate::ingest::{Handle, Progress};
@@ -28,6 +29,9 @@ use store::disk::{Disk, RealDisk};
 use store::journal::Journal;
 use tokio::sync::{Notify, watch};
 
+/// How many destinations are tried out at once.
+const TRIALS_MAX: usize = 8;
+
 /// Everything that requests need.
 pub(crate) struct App {
     pub(crate) config: Config,
@@ -42,6 +46,10 @@ pub(crate) struct App {
     pub(crate) deliveries: OnceLock<Arc<dyn Deliveries>>,
     /// Something may be due that was not.
     pub(crate) wake_sender: Arc<Notify>,
+    /// Calls destinations.
+    pub(crate) teller: Arc<Teller>,
+    /// Who holds one of them tries a destination out.
+    pub(crate) trials: tokio::sync::Semaphore,
     pub(crate) live: Arc<Live>,
     pub(crate) keys: Keys,
     pub(crate) minter: Mutex<Minter>,
@@ -130,6 +138,15 @@ impl App {
         let floor_ms = u64::try_from(clock.now().as_ms()).unwrap_or(0) + 1;
         let node = config.node();
         let ledger = Arc::<Ledger>::default();
+        let teller = Arc::new(Teller {
+            store: ledger.clone(),
+            clock: clock.clone(),
+            caller: deliver::caller(&config),
+            keyring: keys.click.clone(),
+            receipts: keys.receipt.clone(),
+            node,
+            schedule: deliver::schedule(&config),
+        });
         let app = Arc::new(Self {
             node,
             clock,
@@ -138,6 +155,8 @@ impl App {
             ledger,
             deliveries: OnceLock::new(),
             wake_sender: Arc::default(),
+            teller,
+            trials: tokio::sync::Semaphore::new(TRIALS_MAX),
             live: Arc::new(Live::new(setup)),
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),

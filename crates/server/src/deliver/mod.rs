@@ -5,12 +5,14 @@ mod guard;
 mod lag;
 mod sender;
 mod slots;
+mod teller;
 
-pub(crate) use caller::{Caller, Patience};
+pub(crate) use caller::{Caller, Patience, headers};
 pub(crate) use guard::Guard;
 pub(crate) use lag::Lag;
 pub(crate) use sender::{Manner, Sender};
 pub(crate) use slots::Slots;
+pub(crate) use teller::{Called, Teller};
 
 use crate::config::Config;
 use domain::destination::Schedule;
@@ -30,10 +32,14 @@ pub(crate) fn caller(config: &Config) -> Caller {
     Caller::new(Guard { allowed: config.outbound_allow.clone() }, patience)
 }
 
+/// When they are called again, as it is configured.
+pub(crate) fn schedule(config: &Config) -> Schedule {
+    Schedule::new(config.outbound_waits_s.clone())
+}
+
 /// How they are called, as it is configured.
 pub(crate) fn manner(config: &Config) -> Manner {
     Manner {
-        schedule: Schedule::new(config.outbound_waits_s.clone()),
         pause: PauseRule {
             after_failures: config.outbound_pause_after,
             probe_every_s: config.outbound_probe_every_s,

@@ -35,3 +35,4 @@ mod sub_labels;
 mod tidy;
 mod transactions;
 mod triage;
+mod trials;

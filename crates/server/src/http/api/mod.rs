@@ -40,6 +40,7 @@ mod sub_labels;
 mod test_clicks;
 mod trace;
 mod triage;
+mod trials;
 mod typed;
 
 use crate::app::App;
@@ -90,6 +91,7 @@ fn routes() -> Vec<Route> {
         campaigns::routes(),
         links::routes(),
         destinations::routes(),
+        trials::routes(),
         deliveries::routes(),
         integrations::routes(),
         contracts::routes(),
