@@ -21,7 +21,8 @@ pub use trial::{MADE_UP, MadeUp};
 use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme, Secret};
 use crate::id::{DestinationId, LinkId, PublisherId};
 use crate::ledger::Conversion;
-use crate::outbound::Outbound;
+use crate::macros::Value;
+use crate::outbound::{Field, Outbound, Unfilled};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,7 +93,30 @@ impl Destination {
         if let Some((key, detail)) = self.rules.fault().or_else(|| self.pace.fault()) {
             return Some(Fault::at(key, detail));
         }
-        self.account_fault().or_else(|| self.signing_fault()).or_else(|| self.corrections_fault())
+        self.account_fault()
+            .or_else(|| self.host_fault(&self.outbound))
+            .or_else(|| self.signing_fault())
+            .or_else(|| self.corrections_fault())
+    }
+
+    /// With the account's values there has to be a host: people paste whole addresses.
+    fn host_fault(&self, outbound: &Outbound) -> Option<Fault> {
+        let value = |field: &Field| match field {
+            Field::Account(name) => match self.account_value(name) {
+                "" => Value::Empty,
+                value => Value::Bytes(value.as_bytes()),
+            },
+            _ => Value::Empty,
+        };
+        let Err(Unfilled::Host(_)) = outbound.request(value) else { return None };
+        let behind_scheme = outbound.url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = behind_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+        let mut accounts = outbound.accounts.iter();
+        let one = accounts.find(|one| authority.contains(&format!("{{account.{}}}", one.name)))?;
+        let place = if one.secret { "secrets" } else { "account" };
+        let detail = "the URL has no host with it: a host alone is asked for, such as \
+            track.example.com, without https:// and without a slash";
+        Some(Fault::at(format!("{place}.{}", one.name), detail))
     }
 
     fn account_fault(&self) -> Option<Fault> {
@@ -144,7 +168,7 @@ impl Destination {
         match &self.rules.corrections {
             Corrections::None {} | Corrections::Difference {} => None,
             Corrections::Status {} => {
-                let tells = self.outbound.fields().contains(&crate::outbound::Field::Status);
+                let tells = self.outbound.fields().contains(&Field::Status);
                 let detail = "nothing in the request says the status: it needs `{status}`";
                 if tells { None } else { of(detail.to_owned()) }
             }
@@ -153,7 +177,10 @@ impl Destination {
                 url.clone_into(&mut outbound.url);
                 // What only the first URL needed of the account may be idle in this one.
                 outbound.accounts.retain(|one| url.contains(&format!("{{account.{}}}", one.name)));
-                of(format!("url: {}", outbound.fault()?))
+                match outbound.fault() {
+                    Some(fault) => of(format!("url: {fault}")),
+                    None => self.host_fault(&outbound),
+                }
             }
         }
     }
