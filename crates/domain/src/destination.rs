@@ -157,8 +157,14 @@ impl Destination {
             (None, _, _) => of("url", "nothing carries the {signature}"),
             (Some(_), Some(scheme), Some(secret)) => {
                 let fault = scheme.fault().map(|fault| fault.within("scheme"));
-                let secret = || scheme.secret_fault(secret.expose());
-                fault.or_else(|| Some(Fault::at("secret", secret()?)))
+                let wrong = || scheme.secret_fault(secret.expose());
+                let told = || match *scheme == standard_webhooks().0 {
+                    true => "Standard Webhooks sign with a secret in base64: give one, or with \
+                        `scheme` another way to sign"
+                        .to_owned(),
+                    false => wrong().unwrap_or_default(),
+                };
+                fault.or_else(|| wrong().map(|_| Fault::at("secret", told())))
             }
         }
     }
