@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::refusal;
 use super::reply::Body;
 use super::route::Route;
-use super::{Id, auth, caught_up};
+use super::{CAUGHT_UP_WITHIN, Id, auth, caught_up};
 use crate::app::App;
 use crate::deliver::{Called, headers};
 use crate::http::Error;
@@ -159,7 +159,11 @@ async fn test(State(app): State<Arc<App>>, id: Id, mut sent: Sent) -> Result<Bod
     let at = app.clock.now();
     let key = format!("{MADE_UP}-{}", keys::hex(&keys::random::<16>()));
     let made = match &owed {
-        Some(owed) => app.teller.request(&destination, owed, &key, at).await,
+        Some(owed) => {
+            let request = app.teller.request(&destination, owed, &key, at);
+            let in_time = tokio::time::timeout(CAUGHT_UP_WITHIN, request).await;
+            in_time.map_err(|_| Error::Behind)?
+        }
         None => {
             let number = u32::from_be_bytes(keys::random());
             let made_up = destination.made_up(&app.live.setup(), number, at);
