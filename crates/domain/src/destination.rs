@@ -5,6 +5,7 @@ mod owed;
 mod request;
 mod rules;
 mod schedule;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -17,11 +18,13 @@ pub use rules::{
     Pace, Rules,
 };
 pub use schedule::{Answer, JITTER_PERCENT, Next, RETRY_AFTER_S_MAX, Schedule, WAITS_S};
+pub use trial::{MADE_UP, MadeUp};
 
 use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme, Secret};
 use crate::id::{DestinationId, LinkId, PublisherId};
 use crate::ledger::Conversion;
-use crate::outbound::Outbound;
+use crate::macros::Value;
+use crate::outbound::{Field, Outbound, Unfilled};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,7 +95,30 @@ impl Destination {
         if let Some((key, detail)) = self.rules.fault().or_else(|| self.pace.fault()) {
             return Some(Fault::at(key, detail));
         }
-        self.account_fault().or_else(|| self.signing_fault()).or_else(|| self.corrections_fault())
+        self.account_fault()
+            .or_else(|| self.host_fault(&self.outbound))
+            .or_else(|| self.signing_fault())
+            .or_else(|| self.corrections_fault())
+    }
+
+    /// With the account's values there has to be a host: people paste whole addresses.
+    fn host_fault(&self, outbound: &Outbound) -> Option<Fault> {
+        let value = |field: &Field| match field {
+            Field::Account(name) => match self.account_value(name) {
+                "" => Value::Empty,
+                value => Value::Bytes(value.as_bytes()),
+            },
+            _ => Value::Empty,
+        };
+        let Err(Unfilled::Host(_)) = outbound.request(value) else { return None };
+        let behind_scheme = outbound.url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = behind_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+        let mut accounts = outbound.accounts.iter();
+        let one = accounts.find(|one| authority.contains(&format!("{{account.{}}}", one.name)))?;
+        let place = if one.secret { "secrets" } else { "account" };
+        let detail = "the URL has no host with it: a host alone is asked for, such as \
+            track.example.com, without https:// and without a slash";
+        Some(Fault::at(format!("{place}.{}", one.name), detail))
     }
 
     fn account_fault(&self) -> Option<Fault> {
@@ -133,8 +159,14 @@ impl Destination {
             (None, _, _) => of("url", "nothing carries the {signature}"),
             (Some(_), Some(scheme), Some(secret)) => {
                 let fault = scheme.fault().map(|fault| fault.within("scheme"));
-                let secret = || scheme.secret_fault(secret.expose());
-                fault.or_else(|| Some(Fault::at("secret", secret()?)))
+                let wrong = || scheme.secret_fault(secret.expose());
+                let told = || match *scheme == standard_webhooks().0 {
+                    true => "Standard Webhooks sign with a secret in base64: give one, or with \
+                        `scheme` another way to sign"
+                        .to_owned(),
+                    false => wrong().unwrap_or_default(),
+                };
+                fault.or_else(|| wrong().map(|_| Fault::at("secret", told())))
             }
         }
     }
@@ -144,7 +176,7 @@ impl Destination {
         match &self.rules.corrections {
             Corrections::None {} | Corrections::Difference {} => None,
             Corrections::Status {} => {
-                let tells = self.outbound.fields().contains(&crate::outbound::Field::Status);
+                let tells = self.outbound.fields().contains(&Field::Status);
                 let detail = "nothing in the request says the status: it needs `{status}`";
                 if tells { None } else { of(detail.to_owned()) }
             }
@@ -153,7 +185,10 @@ impl Destination {
                 url.clone_into(&mut outbound.url);
                 // What only the first URL needed of the account may be idle in this one.
                 outbound.accounts.retain(|one| url.contains(&format!("{{account.{}}}", one.name)));
-                of(format!("url: {}", outbound.fault()?))
+                match outbound.fault() {
+                    Some(fault) => of(format!("url: {fault}")),
+                    None => self.host_fault(&outbound),
+                }
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
-use crate::deliver::Watch;
+use crate::deliver::{self, Teller, Watch};
 use crate::engine::Engine;
 use crate::http::ring::Ring;
 use crate::ingest::{Handle, Progress};
@@ -29,6 +29,9 @@ use store::disk::{Disk, RealDisk};
 use store::journal::Journal;
 use tokio::sync::{Notify, watch};
 
+/// How many destinations are tried out at once.
+const TRIALS_MAX: usize = 8;
+
 /// Everything that requests need.
 pub(crate) struct App {
     pub(crate) config: Config,
@@ -45,6 +48,10 @@ pub(crate) struct App {
     pub(crate) wake_sender: Arc<Notify>,
     /// Which alerts hold.
     pub(crate) watch: Watch,
+    /// Calls destinations.
+    pub(crate) teller: Arc<Teller>,
+    /// Who holds one of them tries a destination out.
+    pub(crate) trials: tokio::sync::Semaphore,
     pub(crate) live: Arc<Live>,
     pub(crate) keys: Keys,
     pub(crate) minter: Mutex<Minter>,
@@ -133,6 +140,15 @@ impl App {
         let floor_ms = u64::try_from(clock.now().as_ms()).unwrap_or(0) + 1;
         let node = config.node();
         let ledger = Arc::<Ledger>::default();
+        let teller = Arc::new(Teller {
+            store: ledger.clone(),
+            clock: clock.clone(),
+            caller: deliver::caller(&config),
+            keyring: keys.click.clone(),
+            receipts: keys.receipt.clone(),
+            node,
+            schedule: deliver::schedule(&config),
+        });
         let app = Arc::new(Self {
             node,
             clock,
@@ -142,6 +158,8 @@ impl App {
             deliveries: OnceLock::new(),
             wake_sender: Arc::default(),
             watch: Watch::default(),
+            teller,
+            trials: tokio::sync::Semaphore::new(TRIALS_MAX),
             live: Arc::new(Live::new(setup)),
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// How long a server that is asked may take.
+/// How long a server that is asked may take, beside what it waits for a destination.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A question, which must be answered 200.
@@ -44,7 +44,8 @@ pub(crate) fn exchanged(
             let json = serde_json::from_slice::<Value>(answer.body).unwrap_or_default();
             anyhow::Ok((answer.status, json))
         };
-        tokio::time::timeout(ANSWER_WITHIN, asked)
+        let patience = ANSWER_WITHIN + Duration::from_millis(config.outbound_timeout_ms);
+        tokio::time::timeout(patience, asked)
             .await
             .context("it took too long")?
             .with_context(|| format!("no server answers at {address}"))

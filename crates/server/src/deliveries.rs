@@ -27,6 +27,8 @@ enum What {
     Replay(Replay),
     /// Count what a destination was never told of, and tell it with --yes
     Backfill(Backfill),
+    /// Send a destination one request now, and show it and the answer; nothing is stored
+    Test(Test),
     /// Send nothing to a destination any more; what it is owed is kept
     Pause {
         /// The destination's number
@@ -99,12 +101,26 @@ struct Backfill {
     yes: bool,
 }
 
+/// What a destination is tried out with.
+#[derive(ClapArgs)]
+struct Test {
+    /// The destination's number
+    destination: u32,
+    /// Tell of this conversion as it stands; without it of one that is made up
+    #[arg(long)]
+    conversion: Option<u64>,
+    /// Send nothing, and show what would be sent
+    #[arg(long)]
+    preview: bool,
+}
+
 pub(crate) fn run(args: Args, config: &Config) -> anyhow::Result<ExitCode> {
     match args.what {
         What::List(list) => self::list(config, &list)?,
         What::Show { id } => show(&asked(config, &format!("/deliveries/{id}"), &[])?),
         What::Replay(replay) => self::replay(config, &replay)?,
         What::Backfill(backfill) => self::backfill(config, &backfill)?,
+        What::Test(test) => return self::test(config, &test),
         What::Pause { destination, why } => {
             let body = json!({ "why": why }).to_string();
             exchanged(config, "POST", &format!("/destinations/{destination}/pause"), &body)?;
@@ -210,13 +226,46 @@ fn show(one: &Value) {
         say!("  at: {}, {} ms", value("at"), value("latency_ms"));
         say!("  request: {} {}", value("method"), value("url"));
         for name in ["http_status", "answer", "error"] {
-            // An answer is a stranger's: what it holds is not for a terminal to act on.
-            let value: String = value(name).escape_debug().collect();
+            let value = safe(&value(name));
             if !value.is_empty() {
                 say!("  {name}: {value}");
             }
         }
     }
+}
+
+/// What a stranger says is not for a terminal to act on.
+fn safe(text: &str) -> String {
+    text.chars()
+        .map(|one| if one.is_control() { one.escape_debug().to_string() } else { one.into() })
+        .collect()
+}
+
+/// Fails where a delivery would not have been taken.
+fn test(
+    config: &Config,
+    Test { destination, conversion, preview }: &Test,
+) -> anyhow::Result<ExitCode> {
+    let body = json!({ "conversion_id": conversion, "preview": preview }).to_string();
+    let done = exchanged(config, "POST", &format!("/destinations/{destination}/test"), &body)?;
+    let value = |name: &str| safe(&shown(&done, name));
+    say!("{} {}", value("method"), value("url"));
+    for (name, text) in done["headers"].as_object().into_iter().flatten() {
+        say!("{name}: {}", safe(text.as_str().unwrap_or_default()));
+    }
+    if !done["body"].is_null() {
+        say!();
+        say!("{}", value("body"));
+    }
+    say!();
+    for name in ["http_status", "answer", "error", "latency_ms", "led_to"] {
+        let value = value(name);
+        if !value.is_empty() {
+            say!("{name}: {value}");
+        }
+    }
+    let is_good = matches!(done["led_to"].as_str(), None | Some("delivered" | "unverified"));
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use domain::contract::{
     Answers, Canonical, Contract, Identity, Parameter, Profile, ProofKind, words,
 };
 use domain::macros::nearest_in_words;
+use domain::outbound::Outbound;
 use domain::partner::Partner;
 use domain::reason::Verdict;
 use std::collections::BTreeSet;
@@ -237,6 +238,7 @@ fn show(entry: &Entry<'_>) -> String {
         if !outbound.verifiable {
             indented(&mut text, "its answer does not say whether the conversion counted");
         }
+        line(&mut text, "as a destination", &destination_of(partner, outbound));
     }
     if let Some(contract) = &partner.contract {
         text.push_str("\nCalls us:\n");
@@ -244,6 +246,21 @@ fn show(entry: &Entry<'_>) -> String {
     }
     line(&mut text, "\nfixtures", &entry.fixtures().to_string());
     text
+}
+
+/// What is posted to `/api/v1/destinations` to have it called.
+fn destination_of(partner: &Partner, outbound: &Outbound) -> String {
+    let values = |secret: bool| {
+        let asked = outbound.accounts.iter().filter(|one| one.secret == secret);
+        let values = asked.map(|one| format!("\"{}\":\"...\"", one.name)).collect::<Vec<_>>();
+        let place = if secret { "secrets" } else { "account" };
+        match values.is_empty() {
+            true => String::new(),
+            false => format!(",\"{place}\":{{{}}}", values.join(",")),
+        }
+    };
+    let (account, secrets) = (values(false), values(true));
+    format!("{{\"publisher_id\":1,\"partner\":\"{}\"{account}{secrets}}}", partner.name)
 }
 
 fn show_contract(text: &mut String, partner: &Partner, contract: &Contract) {

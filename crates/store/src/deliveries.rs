@@ -145,15 +145,19 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// `again`, or the name of the state it leads to.
     pub fn led_to(&self) -> &'static str {
-        match self.next {
-            Next::Delivered => State::Delivered.name(),
-            Next::Unverified => State::Unverified.name(),
-            Next::Rejected => State::Rejected.name(),
-            Next::Exhausted => State::Exhausted.name(),
-            Next::Again { .. } => "again",
-        }
+        led_to(self.next)
+    }
+}
+
+/// `again`, or the name of the state it leads to.
+pub fn led_to(next: Next) -> &'static str {
+    match next {
+        Next::Delivered => State::Delivered.name(),
+        Next::Unverified => State::Unverified.name(),
+        Next::Rejected => State::Rejected.name(),
+        Next::Exhausted => State::Exhausted.name(),
+        Next::Again { .. } => "again",
     }
 }
 

@@ -179,7 +179,7 @@ impl Setup {
         }
         let detail = match self.partner(name) {
             Some(_) => {
-                format!("the catalogue does not know what `{name}` is called by: give `url`")
+                format!("the catalogue has no URL that `{name}` is called at: give `url`")
             }
             None => {
                 let names = self.partners.keys().filter(|name| called(name).is_some());

@@ -7,7 +7,7 @@ use crate::hit::Hit;
 use crate::ledger::Conversion;
 use crate::macros::{Value, encode, is_unreserved};
 use crate::money::Micros;
-use crate::outbound::{Amount, Field, Moment, Request, SignaturePlace, Unfilled};
+use crate::outbound::{Amount, Field, Moment, Outbound, Request, SignaturePlace, Unfilled};
 use crate::postback::{Pairs, sign};
 use crate::time::Timestamp;
 
@@ -19,6 +19,8 @@ const ENCODED_MASK: &str = "%2A%2A%2A";
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
     pub owed: &'a Owed,
+    /// What the receiver tells it apart by, from all others.
+    pub idempotency_key: &'a str,
     pub conversion: &'a Conversion,
     /// As it was handed out.
     pub click_id: &'a str,
@@ -36,8 +38,8 @@ pub struct Told<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     pub request: Request,
-    /// Its URL, with `***` for what is secret.
-    pub shown_url: String,
+    /// The same with `***` for what is secret.
+    pub shown: Request,
 }
 
 /// Why a request cannot be made.
@@ -90,11 +92,7 @@ impl Destination {
         self.signed(outbound, told)
     }
 
-    fn signed(
-        &self,
-        outbound: &crate::outbound::Outbound,
-        told: &Told<'_>,
-    ) -> Result<Made, Unmade> {
+    fn signed(&self, outbound: &Outbound, told: &Told<'_>) -> Result<Made, Unmade> {
         let unsigned = |why: String| Unmade::Unsigned(why);
         let fill = |signature: &str, is_shown: bool| {
             let values = Values { destination: self, told, signature, is_shown };
@@ -104,8 +102,8 @@ impl Destination {
         let made = |signature: &str| {
             let request = fill(signature, false)?;
             // A secret host cannot be filled in without it.
-            let shown = fill(signature, true).map(|shown| shown.url.replace(ENCODED_MASK, MASK));
-            Ok(Made { request, shown_url: shown.unwrap_or_else(|_| outbound.url.clone()) })
+            let shown = fill(signature, true).map(readable);
+            Ok(Made { request, shown: shown.unwrap_or_else(|_| unfilled(outbound)) })
         };
         let Some(place) = outbound.signature_place().map_err(unsigned)? else { return made("") };
         let agreed = self.scheme.as_ref().zip(self.secrets.get(SIGNING));
@@ -113,6 +111,24 @@ impl Destination {
             agreed.ok_or_else(|| unsigned("there is no scheme, or no secret".to_owned()))?;
         let bare = fill("", false)?;
         made(&signature_of(scheme, &place, &bare, secret).map_err(unsigned)?)
+    }
+}
+
+/// With masks that are not encoded.
+fn readable(shown: Request) -> Request {
+    let bare = |text: String| text.replace(ENCODED_MASK, MASK);
+    Request { url: bare(shown.url), body: shown.body.map(bare), ..shown }
+}
+
+/// What it is before anything is filled in.
+fn unfilled(outbound: &Outbound) -> Request {
+    let headers = outbound.headers.iter();
+    Request {
+        method: outbound.method,
+        url: outbound.url.clone(),
+        headers: headers.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        content_type: outbound.content_type.clone(),
+        body: outbound.body.clone(),
     }
 }
 
@@ -207,7 +223,7 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn text(&self, field: &Field) -> Vec<u8> {
-        let Told { owed, conversion, click_id, click, receipt, at, random } = *self.told;
+        let Told { owed, conversion, click_id, click, receipt, at, random, .. } = *self.told;
         let number = |number: u64| number.to_string();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let personal = click.map(|click| &click.personal);
@@ -227,7 +243,7 @@ impl Values<'_> {
             Field::ConversionId => number(conversion.id.0),
             Field::Sequence => number(owed.sequence.into()),
             Field::Receipt => receipt.to_owned(),
-            Field::IdempotencyKey => owed.idempotency_key(),
+            Field::IdempotencyKey => self.told.idempotency_key.to_owned(),
             Field::Label(label) => conversion.labels.get(*label).unwrap_or_default().to_owned(),
             Field::Param(param) => {
                 let name = Canonical::Param(*param).to_string();

@@ -382,6 +382,15 @@ fn wire(
     Ok(made)
 }
 
+/// All headers of a request, as they are sent, but for its length.
+pub(crate) fn headers(request: &Request, key: &str) -> Result<Vec<(String, String)>, Failure> {
+    let (_, authority, target) = parts(&request.url).map_err(Failure::Url)?;
+    let made = wire(request, authority, &target, key).map_err(Failure::Url)?;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let all = made.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+    Ok(all.collect())
+}
+
 /// An error with what lies beneath it.
 fn causes(error: &(dyn Error + 'static)) -> String {
     causing(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -6,13 +6,15 @@ mod guard;
 mod lag;
 mod sender;
 mod slots;
+mod teller;
 mod watch;
 
 pub(crate) use alerts::{Alert, Kind};
-pub(crate) use caller::{Caller, Patience};
+pub(crate) use caller::{Caller, Patience, headers};
 pub(crate) use guard::Guard;
 pub(crate) use sender::{Manner, Sender};
 pub(crate) use slots::Slots;
+pub(crate) use teller::{Called, Teller};
 pub(crate) use watch::Watch;
 
 use crate::config::Config;
@@ -33,10 +35,14 @@ pub(crate) fn caller(config: &Config) -> Caller {
     Caller::new(Guard { allowed: config.outbound_allow.clone() }, patience)
 }
 
+/// When they are called again, as it is configured.
+pub(crate) fn schedule(config: &Config) -> Schedule {
+    Schedule::new(config.outbound_waits_s.clone())
+}
+
 /// How they are called, as it is configured.
 pub(crate) fn manner(config: &Config) -> Manner {
     Manner {
-        schedule: Schedule::new(config.outbound_waits_s.clone()),
         pause: PauseRule {
             after_failures: config.outbound_pause_after,
             probe_every_s: config.outbound_probe_every_s,

@@ -4,22 +4,18 @@
 //! first those that were never tried, so that none waits behind another's retries, nor behind
 //! another destination. One settles, many at a time.
 
-use super::caller::{Caller, Heard};
 use super::lag;
 use super::slots::Slots;
+use super::teller::{Called, Teller};
 use crate::clock::Clock;
 use crate::ingest::Progress;
-use crate::keys;
 use crate::live::Live;
-use domain::click_id::Keyring;
-use domain::destination::{Answer, Corrections, Destination, Made, Next, Schedule, Told};
-use domain::id::{DeliveryId, DestinationId, NodeId, Position};
-use domain::outbound::Field;
-use domain::receipt::{Place, ReceiptKey};
+use domain::destination::{Corrections, Destination, Next};
+use domain::id::{DeliveryId, DestinationId, Position};
 use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::Store;
 use store::deliveries::{Attempt, Condition, Deliveries, Delivery, Due, Incoming, Lane, PauseRule};
 use store::list::StoredOwed;
@@ -37,7 +33,6 @@ const STORE_AGAIN: Duration = Duration::from_millis(500);
 /// How it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
-    pub(crate) schedule: Schedule,
     pub(crate) pause: PauseRule,
     /// Nobody else begins an attempt for so long after one was begun.
     pub(crate) lease: Duration,
@@ -53,10 +48,7 @@ pub(crate) struct Sender {
     /// Nothing is sent before the ledger is there: it may be made again just now, and know neither
     /// destinations nor conversions yet.
     pub(crate) begins_at: Position,
-    pub(crate) caller: Caller,
-    pub(crate) keyring: Keyring,
-    pub(crate) receipts: ReceiptKey,
-    pub(crate) node: NodeId,
+    pub(crate) teller: Arc<Teller>,
     pub(crate) manner: Manner,
     /// Something may be due.
     pub(crate) wake: Arc<Notify>,
@@ -246,92 +238,30 @@ impl Sender {
     /// One try, from the request to what it leads to.
     async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Attempt {
         let at = self.clock.now();
-        let begun = Instant::now();
         let number = delivery.attempts;
         let tries = number.saturating_sub(delivery.attempts_past);
-        let outbound = &destination.outbound;
-        let attempt = |next: Next| Attempt {
+        let bare = Attempt {
             delivery_id: delivery.id,
             destination_id: delivery.owed.destination_id,
             number,
             at,
-            latency_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            method: outbound.method.name().to_owned(),
-            url: outbound.url.clone(),
+            latency_ms: 0,
+            method: destination.outbound.method.name().to_owned(),
+            url: destination.outbound.url.clone(),
             http_status: None,
             answer: None,
             error: None,
-            next,
+            next: Next::Rejected,
         };
-        let made = match self.request(destination, &delivery, at).await {
+        let key = delivery.owed.idempotency_key();
+        let made = match self.teller.request(destination, &delivery.owed, &key, at).await {
             Ok(made) => made,
-            Err(why) => return Attempt { error: Some(why), ..attempt(Next::Rejected) },
+            Err(why) => return Attempt { error: Some(why), ..bare },
         };
-        let called = self.caller.call(&made.request, &delivery.owed.idempotency_key()).await;
-        let answer = match &called {
-            Ok(Heard { status, retry_after_s, body }) => {
-                Answer::Answered { status: *status, body, retry_after_s: *retry_after_s }
-            }
-            Err(_) => Answer::None,
-        };
-        let next =
-            self.manner.schedule.next(outbound, answer, (delivery.id, tries), self.clock.now());
-        let bare = Attempt { url: made.shown_url, ..attempt(next) };
-        match called {
-            Ok(heard) => Attempt {
-                http_status: Some(heard.status),
-                answer: Some(destination.masked(&heard.body)),
-                ..bare
-            },
-            Err(failure) => {
-                let error = destination.masked(failure.to_string().as_bytes());
-                Attempt { error: Some(String::from_utf8_lossy(&error).into_owned()), ..bare }
-            }
-        }
-    }
-
-    /// The request for a delivery, or why there is none.
-    async fn request(
-        &self,
-        destination: &Destination,
-        delivery: &Delivery,
-        at: Timestamp,
-    ) -> Result<Made, String> {
-        let (owed, id) = (&delivery.owed, delivery.owed.conversion_id);
-        let found = self.asked(|| self.store.conversion(id)).await;
-        let (conversion, _) = found.ok_or_else(|| format!("there is no conversion {id}"))?;
-        let is_personal = |field: &Field| matches!(field, Field::Ip | Field::UserAgent);
-        let click = match destination.outbound.fields().iter().any(is_personal) {
-            true => self.asked(|| self.store.click(conversion.click_id)).await,
-            false => None,
-        };
-        let click_id = self.keyring.format(conversion.click_id);
-        let told = Told {
-            owed,
-            conversion: &conversion,
-            click_id: click_id.as_str(),
-            click: click.as_ref().map(|(_, click)| click),
-            receipt: &self.receipts.format(self.node, Place::Journal(conversion.created_by)),
-            at,
-            random: u64::from_be_bytes(keys::random()),
-        };
-        destination.request(&told).map_err(|why| why.to_string())
-    }
-
-    /// A store that is away for a moment is no reason to give a delivery up.
-    async fn asked<T, F>(&self, ask: impl Fn() -> F) -> T
-    where
-        F: Future<Output = Result<T, store::Error>>,
-    {
-        loop {
-            match ask().await {
-                Ok(found) => return found,
-                Err(error) => {
-                    tracing::warn!(%error, "what is to be told cannot be read");
-                    tokio::time::sleep(STORE_AGAIN).await;
-                }
-            }
-        }
+        let Called { latency_ms, http_status, answer, error, next } =
+            self.teller.call(destination, &made, &key, (delivery.id, tries)).await;
+        let url = made.shown.url;
+        Attempt { url, latency_ms, http_status, answer, error, next, ..bare }
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, Slots> {

@@ -1,5 +1,6 @@
-//! `counterfoil demo`: a small network with the integrations of five partners, run with real HTTP
-//! traffic, checked to the last figure, and left running to be played with.
+//! `counterfoil demo`: a small network with the integrations of five partners and a publisher that
+//! is told, run with real HTTP traffic, checked to the last figure, and left running to be played
+//! with.
 //!
 //! The server is the same as `serve` starts; everything after that is done from outside, as
 //! operators, visitors and partners do it. What is printed was asked of the server, and compared
@@ -10,6 +11,7 @@ mod clickwall;
 mod figures;
 mod kiwiwall;
 mod peerclick;
+mod publisher;
 mod pushground;
 mod trackier;
 mod world;
@@ -19,6 +21,9 @@ use crate::scratch::Scratch;
 use crate::serve::{self, Served};
 use crate::terminal::bold;
 use anyhow::{Context, bail};
+use domain::contract::Network;
+use domain::destination::WAITS_S;
+use publisher::Publisher;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,6 +33,9 @@ use world::World;
 
 /// Threads that are no request's: the server's own and the demo's.
 const THREADS: usize = 2;
+
+/// The only network that destinations may be in beside the internet.
+const LOOPBACK: &str = "127.0.0.1/32";
 
 /// Options of `demo`.
 #[derive(clap::Args, Debug)]
@@ -67,6 +75,9 @@ pub(crate) fn run(args: Args, config: Config) -> anyhow::Result<ExitCode> {
         // One of its own is made, and printed: the operator's is not for showing.
         admin_key: None,
         log: "warn".to_owned(),
+        // The publisher that is told is on this machine, and nobody waits for its second chance.
+        outbound_allow: Network::parse(LOOPBACK).into_iter().collect(),
+        outbound_waits_s: vec![1; WAITS_S.len()],
         ..config
     };
     serve::log(&config)?;
@@ -105,12 +116,14 @@ async fn tell(served: &Served, ends: bool) -> anyhow::Result<()> {
     say!("  serving {} from {}", app.base_url(), app.config.data.display());
     say!();
     let mut world = World::begin(address, &key).await?;
+    let publisher = Publisher::begin(&mut world).await.context("the publisher")?;
     clickwall::tell(&mut world).await.context("ClickWall")?;
     kiwiwall::tell(&mut world).await.context("KiwiWall")?;
     trackier::tell(&mut world).await.context("Trackier")?;
     peerclick::tell(&mut world).await.context("PeerClick")?;
     pushground::tell(&mut world).await.context("Pushground")?;
     world.check_and_print().await?;
+    publisher.check_and_print(&mut world).await?;
     say!("{}: every answer and figure above is what the story must lead to", bold("Checked"));
     say!();
     if ends {
@@ -147,6 +160,7 @@ fn invite(world: &World, base: &str, key: &str, page: &str) {
     say!(
         "  curl -s -H 'Authorization: Bearer {key}' '{base}/api/v1/reports?group_by=campaign,sub1'"
     );
+    say!("  curl -s -H 'Authorization: Bearer {key}' '{base}/api/v1/deliveries?limit=3'");
     say!();
     say!("Ctrl-C ends it");
 }

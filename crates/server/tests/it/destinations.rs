@@ -27,6 +27,10 @@ fn what_is_wrong_with_one_is_named() {
         (json!({ "url": URL, "partner": "voluum" }), "partner"),
         (json!({ "partner": "volum" }), "partner"),
         (json!({ "partner": "voluum" }), "account.domain"),
+        (
+            json!({ "partner": "voluum", "account": { "domain": "https://t.example/" } }),
+            "account.domain",
+        ),
         (json!({ "url": URL, "account": { "key": "1" } }), "account"),
         (json!({ "url": URL, "secrets": { "signing": "x" } }), "secrets.signing"),
         (json!({ "url": URL, "secrets": { "token": "***" } }), "secrets.token"),
@@ -117,4 +121,37 @@ fn one_of_the_catalogue_keeps_its_platform_until_it_says_more() {
     assert_eq!((&own["partner"], &own["url"]), (&json!(null), &made["url"]));
     let found = network.ask("/destinations?partner=voluum");
     assert_eq!(found["items"], json!([]));
+}
+
+#[test]
+fn every_platform_that_is_called_needs_its_name_and_the_accounts_values_and_no_more() {
+    let mut network = Network::start();
+    let partners = network.ask("/partners?limit=200");
+    assert_eq!(partners["next"], json!(null));
+    let partners = partners["items"].as_array().unwrap().iter();
+    let called: Vec<&Value> = partners.filter(|one| !one["outbound"].is_null()).collect();
+    assert!(called.len() > 40, "{}", called.len());
+    for partner in called {
+        let name = text(&partner["name"]);
+        let mut body = with(&network, &json!({ "partner": name, "account": {}, "secrets": {} }));
+        for asked in partner["outbound"]["accounts"].as_array().into_iter().flatten() {
+            let (key, is_secret) = (text(&asked["name"]), asked["secret"] == true);
+            let place = if is_secret { "secrets" } else { "account" };
+            // One after the other is asked for, with where it is found.
+            let said =
+                network.refused("POST", "/destinations", Some(&body), (400, "invalid_parameter"));
+            assert_eq!(said["parameter"], format!("{place}.{key}"), "{name}: {said}");
+            assert!(text(&said["detail"]).contains(text(&asked["about"])), "{name}: {said}");
+            body[place][key] = if is_secret { "hidden.example" } else { "known.example" }.into();
+        }
+        let made = network.make("/destinations", &body);
+        assert_eq!(made["partner"], name);
+        let path = format!("/destinations/{}", made["id"]);
+        let tried = network.make(&format!("{path}/test"), &json!({ "preview": true }));
+        assert_eq!(tried["error"], json!(null), "{name}: {tried}");
+        let target = format!("{}{}", text(&tried["url"]), tried["body"]);
+        assert!(target.contains("test-external-"), "{name}: {tried}");
+        assert!(!format!("{made}{tried}").contains("hidden"), "{name}: {tried}");
+        network.make(&format!("{path}/archive"), &json!({}));
+    }
 }

@@ -37,3 +37,4 @@ mod sub_labels;
 mod tidy;
 mod transactions;
 mod triage;
+mod trials;

@@ -11,6 +11,43 @@ fn refused(new: NewDestination) -> (String, String) {
     (failure.parameter.unwrap_or_default(), failure.detail)
 }
 
+/// A destination whose URL is filled in with that value of the account.
+fn hosted(url: &str, value: &str, secret: bool) -> NewDestination {
+    let mut new = new(url);
+    let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+    let (name, about) = ("domain".to_owned(), "x".to_owned());
+    outbound.accounts = vec![crate::outbound::Account { name: name.clone(), about, secret }];
+    match secret {
+        true => _ = new.secrets.insert(name, Secret::new(value.to_owned())),
+        false => _ = new.account.insert(name, value.to_owned()),
+    }
+    new
+}
+
+#[test]
+fn what_makes_no_host_is_refused_before_it_is_called() {
+    let url = "https://{account.domain}/?c={click_id}";
+    let within = "https://{account.domain}.t.example/?c={click_id}";
+    let cases = [
+        (hosted(url, "https://t.example", false), "account.domain", "a host alone"),
+        (hosted(url, "t.example/", false), "account.domain", "a host alone"),
+        (hosted(url, "t example", true), "secrets.domain", "a host alone"),
+        (hosted(within, "a/b", false), "account.domain", "a host alone"),
+    ];
+    check(cases);
+    for good in [
+        hosted(url, "t.example", false),
+        hosted(url, "192.0.2.1", true),
+        hosted(within, "a", false),
+        hosted("https://t.example/{account.domain}?c={click_id}", "https://a b/", false),
+    ] {
+        let mut world = World::new(plain(), LEAD);
+        let shown = format!("{good:?}");
+        let made = world.attempt(&Act::CreateDestination(Box::new(good)));
+        assert!(made.is_ok(), "{shown}: {made:?}");
+    }
+}
+
 fn check<const N: usize>(cases: [(NewDestination, &str, &str); N]) {
     for (new, field, detail) in cases {
         let shown = format!("{new:?}");

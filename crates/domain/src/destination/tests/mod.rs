@@ -5,6 +5,7 @@ mod faults;
 mod owing;
 mod requests;
 mod schedules;
+mod trials;
 
 use super::*;
 use crate::command::{Act, Answer as Answered, DestinationChanges, NewDestination, NewOutbound};

@@ -22,6 +22,7 @@ fn requests(new: NewDestination, lines: &[&str]) -> Vec<Result<Made, Unmade>> {
         let click_id = network.world.id("a");
         destination.request(&Told {
             owed,
+            idempotency_key: &owed.idempotency_key(),
             conversion,
             click_id: click_id.as_str(),
             click: None,
@@ -216,7 +217,43 @@ fn secrets_are_sent_and_not_shown() {
     let made = requests(new, &["?click_id=@a"]).remove(0).unwrap();
     assert!(made.request.url.starts_with("https://t.example/c?k=k%20e%2Fy&s="));
     let masked = made.request.url.replace("k%20e%2Fy", "***");
-    assert_eq!(made.shown_url, masked);
+    assert_eq!(made.shown.url, masked);
+}
+
+#[test]
+fn secrets_in_headers_and_bodies_are_not_shown_either() {
+    let cases = [
+        ("application/json", r#"{{"k":"{account.key}","c":"{txn_id}"}}"#),
+        ("application/x-www-form-urlencoded", "k={account.key}&c={txn_id}"),
+    ];
+    for (content_type, body) in cases {
+        let mut new = new("https://t.example/c");
+        let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+        let account = |name: &str| {
+            let (name, about) = (name.to_owned(), "x".to_owned());
+            crate::outbound::Account { name, about, secret: true }
+        };
+        outbound.method = Method::Post;
+        outbound.accounts = vec![account("key")];
+        outbound.headers = [("x-key".to_owned(), "Key {account.key}".to_owned())].into();
+        outbound.content_type = Some(content_type.to_owned());
+        outbound.body = Some(body.to_owned());
+        new.secrets.insert("key".to_owned(), Secret::new("k e/y".to_owned()));
+        let made = requests(new.clone(), &["?click_id=@a&txn_id=7"]).remove(0).unwrap();
+        assert_eq!(made.request.headers[0].1, "Key k e/y");
+        assert_eq!(made.shown.headers, [("x-key".to_owned(), "Key ***".to_owned())]);
+        let shown = body.replace("{account.key}", "***").replace("{txn_id}", "7");
+        assert_eq!(made.shown.body, Some(shown.replace("{{", "{").replace("}}", "}")));
+        let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+        // Where even the host is one, nothing is filled in.
+        outbound.accounts.push(account("host"));
+        outbound.url = "https://{account.host}/c".to_owned();
+        new.secrets.insert("host".to_owned(), Secret::new("secret.example".to_owned()));
+        let made = requests(new, &["?click_id=@a&txn_id=7"]).remove(0).unwrap();
+        assert_eq!(made.request.url, "https://secret.example/c");
+        assert_eq!(made.shown.url, "https://{account.host}/c");
+        assert_eq!(made.shown.body.as_deref(), Some(body));
+    }
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod sub_labels;
 mod test_clicks;
 mod trace;
 mod triage;
+mod trials;
 mod typed;
 
 use crate::app::App;
@@ -93,6 +94,7 @@ fn routes() -> Vec<Route> {
         links::routes(),
         destinations::routes(),
         backfills::routes(),
+        trials::routes(),
         deliveries::routes(),
         alerts::routes(),
         integrations::routes(),

@@ -94,7 +94,8 @@ pub(super) const OVERTAKEN: Refusal =
 pub(super) const BUSY: Refusal = refusal(
     429,
     "busy",
-    "one is being done; nothing was changed, `Retry-After` says when to try again",
+    "as many are being done as may be at once; nothing was changed, `Retry-After` says when to \
+     try again",
 );
 pub(super) const HIT_REMOVED: Refusal =
     refusal(409, "hit_removed", "the request itself is not kept any more");

@@ -62,7 +62,9 @@ fn kind(name: &str) -> &str {
         "u16" => "a whole number from 0 to 65535",
         "u32" => "a whole number from 0 to 4294967295",
         "usize" | "u64" => "a whole number that is neither negative nor too large",
-        structure if structure.starts_with("struct ") => "an object, in braces",
+        structure if structure.starts_with("struct ") || structure.contains("tagged enum ") => {
+            "an object, in braces"
+        }
         other => other,
     }
 }
@@ -72,6 +74,7 @@ mod tests {
     use super::super::body::tests::blamed;
     use super::*;
     use domain::contract::Contract;
+    use domain::destination::Corrections;
     use serde_json::json;
 
     /// A contract with another value at a place in it, and what is said of it.
@@ -136,6 +139,8 @@ mod tests {
         ");
         let (path, _) = blamed(read::<Vec<u8>>("list", json!([1, 300])).unwrap_err());
         assert_eq!(path.as_deref(), Some("list[1]"));
+        let word = read::<Corrections>("corrections", json!("difference")).unwrap_err();
+        assert_eq!(blamed(word).1, "it is an object, in braces");
         let (path, detail) = blamed(read::<Contract>("contract", json!(5)).unwrap_err());
         assert_eq!(
             (path.as_deref(), detail.as_str()),
