@@ -108,12 +108,17 @@ pub struct Delivery {
     pub is_replay: bool,
 }
 
-/// When the first delivery of each lane is due.
+/// When the first delivery of each lane is due, and whether its destination can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     pub destination_id: DestinationId,
     pub first: Option<Timestamp>,
     pub again: Option<Timestamp>,
+    /// Attempts that failed since the last that did not.
+    pub failures: u32,
+    pub is_paused: bool,
+    /// Of one that is paused: when one delivery is tried again.
+    pub probe_at: Option<Timestamp>,
 }
 
 /// What comes over from the ledger.

@@ -190,7 +190,8 @@ impl Filler {
 
     /// Has the publisher of each of these links told at `url`, from now on.
     pub(crate) fn tell(&mut self, links: Range<usize>, url: &str) -> anyhow::Result<()> {
-        for (_, publisher_id) in self.links[links].to_vec() {
+        let publishers: Vec<_> = self.links[links].iter().map(|(_, id)| *id).collect();
+        for publisher_id in publishers {
             let url = url.to_owned();
             let outbound = NewOutbound::Own(Box::new(Outbound::calling(url)));
             let new = NewDestination {

@@ -5,7 +5,7 @@
 //! another destination. One settles, many at a time.
 
 use super::lag;
-use super::slots::Slots;
+use super::slots::{Asked, Slots};
 use super::teller::{Called, Teller};
 use crate::clock::Clock;
 use crate::ingest::Progress;
@@ -13,11 +13,10 @@ use crate::live::Live;
 use domain::destination::{Corrections, Destination, Next};
 use domain::id::{DeliveryId, DestinationId, Position};
 use domain::time::Timestamp;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Store;
-use store::deliveries::{Attempt, Condition, Deliveries, Delivery, Due, Incoming, Lane, PauseRule};
+use store::deliveries::{Attempt, Deliveries, Delivery, Due, Incoming, Lane, PauseRule};
 use store::list::StoredOwed;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -55,6 +54,24 @@ pub(crate) struct Sender {
     pub(crate) slots: Mutex<Slots>,
     /// Looks at it when a destination is paused.
     pub(crate) wake_watch: Arc<Notify>,
+}
+
+/// An attempt's place among those that are under way, however that ends.
+struct Slot {
+    sender: Arc<Sender>,
+    id: DestinationId,
+    lane: Lane,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.sender.slots().end(self.id, self.lane);
+    }
+}
+
+struct Ended {
+    attempt: Attempt,
+    slot: Slot,
 }
 
 impl Sender {
@@ -113,11 +130,7 @@ impl Sender {
         Incoming { stored, due_at, is_correctable }
     }
 
-    async fn send(
-        self: Arc<Self>,
-        done: mpsc::Sender<Attempt>,
-        mut stopped: watch::Receiver<bool>,
-    ) {
+    async fn send(self: Arc<Self>, done: mpsc::Sender<Ended>, mut stopped: watch::Receiver<bool>) {
         let mut turn = 0;
         while !*stopped.borrow() {
             let look_at = match self.begin_some(&done, turn).await {
@@ -142,21 +155,18 @@ impl Sender {
     /// Begins as many attempts as there is room for; when to look again.
     async fn begin_some(
         self: &Arc<Self>,
-        done: &mpsc::Sender<Attempt>,
+        done: &mpsc::Sender<Ended>,
         turn: usize,
     ) -> Result<Timestamp, store::Error> {
         let now = self.clock.now();
         let mut due = self.deliveries.due().await?;
-        let conditions: HashMap<DestinationId, Condition> =
-            self.deliveries.conditions().await?.into_iter().collect();
-        lag::note(&due, &conditions, now);
+        lag::note(&due, now);
         let mut look_at = Timestamp::MAX;
         // Nobody is always the first.
         let places = due.len().max(1);
         due.rotate_left(turn % places);
         for one in due {
-            let condition = conditions.get(&one.destination_id);
-            look_at = look_at.min(self.begin_of(done, &one, condition, now).await?);
+            look_at = look_at.min(self.begin_of(done, &one, now).await?);
         }
         Ok(look_at)
     }
@@ -164,9 +174,8 @@ impl Sender {
     /// The same of one destination.
     async fn begin_of(
         self: &Arc<Self>,
-        done: &mpsc::Sender<Attempt>,
+        done: &mpsc::Sender<Ended>,
         due: &Due,
-        condition: Option<&Condition>,
         now: Timestamp,
     ) -> Result<Timestamp, store::Error> {
         let id = due.destination_id;
@@ -176,10 +185,8 @@ impl Sender {
             return Ok(Timestamp::MAX);
         };
         let destination = Arc::new(destination);
-        let is_paused = condition.is_some_and(|condition| condition.pause.is_some());
-        let probe_at = condition.and_then(|condition| condition.pause.as_ref()?.probe_at);
-        if is_paused && probe_at.is_none_or(|at| at > now) {
-            return Ok(probe_at.unwrap_or(Timestamp::MAX));
+        if due.is_paused && due.probe_at.is_none_or(|at| at > now) {
+            return Ok(due.probe_at.unwrap_or(Timestamp::MAX));
         }
         let mut look_at = Timestamp::MAX;
         for (lane, due_at) in [(Lane::First, due.first), (Lane::Again, due.again)] {
@@ -188,37 +195,41 @@ impl Sender {
                 look_at = look_at.min(due_at);
                 continue;
             }
-            let room = self.slots().room(id, destination.pace, is_paused, now);
+            let Due { failures, is_paused, .. } = *due;
+            let pace = destination.pace;
+            let asked = Asked { id, lane, pace, failures, is_paused, now };
+            let room = self.slots().room(asked);
             if room == 0 {
                 look_at = look_at.min(self.slots().next_at(id, now));
                 continue;
             }
             let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
-            let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
-            self.slots().begin(id, destination.pace, leased.len(), now);
-            for delivery in leased {
-                let (sender, destination, done) = (self.clone(), destination.clone(), done.clone());
+            for delivery in self.deliveries.lease(id, lane, room, (now, until)).await? {
+                self.slots().begin(asked);
+                let slot = Slot { sender: self.clone(), id, lane };
+                let (destination, done) = (destination.clone(), done.clone());
                 tokio::spawn(async move {
-                    let attempt = sender.attempt(&destination, delivery).await;
+                    let attempt = slot.sender.attempt(&destination, delivery).await;
                     // Where nobody settles any more, the lease runs out.
-                    _ = done.send(attempt).await;
+                    _ = done.send(Ended { attempt, slot }).await;
                 });
             }
         }
         Ok(look_at)
     }
 
-    async fn settle(self: Arc<Self>, mut settled: mpsc::Receiver<Attempt>) {
-        let mut attempts = Vec::with_capacity(SETTLED_MAX);
-        while settled.recv_many(&mut attempts, SETTLED_MAX).await > 0 {
+    async fn settle(self: Arc<Self>, mut settled: mpsc::Receiver<Ended>) {
+        let mut ended = Vec::with_capacity(SETTLED_MAX);
+        while settled.recv_many(&mut ended, SETTLED_MAX).await > 0 {
+            let (attempts, slots): (Vec<_>, Vec<_>) =
+                ended.drain(..).map(|one| (one.attempt, one.slot)).unzip();
+            drop(slots);
             for attempt in &attempts {
                 let labels = [("led_to", attempt.led_to())];
                 metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
-                self.slots().end(attempt.destination_id);
             }
-            let batch = std::mem::take(&mut attempts);
             loop {
-                match self.deliveries.settle(batch.clone(), self.manner.pause).await {
+                match self.deliveries.settle(attempts.clone(), self.manner.pause).await {
                     Ok(paused) => {
                         if !paused.is_empty() {
                             self.wake_watch.notify_one();

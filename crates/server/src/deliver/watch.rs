@@ -101,8 +101,11 @@ impl Known {
             gauge!("counterfoil_deliveries_due").set(waiting.due as f64);
             self.count_at = begun.checked_add(begun.elapsed() * COUNT_SHARE);
         }
+        let conditions = deliveries.conditions().await?;
+        let paused = conditions.iter().filter(|(_, one)| one.pause.is_some()).count();
+        gauge!("counterfoil_destinations_paused").set(paused as f64);
         Ok(Seen {
-            conditions: deliveries.conditions().await?,
+            conditions,
             late: deliveries.late(now.plus_s(-LATE_S)).await?,
             recent: deliveries.recent(now).await?,
             undecided: deliveries.undecided().await?,

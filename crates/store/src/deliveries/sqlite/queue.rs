@@ -178,18 +178,23 @@ pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
                 where state = 'waiting' and destination_id > waiting.id)
             from waiting where waiting.id is not null
         )
-        select id,
-            (select min(due_at) from delivery
+        select waiting.id as destination_id,
+            (select min(due_at) from delivery indexed by delivery_due
                 where state = 'waiting' and destination_id = waiting.id and lane = 0) as first,
-            (select min(due_at) from delivery
-                where state = 'waiting' and destination_id = waiting.id and lane = 1) as again
-        from waiting where id is not null";
+            (select min(due_at) from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id = waiting.id and lane = 1) as again,
+            coalesce(failures, 0) as failures, paused_at is not null as is_paused, probe_at
+        from waiting left join destination on destination.id = waiting.id
+        where waiting.id is not null";
     rows::all(connection, sql, &[], |row| {
         let time = |us: Option<i64>| us.map(Timestamp::from_us);
         Ok(Due {
-            destination_id: DestinationId(row.get("id")?),
+            destination_id: DestinationId(row.get("destination_id")?),
             first: time(row.get("first")?),
             again: time(row.get("again")?),
+            failures: row.get("failures")?,
+            is_paused: row.get("is_paused")?,
+            probe_at: time(row.get("probe_at")?),
         })
     })
 }
@@ -205,7 +210,7 @@ pub(super) fn lease(
     let sql = "-- deliveries::lease
         update delivery set leased_until = ?1, attempts = attempts + 1
         where id in (
-            select id from delivery
+            select id from delivery indexed by delivery_due
             where state = 'waiting' and destination_id = ?2 and lane = ?3 and due_at <= ?4
                 and (leased_until is null or leased_until <= ?4)
             order by due_at, id limit ?5)

@@ -114,6 +114,15 @@ impl Queue {
     }
 }
 
+/// Of a destination that nothing is wrong with.
+fn due_of(
+    destination_id: DestinationId,
+    first: Option<Timestamp>,
+    again: Option<Timestamp>,
+) -> Due {
+    Due { destination_id, first, again, failures: 0, is_paused: false, probe_at: None }
+}
+
 #[tokio::test]
 async fn what_is_taken_over_twice_is_there_once() {
     let mut queue = Queue::new();
@@ -254,8 +263,8 @@ async fn first_attempts_and_others_are_due_apart() {
     let due = queue.deliveries.due().await.unwrap();
     let again = Some(queue.now.plus_s(5));
     let expected = [
-        Due { destination_id: ONE, first: Some(queue.now), again },
-        Due { destination_id: TWO, first: Some(queue.now), again: None },
+        Due { failures: 1, ..due_of(ONE, Some(queue.now), again) },
+        due_of(TWO, Some(queue.now), None),
     ];
     assert_eq!(due, expected);
 }
@@ -274,6 +283,8 @@ async fn one_that_keeps_failing_is_paused_and_one_success_brings_it_back() {
     let condition = queue.deliveries.conditions().await.unwrap().remove(0).1;
     let pause = condition.pause.unwrap();
     assert_eq!((pause.by, pause.probe_at), (PausedBy::Failures, Some(queue.now.plus_s(600))));
+    let due = queue.deliveries.due().await.unwrap().remove(0);
+    assert_eq!((due.failures, due.is_paused, due.probe_at), (4, true, pause.probe_at));
     assert!(pause.why.contains("3 attempts") && pause.why.contains("503"), "{}", pause.why);
     queue.now = queue.now.plus_s(600);
     queue.lease(ONE, Lane::Again, 2).await;
@@ -386,7 +397,7 @@ async fn what_is_told_late_waits_behind_what_happens_now() {
     assert_eq!(queue.take("2/1 notice approved 2", ONE).await, "waiting notice 2");
     let due = queue.deliveries.due().await.unwrap();
     let now = Some(queue.now);
-    assert_eq!(due, [Due { destination_id: ONE, first: now, again: now }]);
+    assert_eq!(due, [due_of(ONE, now, now)]);
     assert_eq!(queue.lease(ONE, Lane::First, 10).await, [2]);
     assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
     let (found, _) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
