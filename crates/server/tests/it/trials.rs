@@ -115,7 +115,11 @@ fn an_answer_says_what_it_would_lead_to() {
     assert_eq!((&tried["http_status"], &tried["led_to"]), (&json!(null), &json!("again")));
     assert!(text(&tried["error"]).contains("no answer"), "{tried}");
     let condition = network.ask(&format!("/destinations/{id}"))["condition"].clone();
-    assert_eq!(condition, json!({ "failures": 0, "last_good_at": null, "pause": null }));
+    let none = json!({ "attempts": 0, "good": 0 });
+    let nothing = json!({
+        "failures": 0, "last_good_at": null, "pause": null, "hour": none, "day": none,
+    });
+    assert_eq!(condition, nothing);
     let private = destination(&mut network, "http://10.0.0.1/?c={external_id}", &json!({}));
     let tried = network.make(&path(private), &json!({}));
     assert!(text(&tried["error"]).contains("outbound_allow"), "{tried}");

@@ -33,12 +33,12 @@ pub(super) fn cursor(connection: &Connection) -> Result<DeliveryId, Error> {
 
 pub(super) fn take_over(connection: &mut Connection, incoming: &[Incoming]) -> Result<(), Error> {
     let tx = connection.transaction()?;
-    let (cursor, held_until): (u64, i64) = tx.query_row(
-        "-- deliveries::take_over
-        select cursor, held_until from state",
-        [],
-        |row| Ok((row.get("cursor")?, row.get("held_until")?)),
-    )?;
+    let (cursor, held_until): (u64, i64) = tx
+        .prepare_cached(
+            "-- deliveries::take_over
+            select cursor, held_until from state",
+        )?
+        .query_row([], |row| Ok((row.get("cursor")?, row.get("held_until")?)))?;
     let mut last = cursor;
     for one in incoming.iter().filter(|one| one.stored.id.0 > cursor) {
         take_over_one(&tx, one, one.stored.owed.owed_at().as_us() <= held_until)?;
