@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-/// How many clicks get the postbacks.
+/// How many clicks get the postbacks, of those that are told and of one that is not.
 const RECENT: u64 = 200_000;
 /// What is owed to those that are told before anything is measured.
 const OWED: u64 = 50_000;
@@ -61,11 +61,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let receiver = Receiver::start(Manner::Answers)?;
     let dead = free_address()?;
     let bench = Bench { args, data: &data, receiver, dead, numbers: Arc::default() };
-    let postbacks = Arc::new(bench.fill()?);
+    let postbacks = bench.fill()?;
     say!(
         "{}: {} publishers who are told, {} postbacks/s, {} s a round",
         bold("Deliveries"),
-        PUBLISHERS - 1,
+        PUBLISHERS - 2,
         number(args.rate.into()),
         args.common.seconds
     );
@@ -82,9 +82,11 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The first publisher is told at an address where nobody is, all others at the receiver's.
-    fn fill(&self) -> anyhow::Result<Postbacks> {
-        let others = 1..usize::try_from(PUBLISHERS)?;
+    /// The first publisher is told at an address where nobody is, the last nowhere, all others at
+    /// the receiver's.
+    fn fill(&self) -> anyhow::Result<[Arc<Postbacks>; 2]> {
+        let last = usize::try_from(PUBLISHERS)? - 1;
+        let others = 1..last;
         let url =
             |address| format!("http://{address}/p?cid={{click_id}}&{AT}{{converted_at:unix_ms}}");
         let mut filler = Filler::begin(self.data, STORED_DAYS)?;
@@ -98,14 +100,18 @@ impl Bench<'_> {
         };
         filler.click_only(0..1);
         filler.fill(plan(self.args.due))?;
-        filler.click_only(others);
+        filler.click_only(others.clone());
         filler.fill(plan(OWED))?;
         filler.seal()?;
         let recent = Plan { clicks: RECENT, conversions: 0, days: 0, keep_every: 1 };
-        let ids = filler.fill(recent)?;
-        let postbacks = Postbacks::new(ids, filler.integration_key.clone());
+        let mut postbacks = |links| {
+            filler.click_only(links);
+            let ids = filler.fill(recent)?;
+            anyhow::Ok(Arc::new(Postbacks::new(ids, filler.integration_key.clone())))
+        };
+        let both = [postbacks(last..last + 1)?, postbacks(others)?];
         filler.finish()?;
-        Ok(postbacks)
+        Ok(both)
     }
 
     fn server(&self, pause_after: Option<u32>) -> anyhow::Result<Server> {
@@ -165,7 +171,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn beside_a_dead_one(&self, postbacks: &Arc<Postbacks>) -> anyhow::Result<()> {
+    fn beside_a_dead_one(&self, [untold, told]: &[Arc<Postbacks>; 2]) -> anyhow::Result<()> {
         let mut table = Table::new([
             ("the dead destination", Side::Left),
             ("it is owed", Side::Right),
@@ -179,18 +185,18 @@ impl Bench<'_> {
             ("not as expected", Side::Left),
         ]);
         let server = self.server(None)?;
-        self.round(&mut table, "is paused: it refused", &server, postbacks)?;
-        // Nothing is known of it: the others are alone.
+        self.round(&mut table, "is paused; nobody is told", &server, untold)?;
+        self.round(&mut table, "is paused: it refused", &server, told)?;
         change(&server, "POST", "/destinations/1/pause", r#"{"why":"the bench"}"#)?;
-        self.round(&mut table, "is paused by a person", &server, postbacks)?;
+        self.round(&mut table, "is paused by a person", &server, told)?;
         change(&server, "POST", "/destinations/1/resume", "{}")?;
         server.stop();
         let server = self.server(Some(NEVER))?;
-        self.round(&mut table, "refuses, and is never paused", &server, postbacks)?;
+        self.round(&mut table, "refuses, and is never paused", &server, told)?;
         server.stop();
         let hanging = Receiver::start_at(Manner::Hangs, self.dead)?;
         let server = self.server(Some(NEVER))?;
-        self.round(&mut table, "never answers, nor is paused", &server, postbacks)?;
+        self.round(&mut table, "never answers, nor is paused", &server, told)?;
         server.stop();
         drop(hanging);
         table.print(2);
