@@ -1,6 +1,7 @@
 //! A destination: where a publisher wants to be told of its conversions, and of which.
 
 mod backfill;
+mod news;
 mod owed;
 mod request;
 mod rules;
@@ -11,6 +12,7 @@ mod trial;
 mod tests;
 
 pub use backfill::{BACKFILL_CONVERSIONS_MAX, Backfilled, Period, backfilled};
+pub use news::{Hearing, News, news};
 pub use owed::{Owed, OwedKind, owed};
 pub use request::{Made, Told, Unmade};
 pub use rules::{
@@ -24,7 +26,7 @@ use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme, Secret};
 use crate::id::{DestinationId, LinkId, PublisherId};
 use crate::ledger::Conversion;
 use crate::macros::Value;
-use crate::outbound::{Field, Outbound, Unfilled};
+use crate::outbound::{Amount, Field, Outbound, Unfilled};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -174,7 +176,15 @@ impl Destination {
     fn corrections_fault(&self) -> Option<Fault> {
         let of = |detail: String| Some(Fault::at("corrections", detail));
         match &self.rules.corrections {
-            Corrections::None {} | Corrections::Difference {} => None,
+            Corrections::None {} => None,
+            Corrections::Difference {} => {
+                let says = |field: &Field| {
+                    matches!(field, Field::Money { of: Amount::Payout | Amount::FullPayout, .. })
+                };
+                let detail = "nothing in the request says the difference: it needs `{payout}`";
+                let is_said = self.outbound.fields().iter().any(says);
+                if is_said { None } else { of(detail.to_owned()) }
+            }
             Corrections::Status {} => {
                 let tells = self.outbound.fields().contains(&Field::Status);
                 let detail = "nothing in the request says the status: it needs `{status}`";

@@ -280,6 +280,10 @@ fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result
         say!("sent once more: {count}");
     } else {
         say!("would be sent once more: {count}");
+        let overtaken = done["overtaken"].as_u64().unwrap_or(0);
+        if overtaken > 0 {
+            say!("left out, for something else was owed since: {}", number(overtaken));
+        }
         remark!("hint: --yes sends them");
     }
     Ok(())

@@ -14,7 +14,7 @@ pub use sqlite::{SqliteDeliveries, copy};
 use crate::Error;
 use crate::list::{Page, StoredOwed};
 use async_trait::async_trait;
-use domain::destination::{Next, Owed};
+use domain::destination::{Hearing, Next, Owed};
 use domain::id::{DeliveryId, DestinationId};
 use domain::time::Timestamp;
 
@@ -106,6 +106,10 @@ pub struct Delivery {
     pub settled_at: Option<Timestamp>,
     /// It was sent once more by hand.
     pub is_replay: bool,
+    /// Some attempt has reached the receiver, or may have, and was not turned away.
+    pub may_have_arrived: bool,
+    /// What the destination could be told when it came to be owed.
+    pub hearing: Hearing,
 }
 
 /// When the first delivery of each lane is due, and whether its destination can be called.
@@ -126,8 +130,8 @@ pub struct Due {
 pub struct Incoming {
     pub stored: StoredOwed,
     pub due_at: Timestamp,
-    /// The destination can be told that something has changed.
-    pub is_correctable: bool,
+    /// What the destination can be told.
+    pub hearing: Hearing,
 }
 
 /// One try at a delivery.
@@ -146,7 +150,19 @@ pub struct Attempt {
     /// At most [`ANSWER_BYTES_MAX`] are kept.
     pub answer: Option<Vec<u8>>,
     pub error: Option<String>,
+    pub fate: Fate,
     pub next: Next,
+}
+
+/// What is known of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// There was none, for a reason of ours: that says nothing of the destination.
+    Unmade,
+    /// It did not come through, or was turned away.
+    TurnedAway,
+    /// It was taken, or may have been: nothing that reads was heard.
+    MayHaveArrived,
 }
 
 impl Attempt {
@@ -227,6 +243,15 @@ pub struct Condition {
     pub pause: Option<Pause>,
 }
 
+/// What a replay would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayable {
+    /// How many would be sent once more.
+    pub count: u64,
+    /// How many are left out, for something was owed since that says otherwise.
+    pub overtaken: u64,
+}
+
 /// A replay that was asked for under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
@@ -252,7 +277,8 @@ pub trait Deliveries: Send + Sync {
     async fn cursor(&self) -> Result<DeliveryId, Error>;
 
     /// Takes over what the ledger has after the cursor, in its order; what was taken over before
-    /// changes nothing. What takes back something that was never sent cancels it, and itself.
+    /// changes nothing. What takes back something that was never sent cancels it, and itself; what
+    /// was sent, or may have been, is corrected where the destination can hear that.
     async fn take_over(&self, incoming: Vec<Incoming>) -> Result<(), Error>;
 
     /// When the first delivery of each lane is due, by destination.
@@ -281,8 +307,8 @@ pub trait Deliveries: Send + Sync {
     /// Newest first.
     async fn list(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, Error>;
 
-    /// How many [`Deliveries::replay`] would send once more.
-    async fn count_replayable(&self, filter: &DeliveryFilter) -> Result<u64, Error>;
+    /// What [`Deliveries::replay`] would do.
+    async fn count_replayable(&self, filter: &DeliveryFilter) -> Result<Replayable, Error>;
 
     /// Has those that were sent, or tried, sent once more, from `now` on; how many. Those that are
     /// held only where the filter names that state.
@@ -299,7 +325,8 @@ pub trait Deliveries: Send + Sync {
         now: Timestamp,
     ) -> Result<(), Error>;
 
-    /// Cancels what waits for a destination that is gone; how many.
+    /// Cancels some of what waits for a destination that is gone; how many. None are left once there
+    /// are none, but those under way.
     async fn cancel(&self, destination: DestinationId, now: Timestamp) -> Result<u64, Error>;
 
     async fn pause(&self, destination: DestinationId, pause: Pause) -> Result<(), Error>;

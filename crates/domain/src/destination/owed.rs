@@ -24,6 +24,9 @@ pub struct Owed {
     pub payout: Micros,
     /// What that adds to what it was told before.
     pub difference: Micros,
+    /// The same two before the share was taken.
+    pub full_payout: Micros,
+    pub full_difference: Micros,
     pub revenue: Micros,
     /// When the conversion changed.
     pub at: Timestamp,
@@ -85,7 +88,7 @@ pub(super) fn last_of(id: DestinationId, before: &[Owed]) -> Option<&Owed> {
     before.iter().rev().find(|one| one.destination_id == id)
 }
 
-/// `last` is what it was owed about it before. `None`: nothing, or nothing that fits into an
+/// `last` is what it was owed about it before. What does not count any more is worth nothing. `None`: nothing, or nothing that fits into an
 /// amount.
 pub(super) fn of_one(
     destination: &Destination,
@@ -95,14 +98,20 @@ pub(super) fn of_one(
     let rules = &destination.rules;
     let told = last.filter(|last| last.kind != OwedKind::Withdrawal);
     let is_told = rules.statuses.contains(&now.status) && now.merged_into.is_none();
-    let share = rules.payout_share.of(now.payout)?;
-    let (kind, payout, before) = match told {
-        None if is_told && wants(destination, now) => (OwedKind::Notice, share, Micros::ZERO),
-        Some(told) if !is_told => (OwedKind::Withdrawal, Micros::ZERO, told.payout),
-        Some(told) if told.status != now.status => (OwedKind::Notice, share, told.payout),
-        Some(told) if told.payout != share => (OwedKind::Correction, share, told.payout),
+    let is_undone =
+        matches!(now.status, Status::Rejected | Status::Reversed) || now.merged_into.is_some();
+    let full_payout = if is_undone { Micros::ZERO } else { now.payout };
+    let payout = rules.payout_share.of(full_payout)?;
+    let kind = match told {
+        None if is_told && wants(destination, now) => OwedKind::Notice,
+        Some(told) if is_told && told.status != now.status => OwedKind::Notice,
+        Some(told) if is_told && told.payout != payout => OwedKind::Correction,
+        // What moves on to a status that is not told counts as before.
+        Some(_) if !is_told && is_undone => OwedKind::Withdrawal,
         _ => return None,
     };
+    let (before, full_before) =
+        told.map_or((Micros::ZERO, Micros::ZERO), |told| (told.payout, told.full_payout));
     Some(Owed {
         destination_id: destination.id,
         conversion_id: now.id,
@@ -111,6 +120,8 @@ pub(super) fn of_one(
         status: now.status,
         payout,
         difference: payout.checked_sub(before)?,
+        full_payout,
+        full_difference: full_payout.checked_sub(full_before)?,
         revenue: now.revenue,
         at: now.changed_at,
         backfilled_at: None,

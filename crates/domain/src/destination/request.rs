@@ -81,7 +81,9 @@ impl Destination {
         let corrections = &self.rules.corrections;
         let outbound = match (told.owed.kind, corrections) {
             (OwedKind::Notice, _) => &self.outbound,
-            (_, Corrections::None {}) => return Err(Unmade::Uncorrectable),
+            (_, Corrections::None {}) | (OwedKind::Correction, Corrections::Url { .. }) => {
+                return Err(Unmade::Uncorrectable);
+            }
             (OwedKind::Withdrawal, Corrections::Url { url }) => {
                 let mut outbound = self.outbound.clone();
                 url.clone_into(&mut outbound.url);
@@ -277,24 +279,34 @@ impl Values<'_> {
         let Told { owed, conversion, .. } = *self.told;
         let is_difference =
             matches!(self.destination.rules.corrections, Corrections::Difference {});
-        let amount = match of {
-            Amount::Payout if is_difference && owed.kind != OwedKind::Notice => owed.difference,
-            Amount::Payout => owed.payout,
-            Amount::FullPayout => conversion.payout,
-            Amount::Revenue => owed.revenue,
-            Amount::SaleAmount => match conversion.sale_amount {
-                Some(amount) => amount,
-                None => return String::new(),
-            },
+        let exponent = conversion.currency.exponent();
+        let written = |now: Micros, difference: Micros| match (is_difference, is_minor) {
+            (false, false) => now.to_string(),
+            (false, true) => minor(now, exponent).to_string(),
+            (true, false) => difference.to_string(),
+            // Each is rounded, so that differences add up to what stands.
+            (true, true) => {
+                let before = Micros(now.0.saturating_sub(difference.0));
+                (minor(now, exponent) - minor(before, exponent)).to_string()
+            }
         };
-        if is_minor { minor(amount, conversion.currency.exponent()) } else { amount.to_string() }
+        let plain = |amount: Micros| match is_minor {
+            true => minor(amount, exponent).to_string(),
+            false => amount.to_string(),
+        };
+        match of {
+            Amount::Payout => written(owed.payout, owed.difference),
+            Amount::FullPayout => written(owed.full_payout, owed.full_difference),
+            Amount::Revenue => plain(owed.revenue),
+            Amount::SaleAmount => conversion.sale_amount.map(plain).unwrap_or_default(),
+        }
     }
 }
 
 /// In the currency's smallest unit, rounded half to even: there is no other way to write it.
-fn minor(amount: Micros, exponent: u8) -> String {
+fn minor(amount: Micros, exponent: u8) -> i64 {
     let per_minor = 10_i64.pow(6 - u32::from(exponent.min(6)));
     let (down, over) = (amount.0.div_euclid(per_minor), amount.0.rem_euclid(per_minor));
     let is_up = over * 2 > per_minor || over * 2 == per_minor && down % 2 != 0;
-    (down + i64::from(is_up)).to_string()
+    down + i64::from(is_up)
 }

@@ -62,7 +62,7 @@ impl Schedule {
         &self,
         outbound: &Outbound,
         answer: Answer<'_>,
-        (id, attempt): (DeliveryId, u32),
+        tries: (DeliveryId, u32),
         now: Timestamp,
     ) -> Next {
         let retry_after_s = match answer {
@@ -76,6 +76,20 @@ impl Schedule {
                 }
             }
         };
+        self.again(tries, retry_after_s, now)
+    }
+
+    /// What one that came to nothing has led to.
+    pub fn failed(&self, tries: (DeliveryId, u32), now: Timestamp) -> Next {
+        self.again(tries, None, now)
+    }
+
+    fn again(
+        &self,
+        (id, attempt): (DeliveryId, u32),
+        retry_after_s: Option<u32>,
+        now: Timestamp,
+    ) -> Next {
         let wait = attempt.checked_sub(1).and_then(|past| self.waits_s.get(past as usize));
         let Some(wait_s) = wait else { return Next::Exhausted };
         let wait_ms = i64::from(*wait_s) * i64::from(1_000 + jitter(id, attempt));

@@ -143,10 +143,14 @@ impl Destination {
 
     fn standing(&self, conversion: &Conversion, kind: OwedKind) -> Owed {
         let share = self.rules.payout_share.of(conversion.payout).unwrap_or(Micros::ZERO);
-        let (payout, difference) = match kind {
-            OwedKind::Withdrawal => (Micros::ZERO, Micros(share.0.saturating_neg())),
-            _ => (share, share),
+        let is_undone = matches!(conversion.status, Status::Rejected | Status::Reversed);
+        let all = |told: Micros| match kind {
+            OwedKind::Withdrawal => (Micros::ZERO, Micros(told.0.saturating_neg())),
+            _ if is_undone => (Micros::ZERO, Micros::ZERO),
+            _ => (told, told),
         };
+        let ((payout, difference), (full_payout, full_difference)) =
+            (all(share), all(conversion.payout));
         Owed {
             destination_id: self.id,
             conversion_id: conversion.id,
@@ -155,6 +159,8 @@ impl Destination {
             status: conversion.status,
             payout,
             difference,
+            full_payout,
+            full_difference,
             revenue: conversion.revenue,
             at: conversion.changed_at,
             backfilled_at: None,

@@ -68,6 +68,13 @@ pub(crate) enum Failure {
     Timeout(Duration),
 }
 
+impl Failure {
+    /// The request may have been read: only the answer was not.
+    pub(crate) fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Answer(_) | Self::Timeout(_))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

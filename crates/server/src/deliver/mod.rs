@@ -14,7 +14,7 @@ pub(crate) use caller::{Caller, Patience, headers};
 pub(crate) use guard::Guard;
 pub(crate) use sender::{Manner, Sender};
 pub(crate) use slots::Slots;
-pub(crate) use teller::{Called, Teller};
+pub(crate) use teller::{Called, Teller, Unmade};
 pub(crate) use watch::Watch;
 
 use crate::config::Config;

@@ -6,17 +6,17 @@
 
 use super::lag;
 use super::slots::{Asked, Slots};
-use super::teller::{Called, Teller};
+use super::teller::{Called, Teller, Unmade};
 use crate::clock::Clock;
 use crate::ingest::Progress;
 use crate::live::Live;
-use domain::destination::{Corrections, Destination, Next};
+use domain::destination::{Destination, Hearing, Next};
 use domain::id::{DeliveryId, DestinationId, Position};
 use domain::time::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Store;
-use store::deliveries::{Attempt, Deliveries, Delivery, Due, Incoming, Lane, PauseRule};
+use store::deliveries::{Attempt, Deliveries, Delivery, Due, Fate, Incoming, Lane, PauseRule};
 use store::list::StoredOwed;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -112,7 +112,14 @@ impl Sender {
             Some(cursor) => cursor,
             None => self.deliveries.cursor().await?,
         };
-        let owed = self.store.owed(after, TAKEN_MAX).await?;
+        let mut owed = self.store.owed(after, TAKEN_MAX).await?;
+        {
+            // The ledger has a destination a moment before it is in force.
+            let setup = self.live.setup();
+            let unknown = |one: &StoredOwed| setup.destination(one.owed.destination_id).is_none();
+            let known = owed.iter().position(unknown).unwrap_or(owed.len());
+            owed.truncate(known);
+        }
         let last = owed.last().map_or(after, |last| last.id);
         let count = owed.len();
         let incoming = owed.into_iter().map(|stored| self.incoming(stored)).collect();
@@ -125,14 +132,15 @@ impl Sender {
         let setup = self.live.setup();
         let rules = setup.destination(stored.owed.destination_id).map(|one| &one.rules);
         let delay_s = rules.map_or(0, |rules| rules.delay_s);
-        let is_correctable = rules.is_some_and(|rules| rules.corrections != Corrections::None {});
+        let hearing = rules.map(|rules| Hearing::of(&rules.corrections)).unwrap_or_default();
         let due_at = stored.owed.at.plus_s(delay_s.into()).max(stored.owed.owed_at());
-        Incoming { stored, due_at, is_correctable }
+        Incoming { stored, due_at, hearing }
     }
 
     async fn send(self: Arc<Self>, done: mpsc::Sender<Ended>, mut stopped: watch::Receiver<bool>) {
         let mut turn = 0;
         while !*stopped.borrow() {
+            turn += 1;
             let look_at = match self.begin_some(&done, turn).await {
                 Ok(look_at) => look_at,
                 Err(error) => {
@@ -141,7 +149,6 @@ impl Sender {
                     continue;
                 }
             };
-            turn += 1;
             let now = self.clock.now();
             let wait_us = u64::try_from(look_at.us_since(now)).unwrap_or(0);
             tokio::select! {
@@ -165,10 +172,15 @@ impl Sender {
         // Nobody is always the first.
         let places = due.len().max(1);
         due.rotate_left(turn % places);
+        let mut failure = None;
         for one in due {
-            look_at = look_at.min(self.begin_of(done, &one, now).await?);
+            match self.begin_of(done, &one, now).await {
+                Ok(at) => look_at = look_at.min(at),
+                // The others go on.
+                Err(error) => failure = Some(error),
+            }
         }
-        Ok(look_at)
+        failure.map_or(Ok(look_at), Err)
     }
 
     /// The same of one destination.
@@ -180,10 +192,11 @@ impl Sender {
     ) -> Result<Timestamp, store::Error> {
         let id = due.destination_id;
         let destination = self.live.setup().destination(id).cloned();
-        let Some(destination) = destination.filter(|one| !one.archived) else {
-            self.deliveries.cancel(id, now).await?;
-            return Ok(Timestamp::MAX);
-        };
+        let Some(destination) = destination else { return Ok(Timestamp::MAX) };
+        if destination.archived {
+            let is_done = self.deliveries.cancel(id, now).await? == 0;
+            return Ok(if is_done { Timestamp::MAX } else { now });
+        }
         let destination = Arc::new(destination);
         if due.is_paused && due.probe_at.is_none_or(|at| at > now) {
             return Ok(due.probe_at.unwrap_or(Timestamp::MAX));
@@ -262,17 +275,24 @@ impl Sender {
             http_status: None,
             answer: None,
             error: None,
+            fate: Fate::Unmade,
             next: Next::Rejected,
         };
         let key = delivery.owed.idempotency_key();
         let made = match self.teller.request(destination, &delivery.owed, &key, at).await {
             Ok(made) => made,
-            Err(why) => return Attempt { error: Some(why), ..bare },
+            Err(why) => {
+                let next = match why {
+                    Unmade::Ever(_) => Next::Rejected,
+                    Unmade::Now(_) => self.teller.again((delivery.id, tries)),
+                };
+                return Attempt { error: Some(why.why()), next, ..bare };
+            }
         };
-        let Called { latency_ms, http_status, answer, error, next } =
+        let Called { latency_ms, http_status, answer, error, fate, next } =
             self.teller.call(destination, &made, &key, (delivery.id, tries)).await;
         let url = made.shown.url;
-        Attempt { url, latency_ms, http_status, answer, error, next, ..bare }
+        Attempt { url, latency_ms, http_status, answer, error, fate, next, ..bare }
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, Slots> {

@@ -1,7 +1,7 @@
 //! Tells one destination one thing: makes the request, calls, and says what the answer leads to.
 //! What becomes of that is up to whoever asked.
 
-use super::caller::{Caller, Heard};
+use super::caller::{Caller, Failure, Heard};
 use crate::clock::Clock;
 use crate::keys;
 use domain::click_id::Keyring;
@@ -11,11 +11,15 @@ use domain::outbound::Field;
 use domain::receipt::{Place, ReceiptKey};
 use domain::time::Timestamp;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::Store;
+use store::deliveries::Fate;
+use tokio::time::Instant;
 
 /// How long it is waited after a store did not answer.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
+/// How long it is waited for it in all: an attempt ends before its lease does.
+const STORE_AWAY_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) struct Teller {
     pub(crate) store: Arc<dyn Store>,
@@ -33,7 +37,25 @@ pub(crate) struct Called {
     pub(crate) http_status: Option<u16>,
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) error: Option<String>,
+    pub(crate) fate: Fate,
     pub(crate) next: Next,
+}
+
+/// Why there is no request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unmade {
+    /// There will be none.
+    Ever(String),
+    /// What it tells cannot be read now.
+    Now(String),
+}
+
+impl Unmade {
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::Ever(why) | Self::Now(why) => why,
+        }
+    }
 }
 
 impl Teller {
@@ -55,7 +77,15 @@ impl Teller {
             Err(_) => Answer::None,
         };
         let next = self.schedule.next(&destination.outbound, answer, tries, self.clock.now());
-        let bare = Called { latency_ms, http_status: None, answer: None, error: None, next };
+        let fate = match (&called, next) {
+            (Ok(_), Next::Delivered | Next::Unverified) => Fate::MayHaveArrived,
+            // It would be the same the next time.
+            (Err(Failure::Url(_)), _) => Fate::Unmade,
+            (Err(failure), _) if failure.may_have_arrived() => Fate::MayHaveArrived,
+            _ => Fate::TurnedAway,
+        };
+        let next = if fate == Fate::Unmade { Next::Rejected } else { next };
+        let bare = Called { latency_ms, http_status: None, answer: None, error: None, fate, next };
         match called {
             Ok(heard) => Called {
                 http_status: Some(heard.status),
@@ -69,6 +99,11 @@ impl Teller {
         }
     }
 
+    /// What a try that came to nothing leads to.
+    pub(crate) fn again(&self, tries: (DeliveryId, u32)) -> Next {
+        self.schedule.failed(tries, self.clock.now())
+    }
+
     /// The request for what is owed, or why there is none.
     pub(crate) async fn request(
         &self,
@@ -76,13 +111,14 @@ impl Teller {
         owed: &Owed,
         key: &str,
         at: Timestamp,
-    ) -> Result<Made, String> {
+    ) -> Result<Made, Unmade> {
         let id = owed.conversion_id;
-        let found = self.asked(|| self.store.conversion(id)).await;
-        let (conversion, _) = found.ok_or_else(|| format!("there is no conversion {id}"))?;
+        let found = self.asked(|| self.store.conversion(id)).await?;
+        let there_is_none = || Unmade::Ever(format!("there is no conversion {id}"));
+        let (conversion, _) = found.ok_or_else(there_is_none)?;
         let is_personal = |field: &Field| matches!(field, Field::Ip | Field::UserAgent);
         let click = match destination.outbound.fields().iter().any(is_personal) {
-            true => self.asked(|| self.store.click(conversion.click_id)).await,
+            true => self.asked(|| self.store.click(conversion.click_id)).await?,
             false => None,
         };
         let click_id = self.keyring.format(conversion.click_id);
@@ -96,20 +132,25 @@ impl Teller {
             at,
             random: u64::from_be_bytes(keys::random()),
         };
-        destination.request(&told).map_err(|why| why.to_string())
+        destination.request(&told).map_err(|why| Unmade::Ever(why.to_string()))
     }
 
     /// A store that is away for a moment is no reason to give up.
-    async fn asked<T, F>(&self, ask: impl Fn() -> F) -> T
+    async fn asked<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Unmade>
     where
         F: Future<Output = Result<T, store::Error>>,
     {
+        let begun = Instant::now();
         loop {
             match ask().await {
-                Ok(found) => return found,
+                Ok(found) => return Ok(found),
+                Err(store::Error::Unavailable(_)) if begun.elapsed() < STORE_AWAY_MAX => {
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "what is to be told cannot be read");
-                    tokio::time::sleep(STORE_AGAIN).await;
+                    let why = format!("what is to be told cannot be read: {error}");
+                    return Err(Unmade::Now(why));
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::bench::fill::{Filler, Plan};
 use crate::config::Config;
 use crate::open::DELIVERIES;
 use domain::conversion::Status;
-use domain::destination::{Owed, OwedKind};
+use domain::destination::{Hearing, Owed, OwedKind};
 use domain::id::{ConversionId, DeliveryId, DestinationId};
 use domain::money::Micros;
 use domain::time::Timestamp;
@@ -207,12 +207,14 @@ fn deliveries_that_nobody_is_owed_and_those_of_another_journal_are_found() {
         status: Status::Approved,
         payout: Micros(1),
         difference: Micros(1),
+        full_payout: Micros(1),
+        full_difference: Micros(1),
         revenue: Micros(1),
         at: Timestamp::UNIX_EPOCH,
         backfilled_at: None,
     };
     let stored = StoredOwed { id: DeliveryId(1), owed };
-    let incoming = Incoming { stored, due_at: Timestamp::UNIX_EPOCH, is_correctable: false };
+    let incoming = Incoming { stored, due_at: Timestamp::UNIX_EPOCH, hearing: Hearing::default() };
     look.wait(deliveries.take_over(vec![incoming])).unwrap();
     drop(deliveries);
     assert_eq!(faults(&checked(&data)), ["delivery 1: the ledger does not owe it"]);

@@ -25,6 +25,9 @@ create table delivery (
     status         text    not null,
     payout         integer not null,
     difference     integer not null,
+    -- The same two before the destination's share was taken.
+    full_payout    integer not null,
+    full_difference integer not null,
     revenue        integer not null,
     at             integer not null,
     -- When it was asked for, where it tells of what happened before.
@@ -40,7 +43,12 @@ create table delivery (
     -- While an attempt is under way: until when nobody else begins one.
     leased_until   integer,
     settled_at     integer,
-    is_replay      integer not null
+    is_replay      integer not null,
+    -- Some attempt has reached the receiver, or may have, and was not turned away.
+    may_have_arrived integer not null,
+    -- What the destination could be told when it came to be owed.
+    hears_corrections integer not null,
+    hears_withdrawals integer not null
 ) strict;
 
 -- What is due, in its order.

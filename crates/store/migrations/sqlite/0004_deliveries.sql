@@ -12,6 +12,9 @@ create table delivery (
     status         text    not null,
     payout         integer not null,
     difference     integer not null,
+    -- The same two before the destination's share was taken.
+    full_payout    integer not null,
+    full_difference integer not null,
     revenue        integer not null,
     at             integer not null,
     -- When it was asked for, where it tells of what happened before: as it stood then.

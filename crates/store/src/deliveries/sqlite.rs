@@ -1,8 +1,11 @@
 //! Deliveries in a SQLite file of their own, beside the ledger.
 //!
-//! One thread writes and one reads. `synchronous = normal`: a power cut may forget that something
-//! was sent, which is then sent again under the same key, and never that it is owed.
+//! One thread writes and one reads. `synchronous = normal`: a power cut never forgets that something
+//! is owed. It may forget that something was sent in the last moments, which is then sent again under
+//! the same key, or, where the conversion changed meanwhile, gives way to what is owed since.
 
+mod chunk;
+mod line;
 mod outcomes;
 mod overview;
 mod queue;
@@ -12,7 +15,7 @@ mod tests;
 
 use super::{
     Attempt, Condition, Deliveries, Delivery, DeliveryFilter, Due, Figures, Incoming, Lane, Pause,
-    PauseRule, Recent, Replayed, StoredAttempt, Undecided, Waiting,
+    PauseRule, Recent, Replayable, Replayed, StoredAttempt, Undecided, Waiting,
 };
 use crate::Error;
 use crate::list::Page;
@@ -100,7 +103,8 @@ fn begin(connection: &Connection, journal_id: [u8; 16], ends_at: Timestamp) -> R
             )?;
             connection.execute(
                 "-- deliveries::begin
-                update delivery set leased_until = null
+                update delivery set leased_until = null, may_have_arrived = 1,
+                    attempts_past = attempts_past + 1
                 where state = 'waiting' and leased_until is not null",
                 [],
             )?;
@@ -120,7 +124,8 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     copied.execute_batch(
         "-- deliveries::copy
         begin;
-        update delivery set state = 'held', leased_until = null where state = 'waiting';
+        update delivery set state = 'held', leased_until = null, may_have_arrived = 1
+        where state = 'waiting';
         update state set held_until = null;
         commit;",
     )?;
@@ -171,7 +176,7 @@ impl Deliveries for SqliteDeliveries {
         self.reader.ask(move |connection| rows::list(connection, &filter)).await
     }
 
-    async fn count_replayable(&self, filter: &DeliveryFilter) -> Result<u64, Error> {
+    async fn count_replayable(&self, filter: &DeliveryFilter) -> Result<Replayable, Error> {
         let filter = filter.clone();
         self.reader.ask(move |connection| rows::count_replayable(connection, &filter)).await
     }
@@ -181,7 +186,7 @@ impl Deliveries for SqliteDeliveries {
         while let Some(from) = after {
             let filter = filter.clone();
             let replay =
-                move |connection: &mut Connection| queue::replay(connection, &filter, from, now);
+                move |connection: &mut Connection| chunk::replay(connection, &filter, from, now);
             let (count, next) = self.writer.ask(replay).await?;
             (all, after) = (all + count, next);
         }
@@ -207,15 +212,7 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn cancel(&self, destination: DestinationId, now: Timestamp) -> Result<u64, Error> {
-        let (mut after, mut all) = (Some(0), 0);
-        while let Some(from) = after {
-            let cancel = move |connection: &mut Connection| {
-                queue::cancel(connection, destination, from, now)
-            };
-            let (count, next) = self.writer.ask(cancel).await?;
-            (all, after) = (all + count, next);
-        }
-        Ok(all)
+        self.writer.ask(move |connection| chunk::cancel(connection, destination, now)).await
     }
 
     async fn pause(&self, destination: DestinationId, pause: Pause) -> Result<(), Error> {

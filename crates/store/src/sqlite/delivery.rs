@@ -32,9 +32,10 @@ pub(super) fn add(
         .prepare_cached(
             "-- delivery::add
             insert into delivery (id, home, conversion_id, sequence, destination_id, kind, status,
-                payout, difference, revenue, at, backfilled_at)
+                payout, difference, full_payout, full_difference, revenue, at, backfilled_at)
             values (:id, :home, :conversion_id, :sequence, :destination_id, :kind, :status,
-                :payout, :difference, :revenue, :at, :backfilled_at)",
+                :payout, :difference, :full_payout, :full_difference, :revenue, :at,
+                :backfilled_at)",
         )?
         .execute(named_params! {
             ":id": id.0,
@@ -46,6 +47,8 @@ pub(super) fn add(
             ":status": owed.status.name(),
             ":payout": owed.payout.0,
             ":difference": owed.difference.0,
+            ":full_payout": owed.full_payout.0,
+            ":full_difference": owed.full_difference.0,
             ":revenue": owed.revenue.0,
             ":at": owed.at.as_us(),
             ":backfilled_at": owed.backfilled_at.map(Timestamp::as_us),
@@ -100,6 +103,8 @@ fn read(row: &Row<'_>) -> Result<Owed, Error> {
         status: word(row, "status", Status::from_name)?,
         payout: Micros(row.get("payout")?),
         difference: Micros(row.get("difference")?),
+        full_payout: Micros(row.get("full_payout")?),
+        full_difference: Micros(row.get("full_difference")?),
         revenue: Micros(row.get("revenue")?),
         at: Timestamp::from_us(row.get("at")?),
         backfilled_at: row.get::<_, Option<i64>>("backfilled_at")?.map(Timestamp::from_us),

@@ -1,5 +1,6 @@
 //! Who is told what, how it is written, and when it is tried again.
 
+mod amounts;
 mod backfills;
 mod faults;
 mod owing;

@@ -71,11 +71,12 @@ fn a_conversion_is_told_as_it_stands() {
             r#"{"corrections":{"how":"difference"},"payout_share":"50"}"#,
             Some("1 withdrawal rejected 0/-0.875"),
         ),
+        ("&status=rejected", r#"{"statuses":["rejected"]}"#, Some("1 notice rejected 0/0")),
         // Of goals and the least payout it is not asked.
         ("", r#"{"goals":["other"],"min_payout":"100"}"#, Some("1 notice approved 1.75/1.75")),
     ];
     for (status, rules, expected) in cases {
-        let mut network = Network::of([ruled("https://a.example/", rules)]);
+        let mut network = Network::of([ruled("https://a.example/?p={payout}", rules)]);
         network.send(&format!("?click_id=@a&payout=2{status}"));
         let destination = network.world.setup.destination(DestinationId(1)).unwrap();
         let owed = destination.would_be_told(network.world.conversion());

@@ -21,7 +21,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::deliveries::{Deliveries, Delivery, DeliveryFilter, Replayed, State, StoredAttempt};
+use store::deliveries::{
+    Deliveries, Delivery, DeliveryFilter, Replayable, Replayed, State, StoredAttempt,
+};
 
 const NOUN: &str = "delivery";
 /// What can be sent once more.
@@ -168,6 +170,9 @@ async fn figures(
 #[derive(JsonSchema, Serialize)]
 struct Replay {
     count: u64,
+    /// How many are left out, for something was owed since that says otherwise. Null where the same
+    /// was asked for before.
+    overtaken: Option<u64>,
     /// They were counted only.
     preview: bool,
 }
@@ -232,20 +237,21 @@ async fn replay(
     }
     let deliveries = of(&app)?;
     if preview {
-        let count = deliveries.count_replayable(&filter).await?;
-        return Ok(Body::of(Replay { count, preview }));
+        let Replayable { count, overtaken } = deliveries.count_replayable(&filter).await?;
+        return Ok(Body::of(Replay { count, overtaken: Some(overtaken), preview }));
     }
     let _turn = app.replays.lock().await;
     if let Some(count) = earlier(&app, deliveries, sent.idempotency.as_ref()).await? {
-        return Ok(Body::of(Replay { count, preview }));
+        return Ok(Body::of(Replay { count, overtaken: None, preview }));
     }
+    let overtaken = Some(deliveries.count_replayable(&filter).await?.overtaken);
     let count = deliveries.replay(&filter, app.clock.now()).await?;
     if let Some(Idempotency { key, request }) = sent.idempotency {
         deliveries.keep_replayed(&key, Replayed { request, count }, app.clock.now()).await?;
     }
     tracing::info!(actor = auth::ACTOR, count, ?filter, "deliveries are sent once more");
     app.wake_sender.notify_one();
-    Ok(Body::of(Replay { count, preview }))
+    Ok(Body::of(Replay { count, overtaken, preview }))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::reply::Body;
 use super::route::Route;
 use super::{CAUGHT_UP_WITHIN, Id, auth, caught_up};
 use crate::app::App;
-use crate::deliver::{Called, headers};
+use crate::deliver::{Called, Unmade, headers};
 use crate::http::Error;
 use crate::keys;
 use axum::extract::State;
@@ -162,7 +162,7 @@ async fn test(State(app): State<Arc<App>>, id: Id, mut sent: Sent) -> Result<Bod
         Some(owed) => {
             let request = app.teller.request(&destination, owed, &key, at);
             let in_time = tokio::time::timeout(CAUGHT_UP_WITHIN, request).await;
-            in_time.map_err(|_| Error::Behind)?
+            in_time.map_err(|_| Error::Behind)?.map_err(Unmade::why)
         }
         None => {
             let number = u32::from_be_bytes(keys::random());

@@ -1,6 +1,6 @@
 //! How attempts have ended, by destination and hour: what a success rate is made of.
 
-use super::super::{Attempt, Outcomes, Recent};
+use super::super::{Attempt, Fate, Outcomes, Recent};
 use super::rows;
 use crate::Error;
 use domain::destination::Next;
@@ -23,7 +23,7 @@ fn hour(at: Timestamp) -> i64 {
 /// Counts attempts that have ended: one row for each destination and hour, however many they are.
 pub(super) fn note(connection: &Connection, attempts: &[Attempt]) -> Result<(), Error> {
     let mut counted: BTreeMap<(i64, DestinationId), Outcomes> = BTreeMap::new();
-    for attempt in attempts {
+    for attempt in attempts.iter().filter(|one| one.fate != Fate::Unmade) {
         let of = counted.entry((hour(attempt.at), attempt.destination_id)).or_default();
         of.attempts += 1;
         of.good += u64::from(matches!(attempt.next, Next::Delivered | Next::Unverified));

@@ -1,23 +1,18 @@
 //! The queue: what is taken over from the ledger, leased, and settled.
 
 use super::super::{
-    ANSWER_BYTES_MAX, Attempt, Delivery, DeliveryFilter, Due, Incoming, Lane, Pause, PauseRule,
-    PausedBy, Replayed, State,
+    ANSWER_BYTES_MAX, Attempt, Delivery, Due, Fate, Incoming, Lane, Pause, PauseRule, PausedBy,
+    Replayed, State,
 };
-use super::{outcomes, rows};
+use super::{line, outcomes, rows};
 use crate::Error;
 use crate::list::StoredOwed;
-use crate::sqlite::row::integer;
-use domain::destination::{Next, Owed, OwedKind};
+use domain::destination::{Next, OwedKind};
 use domain::id::{ConversionId, DeliveryId, DestinationId};
-use domain::money::Micros;
 use domain::time::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, named_params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
-/// How many deliveries are sent once more, or cancelled, in one transaction: sending goes on
-/// between them.
-const CHUNK: u64 = 5_000;
 /// What a receiver says that wants to hear nothing more.
 const GONE: u16 = 410;
 
@@ -53,62 +48,33 @@ pub(super) fn take_over(connection: &mut Connection, incoming: &[Incoming]) -> R
     Ok(())
 }
 
-/// What was never tried is not sent any more where this says otherwise; what was tried may have
-/// arrived, and has to be corrected.
+/// What was owed before may have to give way, or may make this no news.
 fn take_over_one(connection: &Connection, one: &Incoming, is_held: bool) -> Result<(), Error> {
-    let Incoming { stored: StoredOwed { id, owed }, due_at, is_correctable } = one;
-    let sql = "-- deliveries::take_over_one
-        select * from delivery where conversion_id = ?1 and destination_id = ?2
-            and state not in ('cancelled', 'uncorrectable') order by sequence";
-    let values = [owed.conversion_id.0.cast_signed().into(), owed.destination_id.0.into()];
-    let earlier = rows::all(connection, sql, &values, rows::delivery)?;
-    let is_unsent = |one: &&Delivery| one.attempts == 0 && one.state == State::Waiting;
-    let (unsent, sent): (Vec<_>, Vec<_>) = earlier.iter().partition(is_unsent);
-    let mut owed = owed.clone();
-    let mut state = State::Waiting;
-    if owed.kind != OwedKind::Notice {
-        for one in &unsent {
-            end(connection, one.id, State::Cancelled, owed.at)?;
-        }
-        let told = sent.last().map_or(Micros::ZERO, |one| one.owed.payout);
-        let replaces = unsent.last().is_some_and(|one| one.owed.kind == OwedKind::Notice);
-        owed.difference = owed.payout.checked_sub(told).unwrap_or(owed.difference);
-        match owed.kind {
-            OwedKind::Withdrawal if sent.is_empty() => state = State::Cancelled,
-            OwedKind::Correction if sent.is_empty() || replaces => owed.kind = OwedKind::Notice,
-            _ if !is_correctable => state = State::Uncorrectable,
-            _ => {}
-        }
-    }
-    if state == State::Waiting && is_held {
-        state = State::Held;
-    }
-    insert(connection, *id, &owed, state, *due_at)?;
-    if earlier.iter().any(|one| one.state == State::Waiting) {
-        line_up(connection, owed.conversion_id, owed.destination_id)?;
+    let owed = &one.stored.owed;
+    let (conversion, destination) = (owed.conversion_id, owed.destination_id);
+    let is_alone = line::all(connection, conversion, destination)?.is_empty();
+    let state = if is_held { State::Held } else { State::Waiting };
+    insert(connection, one, state)?;
+    if !is_alone || owed.kind != OwedKind::Notice {
+        line::advance(connection, conversion, destination, owed.owed_at())?;
     }
     Ok(())
 }
 
-fn insert(
-    connection: &Connection,
-    id: DeliveryId,
-    owed: &Owed,
-    state: State,
-    due_at: Timestamp,
-) -> Result<(), Error> {
-    let is_settled = matches!(state, State::Cancelled | State::Uncorrectable);
+fn insert(connection: &Connection, one: &Incoming, state: State) -> Result<(), Error> {
+    let Incoming { stored: StoredOwed { id, owed }, due_at, hearing } = one;
     // What happens now goes first, however much of what happened before is told late.
     let lane = if owed.backfilled_at.is_some() { Lane::Again } else { Lane::First };
     connection
         .prepare_cached(
             "-- deliveries::insert
             insert into delivery (id, destination_id, conversion_id, sequence, kind, status, payout,
-                difference, revenue, at, backfilled_at, state, lane, due_at, attempts,
-                attempts_past, settled_at, is_replay)
+                difference, full_payout, full_difference, revenue, at, backfilled_at, state, lane,
+                due_at, attempts, attempts_past, is_replay, may_have_arrived, hears_corrections,
+                hears_withdrawals)
             values (:id, :destination_id, :conversion_id, :sequence, :kind, :status, :payout,
-                :difference, :revenue, :at, :backfilled_at, :state, :lane, :due_at, 0, 0,
-                :settled_at, 0)",
+                :difference, :full_payout, :full_difference, :revenue, :at, :backfilled_at, :state,
+                :lane, :due_at, 0, 0, 0, :is_held, :hears_corrections, :hears_withdrawals)",
         )?
         .execute(named_params! {
             ":id": id.0,
@@ -119,50 +85,18 @@ fn insert(
             ":status": owed.status.name(),
             ":payout": owed.payout.0,
             ":difference": owed.difference.0,
+            ":full_payout": owed.full_payout.0,
+            ":full_difference": owed.full_difference.0,
             ":revenue": owed.revenue.0,
             ":at": owed.at.as_us(),
             ":backfilled_at": owed.backfilled_at.map(Timestamp::as_us),
             ":state": state.name(),
             ":lane": lane.number(),
             ":due_at": due_at.as_us(),
-            ":settled_at": is_settled.then_some(owed.at.as_us()),
+            ":is_held": state == State::Held,
+            ":hears_corrections": hearing.corrections,
+            ":hears_withdrawals": hearing.withdrawals,
         })?;
-    Ok(())
-}
-
-/// In which lane each of those is that wait: of one conversion only the first can be sent.
-const LANE: &str = "case
-    when exists (select 1 from delivery earlier
-        where earlier.conversion_id = delivery.conversion_id
-            and earlier.destination_id = delivery.destination_id
-            and earlier.sequence < delivery.sequence and earlier.state = 'waiting') then 2
-    when attempts > 0 or is_replay or backfilled_at is not null then 1
-    else 0
-end";
-
-/// Puts those of a conversion that wait into their lanes, after one of them came or went.
-fn line_up(
-    connection: &Connection,
-    conversion: ConversionId,
-    destination: DestinationId,
-) -> Result<(), Error> {
-    let sql = format!(
-        "-- deliveries::line_up
-        update delivery set lane = {LANE}
-        where conversion_id = ?1 and destination_id = ?2 and state = 'waiting' and lane <> {LANE}"
-    );
-    connection.prepare_cached(&sql)?.execute((integer(conversion.0), destination.0))?;
-    Ok(())
-}
-
-fn end(connection: &Connection, id: DeliveryId, state: State, at: Timestamp) -> Result<(), Error> {
-    connection
-        .prepare_cached(
-            "-- deliveries::end
-            update delivery set state = :state, settled_at = :at, leased_until = null
-            where id = :id",
-        )?
-        .execute(named_params! { ":id": id.0, ":state": state.name(), ":at": at.as_us() })?;
     Ok(())
 }
 
@@ -199,6 +133,7 @@ pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
     })
 }
 
+/// Of an attempt whose lease has run out nothing is known: it uses up no wait.
 pub(super) fn lease(
     connection: &mut Connection,
     destination: DestinationId,
@@ -208,7 +143,9 @@ pub(super) fn lease(
 ) -> Result<Vec<Delivery>, Error> {
     let tx = connection.transaction()?;
     let sql = "-- deliveries::lease
-        update delivery set leased_until = ?1, attempts = attempts + 1
+        update delivery set leased_until = ?1, attempts = attempts + 1,
+            attempts_past = attempts_past + (leased_until is not null),
+            may_have_arrived = may_have_arrived or leased_until is not null
         where id in (
             select id from delivery indexed by delivery_due
             where state = 'waiting' and destination_id = ?2 and lane = ?3 and due_at <= ?4
@@ -284,7 +221,8 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
             "-- deliveries::move_on
             update delivery set state = :state, lane = max(lane, 1), leased_until = null,
                 due_at = coalesce(:due_at, due_at),
-                settled_at = case when :due_at is null then :at end
+                settled_at = case when :due_at is null then :at end,
+                may_have_arrived = may_have_arrived or :may_have_arrived
             where id = :id and attempts = :number and leased_until is not null
             returning conversion_id, destination_id",
         )?
@@ -295,6 +233,7 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
                 ":state": state,
                 ":due_at": due_at,
                 ":at": attempt.at.as_us(),
+                ":may_have_arrived": attempt.fate == Fate::MayHaveArrived,
             },
             |row| {
                 Ok((
@@ -305,9 +244,7 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
         )
         .optional()?;
     let Some((conversion, destination)) = settled else { return Ok(None) };
-    if due_at.is_none() {
-        line_up(connection, conversion, destination)?;
-    }
+    line::advance(connection, conversion, destination, attempt.at)?;
     Ok(Some(destination))
 }
 
@@ -318,43 +255,63 @@ fn judge(
     attempt: &Attempt,
     rule: PauseRule,
 ) -> Result<Option<DestinationId>, Error> {
-    let at = attempt.at.as_us();
-    if matches!(attempt.next, Next::Delivered | Next::Unverified) {
-        connection
-            .prepare_cached(
-                "-- deliveries::judge
-                insert into destination (id, failures, last_good_at) values (:id, 0, :at)
-                on conflict do update set failures = 0, last_good_at = :at,
-                    paused_at = case when paused_by = 'failures' then null else paused_at end,
-                    probe_at = case when paused_by = 'failures' then null else probe_at end,
-                    paused_why = case when paused_by = 'failures' then null else paused_why end,
-                    paused_by = case when paused_by = 'failures' then null else paused_by end",
-            )?
-            .execute(named_params! { ":id": destination.0, ":at": at })?;
-        return Ok(None);
+    let is_answer_good = attempt.http_status.is_some_and(|status| (200..300).contains(&status));
+    match attempt.next {
+        _ if attempt.fate == Fate::Unmade => return Ok(None),
+        Next::Delivered | Next::Unverified => alive(connection, destination, Some(attempt.at))?,
+        // It has looked at this one, and does not want it: the next may be another matter.
+        Next::Rejected if is_answer_good => alive(connection, destination, None)?,
+        _ => return failed(connection, destination, attempt, rule),
     }
-    let (failures, is_paused): (u32, bool) = connection
+    Ok(None)
+}
+
+/// One that was paused by its failures is back.
+fn alive(
+    connection: &Connection,
+    destination: DestinationId,
+    good_at: Option<Timestamp>,
+) -> Result<(), Error> {
+    let is_back = connection
         .prepare_cached(
-            "-- deliveries::judge
+            "-- deliveries::alive
+            select 1 from destination where id = ?1 and paused_by = 'failures'",
+        )?
+        .exists([destination.0])?;
+    if is_back {
+        resume(connection, destination)?;
+    }
+    connection
+        .prepare_cached(
+            "-- deliveries::alive
+            insert into destination (id, failures, last_good_at) values (:id, 0, :at)
+            on conflict do update set failures = 0, last_good_at = coalesce(:at, last_good_at)",
+        )?
+        .execute(named_params! { ":id": destination.0, ":at": good_at.map(Timestamp::as_us) })?;
+    Ok(())
+}
+
+/// The destination where this pauses it.
+fn failed(
+    connection: &Connection,
+    destination: DestinationId,
+    attempt: &Attempt,
+    rule: PauseRule,
+) -> Result<Option<DestinationId>, Error> {
+    let (failures, paused_by): (u32, Option<String>) = connection
+        .prepare_cached(
+            "-- deliveries::failed
             insert into destination (id, failures) values (?1, 1)
             on conflict do update set failures = failures + 1
-            returning failures, paused_at is not null as is_paused",
+            returning failures, paused_by",
         )?
-        .query_row([destination.0], |row| Ok((row.get("failures")?, row.get("is_paused")?)))?;
+        .query_row([destination.0], |row| Ok((row.get("failures")?, row.get("paused_by")?)))?;
     let probe_at = attempt.at.plus_s(rule.probe_every_s.into());
-    if is_paused {
-        connection
-            .prepare_cached(
-                "-- deliveries::judge
-                update destination set probe_at = :probe_at
-                where id = :id and paused_by = 'failures' and probe_at < :probe_at",
-            )?
-            .execute(named_params! { ":id": destination.0, ":probe_at": probe_at.as_us() })?;
-        return Ok(None);
-    }
-    let (by, why, probe_at) = if attempt.http_status == Some(GONE) {
+    let is_paused_by = |by: PausedBy| paused_by.as_deref() == Some(by.name());
+    let is_gone = attempt.http_status == Some(GONE);
+    let (by, why, probe_at) = if is_gone && !is_paused_by(PausedBy::Person) {
         (PausedBy::Gone, "it answered 410: it wants to hear nothing more".to_owned(), None)
-    } else if failures >= rule.after_failures {
+    } else if paused_by.is_none() && failures >= rule.after_failures {
         let last = match (&attempt.error, attempt.http_status) {
             (Some(error), _) => error.clone(),
             (None, Some(status)) => format!("it answered {status}"),
@@ -363,6 +320,13 @@ fn judge(
         let why = format!("{failures} attempts in a row have failed; the last: {last}");
         (PausedBy::Failures, why, Some(probe_at))
     } else {
+        connection
+            .prepare_cached(
+                "-- deliveries::failed
+                update destination set probe_at = :probe_at
+                where id = :id and paused_by = 'failures' and probe_at < :probe_at",
+            )?
+            .execute(named_params! { ":id": destination.0, ":probe_at": probe_at.as_us() })?;
         return Ok(None);
     };
     pause(connection, destination, &Pause { at: attempt.at, by, why, probe_at })?;
@@ -392,6 +356,7 @@ pub(super) fn pause(
     Ok(())
 }
 
+/// What was tried before the pause is sent in its place again: oldest first.
 pub(super) fn resume(connection: &Connection, destination: DestinationId) -> Result<(), Error> {
     connection
         .prepare_cached(
@@ -401,23 +366,15 @@ pub(super) fn resume(connection: &Connection, destination: DestinationId) -> Res
             where id = ?1",
         )?
         .execute([destination.0])?;
+    connection
+        .prepare_cached(
+            "-- deliveries::resume
+            update delivery indexed by delivery_due set lane = 0, due_at = min(due_at, at)
+            where destination_id = ?1 and state = 'waiting' and lane = 1 and not is_replay
+                and backfilled_at is null",
+        )?
+        .execute([destination.0])?;
     Ok(())
-}
-
-/// One chunk of what is to be sent once more, after `after`: how many, and where it ended.
-pub(super) fn replay(
-    connection: &mut Connection,
-    filter: &DeliveryFilter,
-    after: u64,
-    now: Timestamp,
-) -> Result<(u64, Option<u64>), Error> {
-    let states = rows::replayable(filter);
-    let set = format!(
-        "state = 'waiting', lane = 1, due_at = {}, attempts_past = attempts, is_replay = 1,
-            settled_at = null, leased_until = null",
-        now.as_us()
-    );
-    chunk(connection, filter, states, &set, after)
 }
 
 pub(super) fn replayed(connection: &Connection, key: &str) -> Result<Option<Replayed>, Error> {
@@ -447,50 +404,4 @@ pub(super) fn keep_replayed(
         )?
         .execute((key, &replayed.request, replayed.count, now.as_us()))?;
     Ok(())
-}
-
-/// One chunk of what waits and is cancelled.
-pub(super) fn cancel(
-    connection: &mut Connection,
-    destination: DestinationId,
-    after: u64,
-    now: Timestamp,
-) -> Result<(u64, Option<u64>), Error> {
-    let filter = DeliveryFilter { destination_id: Some(destination), ..DeliveryFilter::default() };
-    let states = "state in ('waiting', 'held')";
-    let set = format!("state = 'cancelled', settled_at = {}, leased_until = null", now.as_us());
-    chunk(connection, &filter, states, &set, after)
-}
-
-fn chunk(
-    connection: &mut Connection,
-    filter: &DeliveryFilter,
-    states: &str,
-    set: &str,
-    after: u64,
-) -> Result<(u64, Option<u64>), Error> {
-    let (conditions, values) = rows::conditions(filter);
-    let tx = connection.transaction()?;
-    let sql = format!(
-        "-- deliveries::chunk
-        select id from delivery {conditions} and {states} and id > {after} order by id
-        limit {CHUNK}"
-    );
-    let ids = rows::all(&tx, &sql, &values, |row| Ok(row.get::<_, u64>("id")?))?;
-    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok((0, None)) };
-    let sql = format!(
-        "-- deliveries::chunk
-        update delivery set {set} {conditions} and {states} and id between {first} and {last}"
-    );
-    let changed = tx.execute(&sql, params_from_iter(values))?;
-    let sql = format!(
-        "-- deliveries::chunk
-        update delivery set lane = {LANE}
-        where state = 'waiting' and lane <> {LANE} and (conversion_id, destination_id) in (
-            select conversion_id, destination_id from delivery where id between ?1 and ?2)"
-    );
-    tx.execute(&sql, [first, last])?;
-    tx.commit()?;
-    let is_full = ids.len() as u64 == CHUNK;
-    Ok((changed as u64, is_full.then_some(*last)))
 }

@@ -1,13 +1,13 @@
 //! Rows of deliveries, attempts and destinations, as they are read and asked for.
 
 use super::super::{
-    Condition, Delivery, DeliveryFilter, Figures, Pause, PausedBy, State, StoredAttempt,
+    Condition, Delivery, DeliveryFilter, Figures, Pause, PausedBy, Replayable, State, StoredAttempt,
 };
 use crate::Error;
 use crate::list::{PAGE_ROWS_MAX, Page};
 use crate::sqlite::row::{integer, word};
 use domain::conversion::Status;
-use domain::destination::{Owed, OwedKind};
+use domain::destination::{Hearing, Owed, OwedKind};
 use domain::id::{ConversionId, DeliveryId, DestinationId};
 use domain::money::Micros;
 use domain::time::Timestamp;
@@ -26,6 +26,8 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, Error> {
             status: word(row, "status", Status::from_name)?,
             payout: Micros(row.get("payout")?),
             difference: Micros(row.get("difference")?),
+            full_payout: Micros(row.get("full_payout")?),
+            full_difference: Micros(row.get("full_difference")?),
             revenue: Micros(row.get("revenue")?),
             at: Timestamp::from_us(row.get("at")?),
             backfilled_at: time(row.get("backfilled_at")?),
@@ -37,6 +39,11 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, Error> {
         leased_until: time(row.get("leased_until")?),
         settled_at: time(row.get("settled_at")?),
         is_replay: row.get("is_replay")?,
+        may_have_arrived: row.get("may_have_arrived")?,
+        hearing: Hearing {
+            corrections: row.get("hears_corrections")?,
+            withdrawals: row.get("hears_withdrawals")?,
+        },
     })
 }
 
@@ -104,25 +111,47 @@ pub(super) fn list(
     Ok(Page { items, next })
 }
 
-/// Which of a filter's deliveries are sent once more.
-pub(super) fn replayable(filter: &DeliveryFilter) -> &'static str {
+/// Which states a replay by that filter is of.
+fn states(filter: &DeliveryFilter) -> &'static str {
     match filter.state {
         Some(State::Held) => "state = 'held'",
         _ => "state in ('delivered', 'unverified', 'rejected', 'exhausted')",
     }
 }
 
+/// Which of a filter's deliveries are sent once more: nothing that a later one has overtaken, unless
+/// that is sent once more behind it, for it must not be the last that the receiver hears.
+pub(super) fn replayable(filter: &DeliveryFilter) -> String {
+    let (conditions, _) = conditions(filter);
+    let conditions = conditions.trim_start_matches("where ");
+    let states = states(filter);
+    // Names without a table are of the later one.
+    format!(
+        "{states} and not exists (select 1 from delivery later
+            where later.conversion_id = delivery.conversion_id
+                and later.destination_id = delivery.destination_id
+                and later.sequence > delivery.sequence
+                and not (later.state = 'cancelled' and later.kind <> 'withdrawal')
+                and not (later.state = 'waiting' and (later.kind = 'notice' or later.is_replay))
+                and not ({conditions} and {states}))"
+    )
+}
+
 pub(super) fn count_replayable(
     connection: &Connection,
     filter: &DeliveryFilter,
-) -> Result<u64, Error> {
+) -> Result<Replayable, Error> {
     let (conditions, values) = conditions(filter);
-    let states = replayable(filter);
+    let (states, replayable) = (states(filter), replayable(filter));
     let sql = format!(
         "-- deliveries::count_replayable
-        select count(*) from delivery {conditions} and {states}"
+        select count(*) as found, coalesce(sum({replayable}), 0) as count
+        from delivery {conditions} and {states}"
     );
-    Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
+    Ok(connection.query_row(&sql, params_from_iter(values), |row| {
+        let (found, count): (u64, u64) = (row.get("found")?, row.get("count")?);
+        Ok(Replayable { count, overtaken: found - count })
+    })?)
 }
 
 pub(super) fn find(
