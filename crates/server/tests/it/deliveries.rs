@@ -284,14 +284,14 @@ fn a_replay_is_counted_first_and_keeps_the_key() {
     scene.come_to(good, &["delivered"]);
     let mut replay = json!({ "destination_id": destination, "state": "rejected", "preview": true });
     let counted = scene.network.make("/deliveries/replay", &replay);
-    assert_eq!(counted, json!({ "count": 1, "preview": true }));
+    assert_eq!(counted, json!({ "count": 1, "overtaken": 0, "preview": true }));
     replay["preview"] = false.into();
     let once = |scene: &mut Scene, body: &Value| {
         let key = [("Idempotency-Key", "replay-1")];
         scene.network.client.api_with("POST", "/deliveries/replay", &key, Some(body))
     };
     let done = once(&mut scene, &replay).json();
-    assert_eq!(done, json!({ "count": 1, "preview": false }));
+    assert_eq!(done, json!({ "count": 1, "overtaken": 0, "preview": false }));
     let delivery = scene.come_to(refused, &["delivered"]).remove(0);
     assert_eq!(delivery["is_replay"], true);
     let marks: Vec<&Value> =

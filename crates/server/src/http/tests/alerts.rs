@@ -6,7 +6,7 @@ use domain::destination::{Next, Owner, Pace, Rules};
 use domain::id::{DeliveryId, DestinationId};
 use domain::outbound::Outbound;
 use std::collections::BTreeMap;
-use store::deliveries::{Attempt, PauseRule};
+use store::deliveries::{Attempt, Fate, PauseRule};
 
 const RULE: PauseRule = PauseRule { after_failures: 1_000, probe_every_s: 600 };
 
@@ -23,6 +23,7 @@ fn ended(rig: &Rig, destination_id: DestinationId, (count, next): (u64, Next), d
         http_status: None,
         answer: None,
         error: None,
+        fate: Fate::TurnedAway,
         next,
     };
     let deliveries = rig.app.deliveries.get().unwrap();
