@@ -70,7 +70,7 @@ fn a_faulty_one_is_refused_with_the_field() {
     let within = "https://t.example/?s=v1{signature}";
     let cases = [
         (new("t.example"), "url", "begins with https://"),
-        (new("https://t.example/?{clickid}"), "url", "the nearest is {click_id}"),
+        (new("https://t.example/?{clikid}"), "url", "the nearest is {click_id}"),
         (new("https://{sub1}/"), "url", "the host is written out"),
         (new("https://t.example/?{account.aid}"), "url", "not among the accounts"),
         (new("https://t.example/?{clicked_at:%Y,Mars/Base}"), "url", "no IANA time zone"),
