@@ -81,7 +81,7 @@ impl Teller {
         let found = self.asked(|| self.store.conversion(id)).await;
         let (conversion, _) = found.ok_or_else(|| format!("there is no conversion {id}"))?;
         let is_personal = |field: &Field| matches!(field, Field::Ip | Field::UserAgent);
-        let click = match destination.outbound.fields().iter().any(is_personal) {
+        let click = match destination.fields().iter().any(is_personal) {
             true => self.asked(|| self.store.click(conversion.click_id)).await,
             false => None,
         };
