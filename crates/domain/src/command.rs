@@ -266,7 +266,9 @@ fn is_none_of(count: &usize) -> bool {
 
 /// Tells `null` from nothing.
 #[expect(clippy::option_option, reason = "nothing, null and a text are three things")]
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 

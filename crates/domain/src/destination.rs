@@ -6,6 +6,7 @@ mod owed;
 mod request;
 mod rules;
 mod schedule;
+mod signing;
 mod trial;
 
 #[cfg(test)]
@@ -29,7 +30,7 @@ use crate::macros::Value;
 use crate::outbound::{Amount, Field, Outbound, Unfilled};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The name of the secret that what is sent is signed with.
 pub const SIGNING: &str = "signing";
@@ -88,7 +89,7 @@ impl Owner {
 impl Destination {
     /// What is wrong with it, for whoever made it; `None`: nothing.
     pub fn fault(&self) -> Option<Fault> {
-        if let Some(fault) = self.outbound.fault() {
+        if let Some(fault) = self.told_outbound().fault() {
             let (key, detail) = fault.split_once(": ").unwrap_or(("url", &fault));
             // What is asked of the account is what is given of it, where the URL is one's own.
             let key = if key == "accounts" { "account" } else { key };
@@ -101,6 +102,31 @@ impl Destination {
             .or_else(|| self.host_fault(&self.outbound))
             .or_else(|| self.signing_fault())
             .or_else(|| self.corrections_fault())
+    }
+
+    /// What is called, without those of the account's values that are only needed to take back.
+    fn told_outbound(&self) -> Outbound {
+        let mut outbound = self.outbound.clone();
+        if let Some(retracting) = self.retracting() {
+            let (own, other) = (outbound.used_accounts(), retracting.used_accounts());
+            let is_own = |name: &String| own.contains(name) || !other.contains(name);
+            outbound.accounts.retain(|one| is_own(&one.name));
+        }
+        outbound
+    }
+
+    /// What is called in its place to take back what was told.
+    fn retracting(&self) -> Option<Outbound> {
+        let Corrections::Url { url } = &self.rules.corrections else { return None };
+        let mut outbound = self.outbound.clone();
+        url.clone_into(&mut outbound.url);
+        Some(outbound)
+    }
+
+    /// All that its requests are filled in with, each once.
+    pub fn fields(&self) -> BTreeSet<Field> {
+        let retracting = self.retracting().map(|outbound| outbound.fields()).unwrap_or_default();
+        self.outbound.fields().into_iter().chain(retracting).collect()
     }
 
     /// With the account's values there has to be a host: people paste whole addresses.
@@ -148,31 +174,6 @@ impl Destination {
         Some(Fault::at(format!("secrets.{idle}"), format!("nothing uses `{{account.{idle}}}`")))
     }
 
-    fn signing_fault(&self) -> Option<Fault> {
-        let place = match self.outbound.signature_place() {
-            Ok(place) => place,
-            Err(detail) => return Some(Fault::at("url", detail)),
-        };
-        let of = |name: &str, detail: &str| Some(Fault::at(name, detail));
-        match (&place, &self.scheme, self.secrets.get(SIGNING)) {
-            (None, None, None) => None,
-            (Some(_), None, _) => of("scheme", "{signature} needs a scheme: how it is made"),
-            (Some(_), Some(_), None) => of("secret", "{signature} needs the agreed secret"),
-            (None, _, _) => of("url", "nothing carries the {signature}"),
-            (Some(_), Some(scheme), Some(secret)) => {
-                let fault = scheme.fault().map(|fault| fault.within("scheme"));
-                let wrong = || scheme.secret_fault(secret.expose());
-                let told = || match *scheme == standard_webhooks().0 {
-                    true => "Standard Webhooks sign with a secret in base64: give one, or with \
-                        `scheme` another way to sign"
-                        .to_owned(),
-                    false => wrong().unwrap_or_default(),
-                };
-                fault.or_else(|| wrong().map(|_| Fault::at("secret", told())))
-            }
-        }
-    }
-
     fn corrections_fault(&self) -> Option<Fault> {
         let of = |detail: String| Some(Fault::at("corrections", detail));
         match &self.rules.corrections {
@@ -190,16 +191,25 @@ impl Destination {
                 let detail = "nothing in the request says the status: it needs `{status}`";
                 if tells { None } else { of(detail.to_owned()) }
             }
-            Corrections::Url { url } => {
-                let mut outbound = self.outbound.clone();
-                url.clone_into(&mut outbound.url);
-                // What only the first URL needed of the account may be idle in this one.
-                outbound.accounts.retain(|one| url.contains(&format!("{{account.{}}}", one.name)));
-                match outbound.fault() {
-                    Some(fault) => of(format!("url: {fault}")),
-                    None => self.host_fault(&outbound),
-                }
-            }
+            Corrections::Url { .. } => self.retracting().and_then(|one| self.retracting_fault(one)),
+        }
+    }
+
+    fn retracting_fault(&self, mut outbound: Outbound) -> Option<Fault> {
+        // What only the first URL needed of the account may be idle in this one.
+        let used = outbound.used_accounts();
+        outbound.accounts.retain(|one| used.contains(&one.name));
+        let of = |detail: &str| Some(Fault::at("corrections.url", detail));
+        if let Some(fault) = outbound.fault() {
+            return of(fault.strip_prefix("url: ").unwrap_or(&fault));
+        }
+        match outbound.signature_place() {
+            Err(detail) => of(&detail),
+            Ok(Some(_)) if self.scheme.is_none() => of("{signature} needs a scheme"),
+            Ok(Some(place)) => self
+                .host_fault(&outbound)
+                .or_else(|| of(&self.unsignable(&outbound, &place)?.detail)),
+            Ok(None) => self.host_fault(&outbound),
         }
     }
 

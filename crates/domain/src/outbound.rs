@@ -143,6 +143,8 @@ pub enum Unfilled {
     Account(String),
     /// With the account's value, the URL has no host that could be called.
     Host(String),
+    /// It was made when such a template was no fault.
+    Template(Fault),
     UrlTooLong,
     BodyTooLong,
 }
@@ -152,6 +154,7 @@ impl std::fmt::Display for Unfilled {
         match self {
             Self::Account(name) => write!(f, "the account has no value for `{name}`"),
             Self::Host(why) => write!(f, "the account's values make no host: {why}"),
+            Self::Template(fault) => fault.fmt(f),
             Self::UrlTooLong => write!(f, "the URL is above {FILLED_URL_BYTES_MAX} bytes"),
             Self::BodyTooLong => write!(f, "the body is above {FILLED_BODY_BYTES_MAX} bytes"),
         }
@@ -180,12 +183,14 @@ impl Outbound {
             .or_else(|| self.headers_fault())
             .or_else(|| self.body_fault())
             .or_else(|| Some(format!("url: {}", self.url_fault()?)))
-            .or_else(|| Some(format!("success: {}", self.success.as_ref()?.fault()?)))
+            .or_else(|| self.success.as_ref()?.fault("success"))
             .or_else(|| {
                 let many = (self.failure.len() > FAILURES_MAX)
                     .then(|| format!("failure: more than {FAILURES_MAX}"));
-                let each = || self.failure.iter().find_map(Condition::fault);
-                many.or_else(|| Some(format!("failure: {}", each()?)))
+                let mut each = self.failure.iter().enumerate();
+                many.or_else(|| {
+                    each.find_map(|(place, one)| one.fault(&format!("failure[{place}]")))
+                })
             })
     }
 
@@ -217,7 +222,7 @@ impl Outbound {
     }
 
     /// The names of the account's values that its templates have filled in.
-    fn used_accounts(&self) -> BTreeSet<String> {
+    pub(crate) fn used_accounts(&self) -> BTreeSet<String> {
         let templates: Vec<Template> = self.templates().filter_map(Result::ok).collect();
         let fields = templates.iter().flat_map(Template::fields);
         let accounts = fields.filter_map(|field| match field {
@@ -273,10 +278,10 @@ impl Outbound {
                 |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             if name.is_empty() || name.len() > WORD_BYTES_MAX || !name.bytes().all(is_part) {
                 let fault = "is no name of a header: lower-case letters, digits and `-`";
-                return Some(format!("headers: `{name}` {fault}"));
+                return Some(format!("headers.{name}: `{name}` {fault}"));
             }
             if HEADERS_OF_OURS.contains(&name.as_str()) {
-                return Some(format!("headers: `{name}` is written for every request"));
+                return Some(format!("headers.{name}: `{name}` is written for every request"));
             }
             if value.len() > HEADER_BYTES_MAX {
                 return Some(format!("headers.{name}: longer than {HEADER_BYTES_MAX} bytes"));
@@ -325,19 +330,27 @@ impl Outbound {
             Err(fault) => return Some(fault),
         };
         let origin = format!("{scheme}://{authority}/");
-        macros::LandingUrl::parse(&origin, None).err().map(|error| error.to_string())
+        let fault = macros::LandingUrl::parse(&origin, None).err().map(|error| error.to_string());
+        fault.or_else(|| self.placeholder())
+    }
+
+    /// A parameter whose value stands for another one, in somebody else's words.
+    fn placeholder(&self) -> Option<String> {
+        let query = self.url.split_once('?')?.1.split('#').next()?;
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let mut written = pairs.filter(|(_, value)| !value.contains(['{', '}']));
+        let (name, value) = written.find(|(_, value)| macros::is_unreplaced(value, &[]))?;
+        Some(format!("`{name}` is `{value}`, which stands for a value: write a macro in its place"))
     }
 
     /// Fills it in. `value` knows what the fields stand for; an account's value that is not
     /// there is [`Value::Empty`].
-    ///
-    /// It must have no [`Outbound::fault`].
     pub fn request<'v>(
         &self,
         mut value: impl FnMut(&Field) -> Value<'v>,
     ) -> Result<Request, Unfilled> {
-        let checked = "it was checked when it was made";
-        let mut templates = self.templates().map(|template| template.expect(checked));
+        let templates: Result<Vec<Template>, Fault> = self.templates().collect();
+        let mut templates = templates.map_err(Unfilled::Template)?.into_iter();
         let url = templates.next().expect("there is a URL");
         let mut rest: Vec<Template> = templates.collect();
         for template in std::iter::once(&url).chain(&rest) {

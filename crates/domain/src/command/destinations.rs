@@ -1,7 +1,7 @@
 //! What can be done to destinations.
 
 use super::execute::{ALL_PARTNERS, Executed, in_use};
-use super::{Act, Answer, Effect, Failure};
+use super::{Act, Answer, Effect, Failure, given};
 use crate::contract::{Scheme, Secret};
 use crate::destination::{
     Backfilled, DESTINATIONS_MAX, Destination, Owner, Pace, Period, Rules, SIGNING,
@@ -53,8 +53,9 @@ pub struct DestinationChanges {
     /// By their names, beside those it has; `None` takes one away.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, Option<Secret>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<Scheme>,
+    /// `Some(None)` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub scheme: Option<Option<Scheme>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Rules>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,8 +159,8 @@ impl Setup {
                 None => destination.secrets.remove(name),
             };
         }
-        if changes.scheme.is_some() {
-            destination.scheme.clone_from(&changes.scheme);
+        if let Some(scheme) = &changes.scheme {
+            destination.scheme.clone_from(scheme);
         }
         if let Some(rules) = &changes.rules {
             destination.rules = rules.clone();
@@ -191,16 +192,21 @@ impl Setup {
     }
 }
 
-/// With a secret and nothing that says how it signs, it signs by Standard Webhooks.
+/// With a secret and nothing that says how it signs, it signs by Standard Webhooks. The headers of
+/// that come and go with it.
 fn put(mut destination: Destination) -> Executed {
     let (standard, headers) = standard_webhooks();
     let is_standard = destination.scheme.as_ref().is_none_or(|scheme| *scheme == standard);
+    let mut bare = destination.outbound.clone();
+    bare.headers.retain(|name, value| headers.get(name) != Some(value));
     if is_standard && !destination.secrets.contains_key(SIGNING) {
         destination.scheme = None;
-        destination.outbound.headers.retain(|name, value| headers.get(name) != Some(value));
-    } else if is_standard && destination.outbound.signature_place() == Ok(None) {
+        destination.outbound = bare;
+    } else if is_standard && bare.signature_place() == Ok(None) {
         destination.outbound.headers.extend(headers);
         destination.scheme = Some(standard);
+    } else if destination.outbound.signature_place().is_err() && bare.signature_place().is_ok() {
+        destination.outbound = bare;
     }
     match destination.fault() {
         Some(fault) => Err(Failure::invalid(&fault.path, fault.detail)),

@@ -135,12 +135,18 @@ fn unfilled(outbound: &Outbound) -> Request {
 }
 
 /// The signature of a request that does not carry one yet.
-fn signature_of(
+pub(super) fn signature_of(
     scheme: &Scheme,
     place: &SignaturePlace,
     bare: &Request,
     secret: &Secret,
 ) -> Result<String, String> {
+    let (parameter, hit) = unsigned(place, bare);
+    sign(scheme, &parameter, &Pairs::of(&hit), secret)
+}
+
+/// What carries the signature, and the request as its receiver will see it without one.
+pub(super) fn unsigned(place: &SignaturePlace, bare: &Request) -> (Parameter, Hit) {
     let (name, in_header) = match place {
         SignaturePlace::Parameter(name) => (name, false),
         SignaturePlace::Header(name) => (name, true),
@@ -172,7 +178,7 @@ fn signature_of(
         base: base.to_owned(),
         ..Hit::default()
     };
-    sign(scheme, &parameter, &Pairs::of(&hit), secret)
+    (parameter, hit)
 }
 
 /// The digits of percent-encoding, like all letters, are the same in either case.

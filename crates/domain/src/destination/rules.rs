@@ -4,7 +4,8 @@ use crate::conversion::Status;
 use crate::id::{ConversionId, DestinationId};
 use crate::money::{Micros, Percent};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -65,7 +66,7 @@ impl Default for Rules {
 
 /// How a destination hears that what it was told has changed: the amount, or that it does not
 /// count any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "how", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Corrections {
     /// It cannot: such changes are listed, for a person to tell.
@@ -76,6 +77,37 @@ pub enum Corrections {
     Difference {},
     /// Another URL, with the same macros; of what still counts, the same request again.
     Url { url: String },
+}
+
+/// The same as it is written: an enum with a tag could not say which of its keys is wrong.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCorrections {
+    how: How,
+    url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum How {
+    None,
+    Status,
+    Difference,
+    Url,
+}
+
+impl<'de> Deserialize<'de> for Corrections {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let WrittenCorrections { how, url } = WrittenCorrections::deserialize(deserializer)?;
+        match (how, url) {
+            (How::Url, Some(url)) => Ok(Self::Url { url }),
+            (How::Url, None) => Err(D::Error::missing_field("url")),
+            (_, Some(_)) => Err(D::Error::custom("`url` is for `\"how\":\"url\"` alone")),
+            (How::None, None) => Ok(Self::None {}),
+            (How::Status, None) => Ok(Self::Status {}),
+            (How::Difference, None) => Ok(Self::Difference {}),
+        }
+    }
 }
 
 impl Corrections {

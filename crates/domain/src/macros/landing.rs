@@ -41,8 +41,8 @@ impl fmt::Display for LandingError {
         match self {
             Self::Empty => f.write_str("empty, not a URL such as https://example.com/"),
             Self::TooLong => write!(f, "a landing URL has at most {URL_BYTES_MAX} bytes"),
-            Self::Scheme => f.write_str("a landing URL begins with https:// or http://"),
-            Self::UserInfo => f.write_str("a landing URL has no user or password before its host"),
+            Self::Scheme => f.write_str("a URL begins with https:// or http://"),
+            Self::UserInfo => f.write_str("a URL has no user or password before its host"),
             Self::MacroInHost => {
                 f.write_str("host and port are written out: macros begin after the first slash")
             }

@@ -42,19 +42,23 @@ pub struct Condition {
 }
 
 impl Condition {
-    pub(super) fn fault(&self) -> Option<String> {
+    /// What is wrong with what stands at `place`, as `key: fault`.
+    pub(super) fn fault(&self, place: &str) -> Option<String> {
         let body = self.body.as_deref();
         if self.status.is_empty() && body.is_none() {
-            return Some("it says nothing: `status`, `body`, or both".to_owned());
+            return Some(format!("{place}: it says nothing: `status`, `body`, or both"));
         }
         if self.status.len() > STATUSES_MAX {
-            return Some(format!("more than {STATUSES_MAX} statuses"));
+            return Some(format!("{place}.status: more than {STATUSES_MAX}"));
         }
-        if let Some(status) = self.status.iter().find(|status| !(200..600).contains(*status)) {
-            return Some(format!("{status} is not the status of an answer"));
+        let mut all = self.status.iter().enumerate();
+        if let Some((number, status)) = all.find(|(_, status)| !(200..600).contains(*status)) {
+            let fault = "is not the status of an answer";
+            return Some(format!("{place}.status[{number}]: {status} {fault}"));
         }
         let is_bad = |body: &str| !(1..=WORD_BYTES_MAX).contains(&body.len());
-        body.is_some_and(is_bad).then(|| format!("a body has 1 to {WORD_BYTES_MAX} bytes"))
+        body.is_some_and(is_bad)
+            .then(|| format!("{place}.body: a body has 1 to {WORD_BYTES_MAX} bytes"))
     }
 
     pub(super) fn holds(&self, status: u16, body: &[u8]) -> bool {

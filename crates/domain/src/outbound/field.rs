@@ -166,6 +166,8 @@ impl Field {
         (Self::Ip, "ip"),
     ];
     const USER_AGENT: &str = "user_agent";
+    /// As landing URLs may have it, too.
+    const OTHER_CLICK_ID: &str = "clickid";
     const MOMENTS: [(Moment, &'static str); 3] = [
         (Moment::Clicked, "clicked_at"),
         (Moment::Converted, "converted_at"),
@@ -202,6 +204,9 @@ impl Field {
         if name == Self::USER_AGENT {
             return Some(Self::UserAgent);
         }
+        if name == Self::OTHER_CLICK_ID {
+            return Some(Self::ClickId);
+        }
         if let Some((plain, _)) = Self::PLAIN.into_iter().find(|(_, plain)| *plain == name) {
             return Some(plain);
         }
@@ -212,7 +217,7 @@ impl Field {
         sub.or_else(|| numbered("param", PARAMS).map(Self::Param))
     }
 
-    /// Every name but those of accounts, and without what may stand behind a colon.
+    /// Every name once, but those of accounts, and without what may stand behind a colon.
     pub fn names() -> impl Iterator<Item = String> {
         let numbered =
             |word: &'static str, max: u8| (1..=max).map(move |number| format!("{word}{number}"));

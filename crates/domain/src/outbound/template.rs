@@ -1,6 +1,6 @@
 //! The template of a URL that we call, or of its body.
 //!
-//! `{payout}` is a field, `{raw:payout}` the same without encoding, `{account.aid}` a value of
+//! `{payout}` is a field, `{raw:payout}` the same without encoding but for what a URL cannot hold, `{account.aid}` a value of
 //! the operator's account, `{status:approved=1,rejected=2}` a word for our status, and empty for
 //! one that is not listed. `{{` and `}}` are braces. What is anything else is a fault: a macro
 //! that nobody fills in would be sent as it stands for months.
@@ -65,11 +65,12 @@ impl fmt::Display for Fault {
 /// How values are written, so that none can leave its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
-    /// Percent-encoded; the text around them too, where it has to be.
+    /// Percent-encoded; the text around them too, where it has to be. A value of the account that
+    /// is the host keeps the colon before its port.
     Url,
     /// Percent-encoded.
     Form,
-    /// As the inside of a JSON string.
+    /// As the inside of a JSON string; nothing, outside of one, as `null`.
     Json,
     Xml,
     /// Percent-encoded where they are no printable ASCII.
@@ -106,7 +107,10 @@ enum Piece {
         is_raw: bool,
     },
     /// The words for our statuses.
-    Statuses(BTreeMap<Status, String>),
+    Statuses {
+        words: BTreeMap<Status, String>,
+        is_raw: bool,
+    },
 }
 
 impl Template {
@@ -155,7 +159,7 @@ impl Template {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Literal(_) => None,
             Piece::Field { field, .. } => Some(field),
-            Piece::Statuses(_) => Some(&Field::Status),
+            Piece::Statuses { .. } => Some(&Field::Status),
         })
     }
 
@@ -236,37 +240,50 @@ impl Template {
     /// The text with every field filled in.
     pub fn render<'v>(&self, mut value: impl FnMut(&Field) -> Value<'v>) -> String {
         let mut out = Vec::new();
+        let mut place = Place::start(self.syntax);
         for piece in &self.pieces {
             match piece {
-                Piece::Literal(text) if self.syntax == Syntax::Url => {
-                    encode(text.as_bytes(), &mut out, |byte| byte.is_ascii_graphic());
+                Piece::Literal(text) => {
+                    place = place.behind(text);
+                    self.write_literal(text, &mut out);
                 }
-                Piece::Literal(text) if self.syntax == Syntax::Header => {
-                    encode(text.as_bytes(), &mut out, is_printable);
+                Piece::Field { field: Field::Account(name), .. } if place == Place::Host => {
+                    let bytes = bytes(value(&Field::Account(name.clone())));
+                    encode(&bytes, &mut out, |byte| is_unreserved(byte) || byte == b':');
                 }
-                Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Field { field, is_raw } => self.write(value(field), *is_raw, &mut out),
-                Piece::Statuses(words) => {
+                Piece::Field { field, is_raw } => {
+                    self.write(value(field), *is_raw, place, &mut out);
+                }
+                Piece::Statuses { words, is_raw } => {
                     let status = bytes(value(&Field::Status));
                     let status = std::str::from_utf8(&status).ok().and_then(Status::from_name);
-                    if let Some(word) = status.and_then(|status| words.get(&status)) {
-                        self.write(word.as_str().into(), false, &mut out);
-                    }
+                    let word = status.and_then(|status| words.get(&status));
+                    let word = word.map_or(Value::Empty, |word| word.as_str().into());
+                    self.write(word, *is_raw, place, &mut out);
                 }
             }
         }
         String::from_utf8(out).expect("nothing but text was written")
     }
 
-    fn write(&self, value: Value<'_>, is_raw: bool, out: &mut Vec<u8>) {
+    fn write_literal(&self, text: &str, out: &mut Vec<u8>) {
+        match self.syntax {
+            Syntax::Url => encode(text.as_bytes(), out, is_of_urls),
+            Syntax::Header => encode(text.as_bytes(), out, is_printable),
+            _ => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+
+    fn write(&self, value: Value<'_>, is_raw: bool, place: Place, out: &mut Vec<u8>) {
         let bytes = bytes(value);
         match self.syntax {
             Syntax::Header => encode(&bytes, out, is_printable),
-            // What is not printable is encoded all the same: it would end the line.
-            Syntax::Url | Syntax::Form if is_raw => {
-                encode(&bytes, out, |byte| byte.is_ascii_graphic());
-            }
+            // What no URL may hold is encoded all the same: nobody could be called with it.
+            Syntax::Url | Syntax::Form if is_raw => encode(&bytes, out, is_of_urls),
             Syntax::Url | Syntax::Form => encode(&bytes, out, is_unreserved),
+            Syntax::Json if bytes.is_empty() && place == Place::Outside => {
+                out.extend_from_slice(b"null");
+            }
             _ if is_raw => push_plain(&bytes, out),
             Syntax::Json => push_json(&bytes, out),
             Syntax::Xml => push_xml(&bytes, out),
@@ -275,16 +292,69 @@ impl Template {
     }
 }
 
+/// Where a value stands, as far as it matters to how it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Scheme,
+    Host,
+    /// Outside of JSON strings.
+    Outside,
+    /// In a JSON string.
+    Inside,
+    Anywhere,
+}
+
+impl Place {
+    fn start(syntax: Syntax) -> Self {
+        match syntax {
+            Syntax::Url => Self::Scheme,
+            Syntax::Json => Self::Outside,
+            _ => Self::Anywhere,
+        }
+    }
+
+    /// Where what follows that text stands.
+    fn behind(self, text: &str) -> Self {
+        let ends_host = |text: &str| text.contains(['/', '?', '#']);
+        match self {
+            Self::Scheme => match text.split_once("://") {
+                Some((_, text)) => Self::Host.behind(text),
+                None => Self::Scheme,
+            },
+            Self::Host if ends_host(text) => Self::Anywhere,
+            Self::Host | Self::Anywhere => self,
+            Self::Outside | Self::Inside => behind_json(self, text),
+        }
+    }
+}
+
+fn behind_json(mut place: Place, text: &str) -> Place {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        place = match (place, byte) {
+            (Place::Outside, b'"') => Place::Inside,
+            (Place::Inside, b'"') => Place::Outside,
+            (Place::Inside, b'\\') => {
+                bytes.next();
+                Place::Inside
+            }
+            _ => place,
+        };
+    }
+    place
+}
+
 impl Piece {
     fn parse(text: &str) -> Result<Self, Fault> {
         let unread = |why| Fault::Unread { text: text.to_owned(), why };
-        if let Some(map) = text.strip_prefix(STATUS) {
-            return status_map(map).map_err(unread);
-        }
         let (name, is_raw) = match text.strip_prefix(RAW) {
             Some(name) => (name, true),
             None => (text, false),
         };
+        if let Some(map) = name.strip_prefix(STATUS) {
+            let words = status_map(map).map_err(unread)?;
+            return Ok(Self::Statuses { words, is_raw });
+        }
         let field = Field::parse(name).map_err(unread)?.ok_or_else(|| unknown(name))?;
         Ok(Self::Field { field, is_raw })
     }
@@ -297,7 +367,7 @@ fn unknown(name: &str) -> Fault {
 }
 
 /// `approved=1,pending=2`.
-fn status_map(text: &str) -> Result<Piece, String> {
+fn status_map(text: &str) -> Result<BTreeMap<Status, String>, String> {
     let mut words = BTreeMap::new();
     for part in text.split(',') {
         let (name, word) =
@@ -309,11 +379,14 @@ fn status_map(text: &str) -> Result<Piece, String> {
             let near = near.unwrap_or_else(|| format!("; there are: {}", names.join(", ")));
             return Err(format!("there is no status `{name}`{near}"));
         };
+        if Status::ALL.iter().any(|status| word.contains(&format!("{}=", status.name()))) {
+            return Err(format!("`{part}` has two: commas stand between them"));
+        }
         if words.insert(status, word.trim().to_owned()).is_some() {
             return Err(format!("`{name}` stands twice"));
         }
     }
-    Ok(Piece::Statuses(words))
+    Ok(words)
 }
 
 /// The name before `": "`.
@@ -330,6 +403,11 @@ fn bytes(value: Value<'_>) -> Vec<u8> {
         Value::Money(amount) => amount.to_string().into_bytes(),
         Value::Ip(address) => address.to_string().into_bytes(),
     }
+}
+
+/// RFC 3986: all that may stand in a URL, and the sign of what is encoded.
+fn is_of_urls(byte: u8) -> bool {
+    is_unreserved(byte) || b":/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
 fn is_printable(byte: u8) -> bool {

@@ -47,21 +47,27 @@ fn fields_are_filled_in() {
         ("https://a.example/c?x={external_id}", "https://a.example/c?x=a%2Fb%26c%3Dd%20e"),
         ("https://a.example/c?x={raw:external_id}", "https://a.example/c?x=a/b&c=d%20e"),
         ("https://a.example/{sub10}", "https://a.example/%C3%B6%22%3C%0D%0A"),
-        ("https://a.example/{raw:sub10}", "https://a.example/%C3%B6\"<%0D%0A"),
+        ("https://a.example/{raw:sub10}", "https://a.example/%C3%B6%22%3C%0D%0A"),
         ("http://a.example?p={payout}&c={currency}&", "http://a.example?p=1.5&c=&"),
         ("https://a.example/{account.aid}/{click_id}", "https://a.example/7%2F7/01abc"),
         ("https://{account.domain}/c", "https://track.example.com/c"),
         ("https://{raw:account.domain}:8443/c", "https://track.example.com:8443/c"),
         ("https://{account.domain}", "https://track.example.com"),
         ("https://s-{account.domain}.example/c", "https://s-track.example.com.example/c"),
-        ("https://a.example/?j={{\"a\":{{}}}}", "https://a.example/?j={\"a\":{}}"),
-        ("https://a.example/{{{click_id}}}", "https://a.example/{01abc}"),
+        ("https://a.example/?j={{\"a\":{{}}}}", "https://a.example/?j=%7B%22a%22:%7B%7D%7D"),
+        ("https://a.example/{{{click_id}}}", "https://a.example/%7B01abc%7D"),
+        (
+            "https://a.example/<{clickid}>?a=^`|\\[]!",
+            "https://a.example/%3C01abc%3E?a=%5E%60%7C%5C[]!",
+        ),
         ("https://a.example/?t={timestamp}", "https://a.example/?t=1790000000"),
         ("https://a.example/?a=\u{e9} b", "https://a.example/?a=%C3%A9%20b"),
         ("https://a.example/?s={status:approved=1,pending=2}", "https://a.example/?s=1"),
         ("https://a.example/?s={status:pending=2}&x", "https://a.example/?s=&x"),
         ("https://a.example/?s={status: approved = a b&c }", "https://a.example/?s=a%20b%26c"),
         ("https://a.example/?s={status}", "https://a.example/?s=approved"),
+        ("https://a.example/?s={raw:status:approved=a&b}", "https://a.example/?s=a&b"),
+        ("https://a.example/?s={status:approved=a=b;c}", "https://a.example/?s=a%3Db%3Bc"),
     ];
     for (url, expected) in cases {
         assert_eq!(filled(url), expected, "{url}");
@@ -77,10 +83,10 @@ fn a_template_that_cannot_be_filled_in_says_why() {
         ("https://{sub1}/", "the host is written out"),
         ("https://a.example{external_id}/", "the host is written out"),
         ("https:///c", "not a host"),
-        ("https://user@a.example/", "no user"),
+        ("https://user@a.example/", "a URL has no user"),
         ("https://a.example:{account.aid}00000/", "port"),
         ("https://{{a}}/", "host"),
-        ("https://a.example/{clickid}", "no macro {clickid}; the nearest is {click_id}"),
+        ("https://a.example/{clikid}", "no macro {clikid}; the nearest is {click_id}"),
         ("https://a.example/{raw:txnid}", "no macro {txnid}; the nearest is {txn_id}"),
         ("https://a.example/{zzz}", "there are: external_id, click_id"),
         ("https://a.example/{}", "no macro {}"),
@@ -92,6 +98,11 @@ fn a_template_that_cannot_be_filled_in_says_why() {
         ("https://a.example/{status:approved}", "`approved` is not `status=word`"),
         ("https://a.example/{status:aproved=1}", "the nearest is `approved`"),
         ("https://a.example/{status:sale=1}", "there are: pending, approved"),
+        ("https://a.example/{raw:status:sale=1}", "there are: pending, approved"),
+        ("https://a.example/{status:approved=1;reversed=2}", "commas stand between"),
+        ("https://a.example/?c=REPLACE&d={payout}", "`c` is `REPLACE`, which stands for a value"),
+        ("https://a.example/?d={payout}&c=<click_id>", "`c` is `<click_id>`"),
+        ("https://a.example/?c=YOUR_CLICK_ID#top", "`c` is `YOUR_CLICK_ID`"),
         ("https://a.example/{status:approved=1,approved=2}", "`approved` stands twice"),
     ];
     for (url, expected) in cases {
@@ -132,9 +143,19 @@ fn an_account_without_a_value_or_host_stops_the_request() {
     };
     assert_eq!(with("a.example", "7").unwrap().url, "https://a.example/7");
     assert_eq!(with("a.example", ""), Err(Unfilled::Account("aid".to_owned())));
-    for host in ["a.example/x", "u@a.example", "a b", "a.example?x", "", "\u{e9}.example"] {
+    assert_eq!(with("a.example:8443", "7:7").unwrap().url, "https://a.example:8443/7%3A7");
+    let hosts = ["a.example/x", "u@a.example", "a b", "a.example?x", "", "\u{e9}.example"];
+    for host in hosts.into_iter().chain(["a.example:", "a.example:0", ":80", "u:1@a.example"]) {
         assert!(with(host, "7").is_err(), "{host:?}");
     }
+    let made = of_url("https://{account.domain}:80/");
+    assert!(made.request(|_| "a.example:8443".into()).is_err());
+}
+
+#[test]
+fn a_faulty_one_makes_no_request_and_says_why() {
+    let why = of_url("https://a.example/{status:approved=1;reversed=2}").request(value);
+    assert!(why.unwrap_err().to_string().contains("commas stand between"));
 }
 
 #[test]
@@ -149,6 +170,9 @@ fn a_value_stays_in_its_place_in_every_kind_of_body() {
     let json = r#"{{"a":"{sub10}","p":{payout},"s":"{status:approved=\"}"}}"#;
     let filled = r#"{"a":"ö\"<\r\n","p":1.5,"s":"\\\""}"#;
     assert_eq!(body("application/json; charset=utf-8", json), filled);
+    let json = r#"{{"{goal}":{goal},"a\"":[{raw:param1},{payout}],"s":{status:pending=1}}}"#;
+    assert_eq!(body("application/json", json), r#"{"":null,"a\"":[null,1.5],"s":null}"#);
+    assert_eq!(body("text/plain", "{goal}-{payout}"), "-1.5");
     let form = "a={sub10}&b={raw:external_id}";
     assert_eq!(
         body("application/x-www-form-urlencoded", form),
@@ -210,8 +234,13 @@ fn conditions_that_say_nothing_are_faults() {
         outbound(&format!(r#"{{"url":"https://a.example/",{rest}}}"#)).fault().unwrap_or_default()
     };
     assert!(fault(r#""success":{}"#).starts_with("success: it says nothing"));
-    assert!(fault(r#""failure":[{"status":[99]}]"#).starts_with("failure: 99 is not"));
-    assert!(fault(r#""failure":[{"body":""}]"#).starts_with("failure: a body has"));
+    assert!(
+        fault(r#""failure":[{"body":"a"},{"status":[500,99]}]"#)
+            .starts_with("failure[1].status[1]: 99 is not")
+    );
+    assert!(fault(r#""failure":[{"body":""}]"#).starts_with("failure[0].body: a body has"));
+    assert!(fault(r#""success":{"status":[99]}"#).starts_with("success.status[0]: 99 is not"));
+    assert!(fault(r#""headers":{"X-a":"b"}"#).starts_with("headers.X-a: `X-a` is no name"));
     let many = vec![r#"{"status":[400]}"#; FAILURES_MAX + 1].join(",");
     assert!(fault(&format!(r#""failure":[{many}]"#)).starts_with("failure: more than"));
 }

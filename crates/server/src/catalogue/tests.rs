@@ -343,7 +343,7 @@ fn a_mistake_is_told_with_file_line_and_key() {
     good.toml:15: url: outbound.url: there is no macro {externalid}; the nearest is {external_id}
     good.toml:15: url: outbound.url: the host is written out, or a value of the account: other macros begin after the first slash
     good.toml:15: url: outbound.url: {status:aproved=1}: there is no status `aproved`; the nearest is `approved`
-    good.toml:16: outbound.success: outbound.success: a body has 1 to 500 bytes
+    good.toml:17: body: outbound.success.body: a body has 1 to 500 bytes
     good.toml:27: identity: unknown variant `clicks`, expected one of `click_goal_txn`, `click_goal`, `click`, `txn`
     good.toml:30: absent: unknown variant `paid`, expected one of `pending`, `approved`, `rejected`, `reversed`
     good.toml:29: contract.statuses: contract.statuses.absent: a status that may be absent needs a meaning: one of pending, approved, rejected, reversed

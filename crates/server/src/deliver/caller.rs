@@ -10,7 +10,7 @@ mod tests;
 use super::guard::Guard;
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::outbound::Request;
+use domain::outbound::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -379,6 +379,10 @@ fn wire(
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(IDEMPOTENCY_KEY, value(key)?);
+    if request.method == Method::Post && request.body.as_ref().is_none_or(String::is_empty) {
+        // There are servers that take no POST whose length they are not told.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     if let Some(content_type) = &request.content_type {
         headers.insert(header::CONTENT_TYPE, value(content_type)?);
     }
@@ -389,7 +393,7 @@ fn wire(
     Ok(made)
 }
 
-/// All headers of a request, as they are sent, but for its length.
+/// All headers of a request, as they are sent, but for the length of its body.
 pub(crate) fn headers(request: &Request, key: &str) -> Result<Vec<(String, String)>, Failure> {
     let (_, authority, target) = parts(&request.url).map_err(Failure::Url)?;
     let made = wire(request, authority, &target, key).map_err(Failure::Url)?;

@@ -19,6 +19,8 @@ fn what_is_wrong_with_one_is_named() {
     let mut network = Network::start();
     let signature = "https://t.example/?s={signature}";
     let scheme = json!({ "algorithm": "hmac_sha256", "input": { "kind": "sorted_query" } });
+    let input = json!({ "kind": "fields", "fields": ["c"] });
+    let fields = json!({ "algorithm": "hmac_sha256", "input": input });
     let cases = [
         (json!({}), "url"),
         (json!({ "url": "t.example/?c={click_id}" }), "url"),
@@ -39,8 +41,11 @@ fn what_is_wrong_with_one_is_named() {
         (json!({ "url": URL, "scheme": scheme, "secret": "a secret" }), "url"),
         (json!({ "url": URL, "secret": "no base64!" }), "secret"),
         (json!({ "url": URL, "body": "x" }), "body"),
-        (json!({ "url": URL, "headers": { "Host": "x" } }), "headers"),
+        (json!({ "url": URL, "headers": { "Host": "x" } }), "headers.Host"),
+        (json!({ "url": "https://t.example/?c=REPLACE&p={payout}" }), "url"),
         (json!({ "url": URL, "success": {} }), "success"),
+        (json!({ "url": URL, "success": { "status": [200, 99] } }), "success.status[1]"),
+        (json!({ "url": signature, "scheme": fields, "secret": "s" }), "scheme.input.fields[0]"),
         (json!({ "url": URL, "statuses": [] }), "statuses"),
         (json!({ "url": URL, "statuses": ["paid"] }), "statuses[0]"),
         (json!({ "url": URL, "sampling": "101" }), "sampling"),
@@ -49,6 +54,8 @@ fn what_is_wrong_with_one_is_named() {
         (json!({ "url": URL, "delay_s": 2_592_001 }), "delay_s"),
         (json!({ "url": URL, "concurrency": 0 }), "concurrency"),
         (json!({ "url": URL, "corrections": { "how": "status" } }), "corrections"),
+        (json!({ "url": URL, "corrections": { "how": "none", "url": URL } }), "corrections"),
+        (json!({ "url": URL, "corrections": { "how": "url", "url": "x" } }), "corrections.url"),
         (json!({ "url": URL, "link_id": 1 }), "link_id"),
     ];
     for (fields, name) in cases {
@@ -103,6 +110,28 @@ fn a_change_leaves_what_it_does_not_say() {
     network.make(&format!("{path}/archive"), &json!({}));
     let said = json!({ "url": URL });
     network.refused("PATCH", &path, Some(&said), (409, "archived"));
+}
+
+#[test]
+fn how_it_signs_is_taken_away_by_null() {
+    let mut network = Network::start();
+    let signed = format!("{URL}&s={{signature}}");
+    let scheme = json!({ "algorithm": "hmac_sha256", "input": { "kind": "sorted_query" } });
+    let fields = json!({ "url": signed, "secret": "s", "scheme": scheme });
+    let made = network.make("/destinations", &with(&network, &fields));
+    assert_eq!(made["scheme"], scheme);
+    let path = format!("/destinations/{}", made["id"]);
+    network.refused("PATCH", &path, Some(&json!({ "url": URL })), (400, "invalid_parameter"));
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let standard = json!({ "url": URL, "secret": secret, "scheme": null });
+    let changed = network.change("PATCH", &path, &standard);
+    assert_eq!(changed["headers"]["webhook-signature"], "{signature}", "{changed}");
+    assert_eq!(changed["scheme"]["input"]["kind"], "webhook", "{changed}");
+    let own = json!({ "url": signed, "secret": "s", "scheme": scheme });
+    assert_eq!(network.change("PATCH", &path, &own)["headers"], json!({}));
+    let none = json!({ "url": URL, "secret": null, "scheme": null });
+    assert_eq!(network.change("PATCH", &path, &none)["scheme"], Value::Null);
+    network.make("/destinations", &with(&network, &none));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What cannot be a destination, and why.
 
 use super::*;
-use crate::command::DestinationChanges;
+use crate::command::{DestinationChanges, Failure};
 use crate::ledger::tests::world::partner;
 use crate::setup::Change;
 
@@ -57,6 +57,75 @@ fn check<const N: usize>(cases: [(NewDestination, &str, &str); N]) {
     }
 }
 
+/// A destination that signs one parameter.
+fn signing(url: &str, field: &str, method: &str) -> NewDestination {
+    let mut new = new(url);
+    let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+    outbound.method = serde_json::from_value(method.into()).unwrap();
+    new.secrets.insert(SIGNING.to_owned(), Secret::new("s".to_owned()));
+    let input = serde_json::json!({ "kind": "fields", "fields": [field] });
+    let scheme = serde_json::json!({ "algorithm": "hmac_sha256", "input": input });
+    new.scheme = Some(serde_json::from_value(scheme).unwrap());
+    new
+}
+
+#[test]
+fn what_is_in_the_request_can_be_signed_wherever_it_stands() {
+    let mut in_body = signing("https://t.example/", "click_id", "POST");
+    let NewOutbound::Own(outbound) = &mut in_body.outbound else { unreachable!() };
+    outbound.content_type = Some("application/json".to_owned());
+    outbound.body = Some(r#"{{"click_id":{click_id},"s":"{signature}"}}"#.to_owned());
+    let in_query = signing("https://t.example/?click_id={sub1}&s={signature}", "click_id", "GET");
+    for new in [in_body, in_query] {
+        let mut world = World::new(plain(), LEAD);
+        let shown = format!("{new:?}");
+        let made = world.attempt(&Act::CreateDestination(Box::new(new)));
+        assert!(made.is_ok(), "{shown}: {made:?}");
+    }
+}
+
+#[test]
+fn the_url_that_takes_back_may_use_values_of_its_own() {
+    let with = |own: &str, other: &str| {
+        let rules =
+            format!(r#"{{"corrections":{{"how":"url","url":"https://t.example{other}"}}}}"#);
+        let mut new = ruled(&format!("https://t.example{own}"), &rules);
+        let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+        let (name, about) = ("key".to_owned(), "x".to_owned());
+        outbound.accounts = vec![crate::outbound::Account { name, about, secret: true }];
+        outbound.headers.insert("x-a".to_owned(), "{goal}".to_owned());
+        new.secrets.insert("key".to_owned(), Secret::new("k".to_owned()));
+        new
+    };
+    for (own, other) in [("/{account.key}", "/"), ("/", "/{raw:account.key}?{ip}")] {
+        let network = Network::of([with(own, other)]);
+        let made = network.world.setup.destination(DestinationId(1)).unwrap();
+        assert!(made.fields().contains(&Field::Account("key".to_owned())), "{own} {other}");
+        assert_eq!(made.fields().contains(&Field::Ip), other.contains("{ip}"), "{own} {other}");
+    }
+    let (field, why) = refused(with("/", "/"));
+    assert!(field == "account" && why.contains("nothing uses `key`"), "{field}: {why}");
+    let signed = "https://t.example/?click_id={click_id}&s={signature}";
+    let mut new = signing(signed, "click_id", "GET");
+    let url = "https://t.example/?clickid={click_id}&s={signature}".to_owned();
+    new.rules.corrections = Corrections::Url { url };
+    let (field, why) = refused(new);
+    assert!(field == "corrections.url" && why.contains("the nearest is `clickid`"), "{why}");
+}
+
+#[test]
+fn corrections_that_do_not_read_say_why() {
+    let why = |json: &str| serde_json::from_str::<Corrections>(json).unwrap_err().to_string();
+    assert!(why(r#"{"how":"none","url":"x"}"#).contains("`url` is for `\"how\":\"url\"` alone"));
+    assert!(why(r#"{"how":"url"}"#).contains("missing field `url`"));
+    assert!(why(r#"{"how":"never"}"#).contains("one of `none`, `status`, `difference`, `url`"));
+    for one in ["none", "status", "difference"] {
+        let json = format!(r#"{{"how":"{one}"}}"#);
+        let read: Corrections = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    }
+}
+
 #[test]
 fn a_faulty_one_is_refused_with_the_field() {
     let secret = |name: &str| BTreeMap::from([(name.to_owned(), Secret::new("s".to_owned()))]);
@@ -68,9 +137,10 @@ fn a_faulty_one_is_refused_with_the_field() {
     let signed = "https://t.example/?c={click_id}&s={signature}";
     let twice = "https://t.example/?s={signature}&t={signature}";
     let within = "https://t.example/?s=v1{signature}";
+    let named = "https://t.example/?click_id={click_id}&s={signature}";
     let cases = [
         (new("t.example"), "url", "begins with https://"),
-        (new("https://t.example/?{clickid}"), "url", "the nearest is {click_id}"),
+        (new("https://t.example/?{clikid}"), "url", "the nearest is {click_id}"),
         (new("https://{sub1}/"), "url", "the host is written out"),
         (new("https://t.example/?{account.aid}"), "url", "not among the accounts"),
         (new("https://t.example/?{clicked_at:%Y,Mars/Base}"), "url", "no IANA time zone"),
@@ -89,6 +159,10 @@ fn a_faulty_one_is_refused_with_the_field() {
             "url",
             "alone",
         ),
+        (signing(url, "click_id", "POST"), "url", "nothing carries"),
+        (signing(named, "clickid", "GET"), "scheme.input.fields[0]", "the nearest is `click_id`"),
+        (signing(named, "zzz", "GET"), "scheme.input.fields[0]", "no parameter `zzz`"),
+        (signing("https://t.example/?a=1&a=2&s={signature}", "a", "GET"), "scheme", "sent twice"),
         (NewDestination { secrets: secret("x"), ..new(url) }, "secrets.x", "nothing uses"),
         (NewDestination { secrets: secret(SIGNING), ..new(url) }, "secret", "base64"),
     ];
@@ -109,7 +183,11 @@ fn faulty_rules_are_refused_with_the_field() {
         (ruled(url, r#"{"min_payout":"-1"}"#), "min_payout", "not negative"),
         (ruled(url, r#"{"delay_s":4000000}"#), "delay_s", "at most"),
         (ruled(url, r#"{"corrections":{"how":"status"}}"#), "corrections", "{status}"),
-        (ruled(url, r#"{"corrections":{"how":"url","url":"x"}}"#), "corrections", "begins with"),
+        (
+            ruled(url, r#"{"corrections":{"how":"url","url":"x"}}"#),
+            "corrections.url",
+            "begins with",
+        ),
         (paced(0, None), "concurrency", "from 1"),
         (paced(1, Some(0)), "per_second", "from 1"),
         (
@@ -184,6 +262,41 @@ fn a_signing_secret_brings_its_headers_and_takes_them_along() {
     assert_eq!(set(Some("whsec_AAAA9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).outbound.headers.len(), 3);
     let bare = set(None);
     assert_eq!((bare.outbound.headers.len(), bare.scheme), (0, None));
+}
+
+#[test]
+fn the_way_it_is_signed_can_be_taken_away_and_replaced() {
+    const BASE64: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let signed = "https://t.example/?click_id={click_id}&s={signature}";
+    let bare = "https://t.example/?click_id={click_id}";
+    let own = signing(signed, "click_id", "GET");
+    let scheme = own.scheme.clone();
+    let mut network = Network::of([own]);
+    let id = DestinationId(1);
+    let mut set = |url: &str, secret: Option<&str>, scheme: Option<Option<Scheme>>| {
+        let secret = secret.map(|secret| Secret::new(secret.to_owned()));
+        let mut outbound = network.world.setup.destination(id).unwrap().outbound.clone();
+        url.clone_into(&mut outbound.url);
+        let changes = DestinationChanges {
+            outbound: Some(NewOutbound::Own(Box::new(outbound))),
+            secrets: BTreeMap::from([(SIGNING.to_owned(), secret)]),
+            scheme,
+            ..DestinationChanges::default()
+        };
+        let json = serde_json::to_value(&changes).unwrap();
+        assert_eq!(serde_json::from_value::<DestinationChanges>(json).unwrap(), changes);
+        network.world.attempt(&Act::ChangeDestination { id, changes: Box::new(changes) })?;
+        Ok::<_, Failure>(network.world.setup.destination(id).unwrap().clone())
+    };
+    let standard = Some(standard_webhooks().0);
+    assert!(set(bare, Some(BASE64), None).unwrap_err().detail.contains("\"scheme\":null"));
+    assert_eq!(set(bare, Some(BASE64), Some(None)).unwrap().scheme, standard);
+    let again = set(bare, Some(BASE64), Some(None)).unwrap();
+    assert_eq!((again.scheme, again.outbound.headers.len()), (standard, 3));
+    let own = set(signed, Some("s"), Some(scheme.clone())).unwrap();
+    assert_eq!((own.scheme, own.outbound.headers.len()), (scheme, 0));
+    let none = set(bare, None, Some(None)).unwrap();
+    assert_eq!((none.scheme, none.outbound.headers.len(), none.secrets.len()), (None, 0, 0));
 }
 
 #[test]

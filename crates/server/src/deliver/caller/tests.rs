@@ -2,7 +2,6 @@
 
 use super::*;
 use domain::contract::Network;
-use domain::outbound::Method;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -88,6 +87,19 @@ async fn a_body_is_sent_with_its_type_and_its_length() {
     assert!(asked.starts_with("post / http/1.1\r\n"), "{asked}");
     assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
     assert!(asked.contains("content-length: 7\r\n"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_post_without_a_body_says_so_and_a_get_does_not() {
+    for (method, lengths) in [(Method::Post, 1), (Method::Get, 0)] {
+        let (port, mut heard) = saying(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        let request = Request { method, ..get(&format!("http://127.0.0.1:{port}")) };
+        Caller::new(loopback(), PATIENCE).call(&request, "k").await.unwrap();
+        let asked = heard.recv().await.unwrap().to_ascii_lowercase();
+        let said = asked.lines().filter(|line| line.starts_with("content-length:"));
+        assert_eq!(said.clone().count(), lengths, "{asked}");
+        assert!(said.into_iter().all(|line| line == "content-length: 0"), "{asked}");
+    }
 }
 
 #[tokio::test]

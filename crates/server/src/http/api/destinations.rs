@@ -54,7 +54,7 @@ const FIELDS: &[Field] = &[
     Field::change("account", ACCOUNT, "What the macros `{account.…}` stand for, by name"),
     Field::change("secrets", SECRETS, "The same, never shown; null takes one away, others stay"),
     Field::optional("secret", Kind::Text, "Signs what is sent; null takes it away"),
-    Field::change("scheme", SCHEME, "How `{signature}` is made; Standard Webhooks without it"),
+    Field::optional("scheme", SCHEME, "How `{signature}` is made; Standard Webhooks without it"),
     Field::change("statuses", STATUSES, "Which are told; approved without it")
         .such_as(r#"["approved"]"#),
     Field::change("goals", GOALS, "Only the goals with these keys; all without it"),
@@ -264,7 +264,10 @@ fn new_destination(mut fields: Fields) -> Result<NewDestination, Error> {
         outbound,
         account,
         secrets: secrets.into_iter().filter_map(|(name, one)| Some((name, one?))).collect(),
-        scheme: fields.change("scheme", plain)?,
+        scheme: match fields.nullable("scheme", plain)? {
+            Given::Absent | Given::Null => None,
+            Given::Value(scheme) => Some(scheme),
+        },
         rules: rules(&mut fields, &Rules::default())?.unwrap_or_default(),
         pace: pace(&mut fields, Pace::default())?.unwrap_or_default(),
     })
@@ -366,7 +369,11 @@ async fn change(
         outbound,
         account,
         secrets,
-        scheme: fields.change("scheme", plain)?,
+        scheme: match fields.nullable("scheme", plain)? {
+            Given::Absent => None,
+            Given::Null => Some(None),
+            Given::Value(scheme) => Some(Some(scheme)),
+        },
         rules: rules(&mut fields, &was.rules)?,
         pace: pace(&mut fields, was.pace)?,
     };
