@@ -217,7 +217,7 @@ impl Outbound {
     }
 
     /// The names of the account's values that its templates have filled in.
-    fn used_accounts(&self) -> BTreeSet<String> {
+    pub(crate) fn used_accounts(&self) -> BTreeSet<String> {
         let templates: Vec<Template> = self.templates().filter_map(Result::ok).collect();
         let fields = templates.iter().flat_map(Template::fields);
         let accounts = fields.filter_map(|field| match field {

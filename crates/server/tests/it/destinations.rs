@@ -124,6 +124,37 @@ fn one_of_the_catalogue_keeps_its_platform_until_it_says_more() {
 }
 
 #[test]
+fn one_of_the_catalogue_hears_of_changes_as_its_platform_does_or_as_it_is_said() {
+    let mut network = Network::start();
+    let keitaro = json!({ "partner": "keitaro", "account": { "domain": "t.example" },
+        "secrets": { "key": "k1" } });
+    let voluum = json!({ "partner": "voluum", "account": { "domain": "t.example" } });
+    let (status, none) = (json!({ "how": "status" }), json!({ "how": "none" }));
+    for (fields, said, expected) in [
+        (&keitaro, None, &status),
+        (&keitaro, Some(&none), &none),
+        (&voluum, None, &none),
+        (&json!({ "url": "https://t.example/?s={status}" }), None, &none),
+    ] {
+        let mut body = with(&network, fields);
+        body["statuses"] = json!(["pending", "approved"]);
+        if let Some(said) = said {
+            body["corrections"] = said.clone();
+        }
+        let made = network.make("/destinations", &body);
+        assert_eq!(made["corrections"], *expected, "{body}");
+        let path = format!("/destinations/{}", made["id"]);
+        let changed = network.change("PATCH", &path, &json!({ "delay_s": 60 }));
+        assert_eq!(changed["corrections"], *expected, "{body}");
+    }
+    let partner = network.ask("/partners/keitaro");
+    assert_eq!(
+        (&partner["corrections"], &partner["outbound"]["corrections"]),
+        (&status, &json!(null))
+    );
+}
+
+#[test]
 fn every_platform_that_is_called_needs_its_name_and_the_accounts_values_and_no_more() {
     let mut network = Network::start();
     let partners = network.ask("/partners?limit=200");

@@ -253,19 +253,31 @@ fn pace(fields: &mut Fields, was: Pace) -> Result<Option<Pace>, Error> {
     Ok(Some(new).filter(|new| *new != was))
 }
 
-fn new_destination(mut fields: Fields) -> Result<NewDestination, Error> {
+/// The rules of which nothing is said: a platform of the catalogue may hear of changes.
+fn usual_rules(setup: &Setup, outbound: &NewOutbound) -> Rules {
+    let partner = match outbound {
+        NewOutbound::Partner(name) => setup.partner(name),
+        NewOutbound::Own(_) => None,
+    };
+    let corrections = partner.and_then(|one| one.corrections.clone());
+    let rules = Rules::default();
+    Rules { corrections: corrections.unwrap_or(rules.corrections), ..rules }
+}
+
+fn new_destination(mut fields: Fields, setup: &Setup) -> Result<NewDestination, Error> {
     let owner = owner(&mut fields)?;
     let account: BTreeMap<_, _> = fields.change("account", plain)?.unwrap_or_default();
     let secrets = all_secrets(&mut fields)?;
     let outbound = outbound(&mut fields, None, Some(&account), &secrets)?;
     let outbound = outbound.expect("without one there before, it is given or refused");
+    let usual = usual_rules(setup, &outbound);
     Ok(NewDestination {
         owner,
         outbound,
         account,
         secrets: secrets.into_iter().filter_map(|(name, one)| Some((name, one?))).collect(),
         scheme: fields.change("scheme", plain)?,
-        rules: rules(&mut fields, &Rules::default())?.unwrap_or_default(),
+        rules: rules(&mut fields, &usual)?.unwrap_or(usual),
         pace: pace(&mut fields, Pace::default())?.unwrap_or_default(),
     })
 }
@@ -345,7 +357,7 @@ async fn create(
     State(app): State<Arc<App>>,
     mut sent: Sent,
 ) -> Result<Created<Shown<'static>>, Error> {
-    let new = new_destination(sent.fields())?;
+    let new = new_destination(sent.fields(), &app.live.setup())?;
     let made = settle(&app, sent, Act::CreateDestination(Box::new(new))).await?;
     let doings = Doings::of(&app).await?;
     Ok(Created::of(Shown::of(&app.live.setup(), &made, doings.get(made.id))))
