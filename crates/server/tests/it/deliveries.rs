@@ -264,8 +264,14 @@ fn a_person_pauses_and_resumes() {
     scene.network.make(&format!("{path}/pause"), &json!({ "why": "they end" }));
     let (_, last) = scene.converts();
     scene.come_to(last, &["waiting", "delivered"]);
+    assert_eq!(scene.network.ask("/destinations?paused=true")["items"][0]["id"], paused);
     scene.network.make(&format!("{path}/archive"), &json!({}));
     scene.come_to(last, &["cancelled", "delivered"]);
+    assert_eq!(scene.network.ask("/destinations?paused=true")["items"], json!([]));
+    for (call, body) in [("pause", json!({ "why": "again" })), ("resume", json!({}))] {
+        let path = format!("{path}/{call}");
+        scene.network.refused("POST", &path, Some(&body), (409, "archived"));
+    }
     let replay = json!({ "destination_id": paused, "preview": false });
     scene.network.refused("POST", "/deliveries/replay", Some(&replay), (409, "archived"));
     let replay = json!({ "conversion_id": last, "preview": true });

@@ -117,7 +117,23 @@ fn one_of_the_catalogue_keeps_its_platform_until_it_says_more() {
     let other = json!({ "account": { "domain": "other.example" } });
     let changed = network.change("PATCH", &path, &other);
     assert_eq!((&changed["partner"], &changed["account"]), (&json!("voluum"), &other["account"]));
-    let own = network.change("PATCH", &path, &json!({ "verifiable": true }));
+    for (name, value) in
+        [("verifiable", json!(true)), ("method", json!("GET")), ("body", json!(null))]
+    {
+        let mut body = json!({});
+        body[name] = value;
+        let said = network.refused("PATCH", &path, Some(&body), (400, "invalid_parameter"));
+        assert_eq!(said["parameter"], name);
+        assert!(text(&said["detail"]).contains("`voluum`"), "{said}");
+    }
+    let own = network.change("PATCH", &path, &json!({ "partner": null, "verifiable": true }));
+    assert_eq!((&own["partner"], &own["url"]), (&json!(null), &made["url"]));
+    // As it was read, it is written.
+    let same = json!({ "partner": null, "url": own["url"], "method": own["method"] });
+    assert_eq!(network.change("PATCH", &path, &same), own);
+    let again = network.change("PATCH", &path, &json!({ "partner": "voluum" }));
+    assert_eq!((&again["partner"], &again["verifiable"]), (&json!("voluum"), &json!(false)));
+    let own = network.change("PATCH", &path, &json!({ "partner": null }));
     assert_eq!((&own["partner"], &own["url"]), (&json!(null), &made["url"]));
     let found = network.ask("/destinations?partner=voluum");
     assert_eq!(found["items"], json!([]));
