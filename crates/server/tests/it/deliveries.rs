@@ -498,6 +498,8 @@ fn an_operator_looks_replays_and_pauses_from_the_command_line() {
     let (_, sent) = run(&["replay", "--state", "rejected", "--yes"]);
     assert!(sent.contains("sent once more: 1\n"), "{sent}");
     scene.come_to(conversion, &["delivered"]);
+    let (is_good, said) = run(&["replay", "--yes"]);
+    assert!(!is_good && said.contains("at least one of --id, --destination"), "{said}");
     let (is_good, said) = run(&["replay", "--state", "waiting"]);
     assert!(!is_good && said.contains("state: it is one of"), "{said}");
 }
