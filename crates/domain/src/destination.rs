@@ -1,6 +1,7 @@
 //! A destination: where a publisher wants to be told of its conversions, and of which.
 
 mod backfill;
+mod mask;
 mod news;
 mod owed;
 mod request;

@@ -4,8 +4,9 @@
 //! our links; as a receiver it has the URL that we call. None has to have all of them.
 
 use crate::contract::Contract;
+use crate::destination::Corrections;
 use crate::macros::{LandingUrl, Macro};
-use crate::outbound::Outbound;
+use crate::outbound::{Amount, Field, Outbound};
 use schemars::JsonSchema;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -72,6 +73,9 @@ pub struct Partner {
     /// What we call to tell it of a conversion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound: Option<Box<Outbound>>,
+    /// How it hears of changes, as its documentation says; `None`: it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrections: Option<Corrections>,
     /// How it speaks when it calls us; `None`: it never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,
@@ -143,8 +147,33 @@ impl Partner {
             .or_else(|| self.click_fault())
             .or_else(|| self.landing_fault())
             .or_else(|| Some(format!("outbound.{}", self.outbound.as_ref()?.fault()?)))
+            .or_else(|| Some(format!("outbound.corrections: {}", self.corrections_fault()?)))
             .or_else(|| self.paths_fault())
             .or_else(|| Some(format!("contract.{}", self.contract.as_ref()?.fault()?)))
+    }
+
+    fn corrections_fault(&self) -> Option<String> {
+        let corrections = self.corrections.as_ref()?;
+        let Some(outbound) = &self.outbound else { return Some("nothing is called".to_owned()) };
+        let says = |is_it: fn(&Field) -> bool| outbound.fields().iter().any(is_it);
+        match corrections {
+            Corrections::Status {} if !says(|field| *field == Field::Status) => {
+                Some("the request does not say the `{status}`".to_owned())
+            }
+            Corrections::Difference {}
+                if !says(|field| matches!(field, Field::Money { of: Amount::Payout, .. })) =>
+            {
+                Some("the request does not say the `{payout}`".to_owned())
+            }
+            Corrections::Url { url } => {
+                let mut retracting = outbound.clone();
+                url.clone_into(&mut retracting.url);
+                let used = retracting.used_accounts();
+                retracting.accounts.retain(|account| used.contains(&account.name));
+                retracting.fault()
+            }
+            Corrections::None {} | Corrections::Status {} | Corrections::Difference {} => None,
+        }
     }
 
     fn paths_fault(&self) -> Option<String> {
@@ -295,6 +324,10 @@ mod tests {
     fn a_fault_names_its_key() {
         let click =
             |name: &str, text: &str| format!(r#","click":[{{"name":"{name}","macro":"{text}"}}]"#);
+        let corrected = |query: &str, how: &str| {
+            let outbound = format!(r#","outbound":{{"url":"https://a.example/?{query}"}}"#);
+            format!(r#"{outbound},"corrections":{{"how":{how}}}"#)
+        };
         let twice = r#","click":[{"name":"sub1","macro":"a"},{"name":"sub1","macro":"b"}]"#;
         let cases = [
             (String::new(), None),
@@ -310,6 +343,13 @@ mod tests {
             (r#","landing_params":"a={sub1}""#.to_owned(), Some("landing_params: they carry no")),
             (r#","landing_params":"a={click_id}#""#.to_owned(), Some("landing_params: added")),
             (r#","outbound":{"url":"x"}"#.to_owned(), Some("outbound.url: it begins with")),
+            (corrected("a={status}", r#""status""#), None),
+            (corrected("a=1", r#""status""#), Some("outbound.corrections: the request does not")),
+            (corrected("a={payout}", r#""difference""#), None),
+            (corrected("a={full_payout}", r#""difference""#), Some("outbound.corrections: the")),
+            (corrected("a=1", r#""url","url":"https://a.example/x?c={click_id}""#), None),
+            (corrected("a=1", r#""url","url":"x""#), Some("outbound.corrections: url: it begins")),
+            (r#","corrections":{"how":"none"}"#.to_owned(), Some("outbound.corrections: nothing")),
             (r#","paths":["/x"]"#.to_owned(), Some("paths: nobody calls on them")),
         ];
         for (rest, expected) in cases {

@@ -19,6 +19,19 @@ const PREFIX: &str = "COUNTERFOIL_";
 /// Where a configuration is looked for when none is named.
 pub(crate) const FILE: &str = "counterfoil.toml";
 
+/// The longest that anything about a destination may take, in milliseconds: ten minutes.
+const OUTBOUND_MS_MAX: u64 = 600_000;
+/// The most requests to destinations that may be under way at once.
+const OUTBOUND_CONCURRENCY_MAX: u64 = 10_000;
+/// How many waits there may be between attempts.
+const OUTBOUND_WAITS_MAX: usize = 100;
+/// The longest of them, in seconds: 30 days.
+const OUTBOUND_WAIT_S_MAX: u64 = 30 * 86_400;
+/// The most failures in a row before a destination is paused.
+const OUTBOUND_PAUSE_AFTER_MAX: u64 = 1_000_000;
+/// The longest from one try at a paused destination to the next, in seconds: a day.
+const OUTBOUND_PROBE_S_MAX: u64 = 86_400;
+
 /// Everything that can be set, with its default.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -236,11 +249,33 @@ impl Config {
         if let Some((name, _)) = named.into_iter().find(|(_, value)| *value == 0) {
             bail!("{name} must not be 0");
         }
+        self.check_outbound()?;
         if let Some(url) = &self.external_url {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if !rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' '])) {
                 bail!("external_url is like `https://track.example.com`, not `{url}`");
             }
+        }
+        Ok(())
+    }
+
+    fn check_outbound(&self) -> anyhow::Result<()> {
+        let named = [
+            ("outbound_concurrency", self.outbound_concurrency.into(), OUTBOUND_CONCURRENCY_MAX),
+            ("outbound_connect_timeout_ms", self.outbound_connect_timeout_ms, OUTBOUND_MS_MAX),
+            ("outbound_timeout_ms", self.outbound_timeout_ms, OUTBOUND_MS_MAX),
+            ("outbound_pause_after", self.outbound_pause_after.into(), OUTBOUND_PAUSE_AFTER_MAX),
+            ("outbound_probe_every_s", self.outbound_probe_every_s.into(), OUTBOUND_PROBE_S_MAX),
+        ];
+        let waits = self.outbound_waits_s.iter();
+        let waits = waits.map(|wait| ("outbound_waits_s", u64::from(*wait), OUTBOUND_WAIT_S_MAX));
+        let mut all = named.into_iter().chain(waits);
+        if let Some((name, value, max)) = all.find(|(_, value, max)| !(1..=*max).contains(value)) {
+            let each = if name == "outbound_waits_s" { "each of " } else { "" };
+            bail!("{each}{name} is 1 to {max}, not {value}");
+        }
+        if self.outbound_waits_s.len() > OUTBOUND_WAITS_MAX {
+            bail!("outbound_waits_s: at most {OUTBOUND_WAITS_MAX}");
         }
         Ok(())
     }
@@ -458,6 +493,29 @@ mod tests {
         let (config, _) =
             load("", &[("COUNTERFOIL_TRUSTED_PROXIES", r#"["127.0.0.1/32"]"#)]).unwrap();
         assert_eq!(config.trusted_proxies.len(), 1);
+    }
+
+    #[test]
+    fn what_would_send_nothing_or_without_end_is_refused_by_its_name() {
+        for (key, good, bad) in [
+            ("outbound_concurrency", ["1", "10000"], ["0", "10001"]),
+            ("outbound_connect_timeout_ms", ["1", "600000"], ["0", "600001"]),
+            ("outbound_timeout_ms", ["1", "600000"], ["0", "9223372036854775807"]),
+            ("outbound_pause_after", ["1", "1000000"], ["0", "4294967295"]),
+            ("outbound_probe_every_s", ["1", "86400"], ["0", "86401"]),
+            ("outbound_waits_s", ["[]", "[1, 2592000]"], ["[5, 0]", "[2592001]"]),
+        ] {
+            for value in good {
+                assert!(load(&format!("{key} = {value}"), &[]).is_ok(), "{key} = {value}");
+            }
+            for value in bad {
+                let error = load(&format!("{key} = {value}"), &[]).unwrap_err().to_string();
+                assert!(error.contains(key) && error.contains(" is 1 to "), "{value}: {error}");
+            }
+        }
+        let waits = format!("outbound_waits_s = {:?}", [1; OUTBOUND_WAITS_MAX + 1]);
+        let error = load(&waits, &[]).unwrap_err().to_string();
+        assert_eq!(error, "outbound_waits_s: at most 100");
     }
 
     #[test]

@@ -4,9 +4,19 @@
 use crate::asking::{asked, exchanged};
 use crate::config::Config;
 use crate::terminal::{Side, Table, number};
+use anyhow::bail;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use serde_json::{Value, json};
 use std::process::ExitCode;
+
+/// Characters that turn the direction in which others are shown.
+const DIRECTIONS: [char; 12] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+    '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
+/// Characters that are not seen, or begin a line.
+const HIDDEN: [char; 7] =
+    ['\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2028}', '\u{2029}', '\u{feff}'];
 
 #[derive(Parser)]
 pub(crate) struct Args {
@@ -224,7 +234,7 @@ fn show(one: &Value) {
         say!();
         say!("attempt {}: {}{replay}", value("number"), value("led_to"));
         say!("  at: {}, {} ms", value("at"), value("latency_ms"));
-        say!("  request: {} {}", value("method"), value("url"));
+        say!("  request: {} {}", value("method"), safe(&value("url")));
         for name in ["http_status", "answer", "error"] {
             let value = safe(&value(name));
             if !value.is_empty() {
@@ -234,10 +244,12 @@ fn show(one: &Value) {
     }
 }
 
-/// What a stranger says is not for a terminal to act on.
+/// What a stranger says is not for a terminal to act on, nor to be read in another order than it
+/// stands in.
 fn safe(text: &str) -> String {
+    let acts = |one: char| one.is_control() || DIRECTIONS.contains(&one) || HIDDEN.contains(&one);
     text.chars()
-        .map(|one| if one.is_control() { one.escape_debug().to_string() } else { one.into() })
+        .map(|one| if acts(one) { one.escape_debug().to_string() } else { one.into() })
         .collect()
 }
 
@@ -270,6 +282,12 @@ fn test(
 
 fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result<()> {
     let Which { destination, conversion, state, from, to } = which;
+    let numbers = id.is_some() || destination.is_some() || conversion.is_some();
+    if !numbers && state.is_none() && from.is_none() && to.is_none() {
+        bail!(
+            "say which: at least one of --id, --destination, --conversion, --state, --from, --to"
+        );
+    }
     let body = json!({
         "id": id, "destination_id": destination, "conversion_id": conversion, "state": state,
         "from": from, "to": to, "preview": !yes,
@@ -313,4 +331,22 @@ fn backfill(
         remark!("hint: --yes tells them");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_says_neither_acts_nor_turns_around() {
+        for (said, expected) in [
+            ("no such click, é ✓ שלום", "no such click, é ✓ שלום"),
+            ("a\x1b[2Jb\nc\x07", "a\\u{1b}[2Jb\\nc\\u{7}"),
+            ("evil\u{202e}moc.elpmaxe", "evil\\u{202e}moc.elpmaxe"),
+            ("\u{2066}a\u{2069}\u{200f}", "\\u{2066}a\\u{2069}\\u{200f}"),
+            ("O\u{200b}K\u{feff}\u{2028}", "O\\u{200b}K\\u{feff}\\u{2028}"),
+        ] {
+            assert_eq!(safe(said), expected, "{said:?}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use domain::contract::{
     Answers, Canonical, Contract, Identity, Parameter, Profile, ProofKind, words,
 };
+use domain::destination::Corrections;
 use domain::macros::nearest_in_words;
 use domain::outbound::Outbound;
 use domain::partner::Partner;
@@ -238,6 +239,7 @@ fn show(entry: &Entry<'_>) -> String {
         if !outbound.verifiable {
             indented(&mut text, "its answer does not say whether the conversion counted");
         }
+        line(&mut text, "corrections", &corrections_of(partner));
         line(&mut text, "as a destination", &destination_of(partner, outbound));
     }
     if let Some(contract) = &partner.contract {
@@ -246,6 +248,15 @@ fn show(entry: &Entry<'_>) -> String {
     }
     line(&mut text, "\nfixtures", &entry.fixtures().to_string());
     text
+}
+
+/// How it hears of changes, where a destination does not say otherwise.
+fn corrections_of(partner: &Partner) -> String {
+    match &partner.corrections {
+        None => "none, as no documentation says how it hears of changes".to_owned(),
+        Some(Corrections::Url { url }) => format!("url {url}"),
+        Some(corrections) => corrections.name().to_owned(),
+    }
 }
 
 /// What is posted to `/api/v1/destinations` to have it called.

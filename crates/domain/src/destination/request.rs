@@ -1,18 +1,18 @@
 //! The request that tells a destination what it is owed.
 
+use super::mask::{MASK, masked};
 use super::{Corrections, Destination, Owed, OwedKind, SIGNING};
 use crate::click::Click;
 use crate::contract::{Canonical, Parameter, Scheme, Secret, Unit};
 use crate::hit::Hit;
 use crate::ledger::Conversion;
-use crate::macros::{Value, encode, is_unreserved};
+use crate::macros::Value;
 use crate::money::Micros;
 use crate::outbound::{Amount, Field, Moment, Outbound, Request, SignaturePlace, Unfilled};
 use crate::postback::{Pairs, sign};
 use crate::time::Timestamp;
 
-/// What stands for a secret.
-const MASK: &str = "***";
+/// [`MASK`] in a URL.
 const ENCODED_MASK: &str = "%2A%2A%2A";
 
 /// All that a request may tell.
@@ -65,15 +65,7 @@ impl std::fmt::Display for Unmade {
 impl Destination {
     /// What came back, with `***` for each of its secrets: some answer with what they were sent.
     pub fn masked(&self, text: &[u8]) -> Vec<u8> {
-        let secrets = self.secrets.values().map(|secret| secret.expose().as_bytes());
-        secrets.filter(|secret| !secret.is_empty()).fold(text.to_vec(), |text, secret| {
-            let mut encoded = Vec::new();
-            encode(secret, &mut encoded, is_unreserved);
-            let in_form = replaced(&encoded, b"%20", b"+");
-            [secret, &encoded, &in_form]
-                .into_iter()
-                .fold(text, |text, written| replaced(&text, written, MASK.as_bytes()))
-        })
+        masked(text, self.secrets.values().map(Secret::expose))
     }
 
     /// The request for what it is owed.
@@ -179,25 +171,6 @@ pub(super) fn unsigned(place: &SignaturePlace, bare: &Request) -> (Parameter, Hi
         ..Hit::default()
     };
     (parameter, hit)
-}
-
-/// The digits of percent-encoding, like all letters, are the same in either case.
-fn replaced(text: &[u8], what: &[u8], by: &[u8]) -> Vec<u8> {
-    let mut made = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        match rest.get(..what.len()) {
-            Some(begin) if begin.eq_ignore_ascii_case(what) => {
-                made.extend_from_slice(by);
-                rest = &rest[what.len()..];
-            }
-            _ => {
-                made.push(*first);
-                rest = after;
-            }
-        }
-    }
-    made
 }
 
 /// What the fields of one request stand for.

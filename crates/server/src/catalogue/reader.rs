@@ -4,6 +4,7 @@ use super::family;
 use super::fixture::{Answered, Called, Fixture};
 use super::place::{Fault, Text, Texts};
 use domain::contract::Contract;
+use domain::destination::Corrections;
 use domain::outbound::Outbound;
 use domain::partner::{ClickParameter, Confidence, Partner};
 use serde::Deserialize;
@@ -65,10 +66,12 @@ struct Click {
     parameters: Vec<ClickParameter>,
 }
 
-/// What is tried on an outbound URL; it stands in its table, and is no part of it.
+/// What stands in the table of an outbound URL and is no part of it: what is tried on it, and what
+/// is taken where a destination does not say otherwise.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Tried {
+struct Beside {
+    corrections: Option<Corrections>,
     fixtures: Vec<Spanned<Called>>,
     answers: Vec<Spanned<Answered>>,
 }
@@ -78,13 +81,13 @@ pub(super) fn read<'a>(texts: &Texts<'a>, text: Text<'a>) -> Result<Entry<'a>, F
     let table = family::table(texts, text)?;
     let span = table.span();
     let mut whole = table.clone();
-    let tried = take_tried(&mut whole).unwrap_or_default();
+    let beside = take_beside(&mut whole).unwrap_or_default();
     let told = |error: toml::de::Error| {
         let at = error.span().unwrap_or(span.clone());
         texts.fault(&at, error.message())
     };
-    let tried: Tried =
-        Tried::deserialize(toml::Deserializer::from(Spanned::new(span.clone(), tried)))
+    let beside: Beside =
+        Beside::deserialize(toml::Deserializer::from(Spanned::new(span.clone(), beside)))
             .map_err(told)?;
     let written = Written::deserialize(toml::Deserializer::from(whole)).map_err(told)?;
     let name = written.name.get_ref();
@@ -105,14 +108,15 @@ pub(super) fn read<'a>(texts: &Texts<'a>, text: Text<'a>) -> Result<Entry<'a>, F
         click: written.click.parameters,
         paths: written.paths,
         outbound: written.outbound,
+        corrections: beside.corrections,
         contract: written.contract,
     };
     let entry = Entry {
         partner,
         extends: written.extends,
         fixtures: written.fixtures,
-        called: tried.fixtures,
-        answered: tried.answers,
+        called: beside.fixtures,
+        answered: beside.answers,
         table: table.into_inner(),
         span,
     };
@@ -122,13 +126,13 @@ pub(super) fn read<'a>(texts: &Texts<'a>, text: Text<'a>) -> Result<Entry<'a>, F
     }
 }
 
-/// Takes out of the outbound table what is only tried on it.
-fn take_tried<'a>(whole: &mut Spanned<DeTable<'a>>) -> Option<DeTable<'a>> {
+/// Takes out of the outbound table what is no part of what is called.
+fn take_beside<'a>(whole: &mut Spanned<DeTable<'a>>) -> Option<DeTable<'a>> {
     let DeValue::Table(outbound) = whole.get_mut().get_mut("outbound")?.get_mut() else {
         return None;
     };
-    let taken = ["fixtures", "answers"].into_iter().filter_map(|key| outbound.remove_entry(key));
-    Some(taken.collect())
+    let beside = ["corrections", "fixtures", "answers"].into_iter();
+    Some(beside.filter_map(|key| outbound.remove_entry(key)).collect())
 }
 
 impl Entry<'_> {

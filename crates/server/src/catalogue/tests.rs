@@ -320,6 +320,7 @@ fn a_mistake_is_told_with_file_line_and_key() {
         changed("{external_id}", "{externalid}"),
         changed("http://a", "http://{sub1}"),
         changed("{status:approved=1}", "{status:aproved=1}"),
+        changed("&s={status:approved=1}\"", "\"\ncorrections = { how = \"status\" }"),
         changed("body = \"OK\"", "body = \"\""),
         changed("identity = \"click\"", "identity = \"clicks\""),
         changed("absent = \"approved\"", "absent = \"paid\""),
@@ -343,6 +344,7 @@ fn a_mistake_is_told_with_file_line_and_key() {
     good.toml:15: url: outbound.url: there is no macro {externalid}; the nearest is {external_id}
     good.toml:15: url: outbound.url: the host is written out, or a value of the account: other macros begin after the first slash
     good.toml:15: url: outbound.url: {status:aproved=1}: there is no status `aproved`; the nearest is `approved`
+    good.toml:16: corrections: outbound.corrections: the request does not say the `{status}`
     good.toml:17: body: outbound.success.body: a body has 1 to 500 bytes
     good.toml:27: identity: unknown variant `clicks`, expected one of `click_goal_txn`, `click_goal`, `click`, `txn`
     good.toml:30: absent: unknown variant `paid`, expected one of `pending`, `approved`, `rejected`, `reversed`
@@ -459,6 +461,7 @@ canonical = "goal"
 names = ["goal"]
 [outbound]
 url = "https://b.example/?c={external_id}&s={status:approved=1}"
+corrections = { how = "status" }
 [[outbound.fixtures]]
 values = { external_id = "a", status = "approved" }
 url = "https://b.example/?c=a&s=1"
@@ -469,7 +472,7 @@ fn a_member_takes_from_its_family_what_it_does_not_say() {
     let files = [("good.toml", GOOD), ("member.toml", MEMBER)];
     assert_eq!(complaints(&files), "");
     let catalogue = Catalogue::read(files, &[]);
-    let Partner { contract, outbound, notes, kind, paths, .. } =
+    let Partner { contract, outbound, corrections, notes, kind, paths, .. } =
         &catalogue.entry("member").unwrap().partner;
     assert_eq!((kind.as_str(), paths.as_slice()), ("a test", &["/conversion".to_owned()][..]));
     assert_eq!(notes, &["A note of its own about macros."]);
@@ -481,6 +484,7 @@ fn a_member_takes_from_its_family_what_it_does_not_say() {
     let outbound = outbound.as_ref().unwrap();
     assert_eq!(outbound.success.as_ref().unwrap().body.as_deref(), Some("OK"));
     assert!(outbound.url.starts_with("https://b.example"));
+    assert_eq!(corrections.as_ref().unwrap().name(), "status");
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl Watch {
                 let setup = app.live.setup();
                 let is_in_use =
                     |id: DestinationId| setup.destination(id).is_some_and(|one| !one.archived);
+                count_paused(&seen, is_in_use);
                 alerts::standing(&seen, is_in_use, &known.standing, now)
             }
             Err((since, why)) => alerts::unseen(&why, &known.standing, since),
@@ -102,8 +103,6 @@ impl Known {
             self.count_at = begun.checked_add(begun.elapsed() * COUNT_SHARE);
         }
         let conditions = deliveries.conditions().await?;
-        let paused = conditions.iter().filter(|(_, one)| one.pause.is_some()).count();
-        gauge!("counterfoil_destinations_paused").set(paused as f64);
         Ok(Seen {
             conditions,
             late: deliveries.late(now.plus_s(-LATE_S)).await?,
@@ -111,6 +110,13 @@ impl Known {
             undecided: deliveries.undecided().await?,
         })
     }
+}
+
+/// One that is archived is sent nothing, paused or not.
+#[expect(clippy::cast_precision_loss, reason = "figures for people: gauges are floats")]
+fn count_paused(seen: &Seen, is_in_use: impl Fn(DestinationId) -> bool) {
+    let paused = seen.conditions.iter().filter(|(id, one)| one.pause.is_some() && is_in_use(*id));
+    gauge!("counterfoil_destinations_paused").set(paused.count() as f64);
 }
 
 /// Logs what is different.

@@ -264,8 +264,14 @@ fn a_person_pauses_and_resumes() {
     scene.network.make(&format!("{path}/pause"), &json!({ "why": "they end" }));
     let (_, last) = scene.converts();
     scene.come_to(last, &["waiting", "delivered"]);
+    assert_eq!(scene.network.ask("/destinations?paused=true")["items"][0]["id"], paused);
     scene.network.make(&format!("{path}/archive"), &json!({}));
     scene.come_to(last, &["cancelled", "delivered"]);
+    assert_eq!(scene.network.ask("/destinations?paused=true")["items"], json!([]));
+    for (call, body) in [("pause", json!({ "why": "again" })), ("resume", json!({}))] {
+        let path = format!("{path}/{call}");
+        scene.network.refused("POST", &path, Some(&body), (409, "archived"));
+    }
     let replay = json!({ "destination_id": paused, "preview": false });
     scene.network.refused("POST", "/deliveries/replay", Some(&replay), (409, "archived"));
     let replay = json!({ "conversion_id": last, "preview": true });
@@ -492,6 +498,8 @@ fn an_operator_looks_replays_and_pauses_from_the_command_line() {
     let (_, sent) = run(&["replay", "--state", "rejected", "--yes"]);
     assert!(sent.contains("sent once more: 1\n"), "{sent}");
     scene.come_to(conversion, &["delivered"]);
+    let (is_good, said) = run(&["replay", "--yes"]);
+    assert!(!is_good && said.contains("at least one of --id, --destination"), "{said}");
     let (is_good, said) = run(&["replay", "--state", "waiting"]);
     assert!(!is_good && said.contains("state: it is one of"), "{said}");
 }

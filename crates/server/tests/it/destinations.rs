@@ -146,10 +146,57 @@ fn one_of_the_catalogue_keeps_its_platform_until_it_says_more() {
     let other = json!({ "account": { "domain": "other.example" } });
     let changed = network.change("PATCH", &path, &other);
     assert_eq!((&changed["partner"], &changed["account"]), (&json!("voluum"), &other["account"]));
-    let own = network.change("PATCH", &path, &json!({ "verifiable": true }));
+    for (name, value) in
+        [("verifiable", json!(true)), ("method", json!("GET")), ("body", json!(null))]
+    {
+        let mut body = json!({});
+        body[name] = value;
+        let said = network.refused("PATCH", &path, Some(&body), (400, "invalid_parameter"));
+        assert_eq!(said["parameter"], name);
+        assert!(text(&said["detail"]).contains("`voluum`"), "{said}");
+    }
+    let own = network.change("PATCH", &path, &json!({ "partner": null, "verifiable": true }));
+    assert_eq!((&own["partner"], &own["url"]), (&json!(null), &made["url"]));
+    // As it was read, it is written.
+    let same = json!({ "partner": null, "url": own["url"], "method": own["method"] });
+    assert_eq!(network.change("PATCH", &path, &same), own);
+    let again = network.change("PATCH", &path, &json!({ "partner": "voluum" }));
+    assert_eq!((&again["partner"], &again["verifiable"]), (&json!("voluum"), &json!(false)));
+    let own = network.change("PATCH", &path, &json!({ "partner": null }));
     assert_eq!((&own["partner"], &own["url"]), (&json!(null), &made["url"]));
     let found = network.ask("/destinations?partner=voluum");
     assert_eq!(found["items"], json!([]));
+}
+
+#[test]
+fn one_of_the_catalogue_hears_of_changes_as_its_platform_does_or_as_it_is_said() {
+    let mut network = Network::start();
+    let keitaro = json!({ "partner": "keitaro", "account": { "domain": "t.example" },
+        "secrets": { "key": "k1" } });
+    let voluum = json!({ "partner": "voluum", "account": { "domain": "t.example" } });
+    let (status, none) = (json!({ "how": "status" }), json!({ "how": "none" }));
+    for (fields, said, expected) in [
+        (&keitaro, None, &status),
+        (&keitaro, Some(&none), &none),
+        (&voluum, None, &none),
+        (&json!({ "url": "https://t.example/?s={status}" }), None, &none),
+    ] {
+        let mut body = with(&network, fields);
+        body["statuses"] = json!(["pending", "approved"]);
+        if let Some(said) = said {
+            body["corrections"] = said.clone();
+        }
+        let made = network.make("/destinations", &body);
+        assert_eq!(made["corrections"], *expected, "{body}");
+        let path = format!("/destinations/{}", made["id"]);
+        let changed = network.change("PATCH", &path, &json!({ "delay_s": 60 }));
+        assert_eq!(changed["corrections"], *expected, "{body}");
+    }
+    let partner = network.ask("/partners/keitaro");
+    assert_eq!(
+        (&partner["corrections"], &partner["outbound"]["corrections"]),
+        (&status, &json!(null))
+    );
 }
 
 #[test]

@@ -274,3 +274,43 @@ fn what_comes_back_shows_no_secret_either() {
     assert_eq!(shown(b"OK"), b"OK");
     assert_eq!(shown(b"czNjcmV0"), b"czNjcmV0");
 }
+
+#[test]
+fn a_secret_is_found_however_it_is_written() {
+    const SECRET: &str = r#"pa"ss/w+rd \<é&'😀"#;
+    let mut new = new("https://t.example/c?k={account.key}&l={account.longer}");
+    let NewOutbound::Own(outbound) = &mut new.outbound else { unreachable!() };
+    let account = |name: &str| {
+        let (name, about) = (name.to_owned(), "x".to_owned());
+        crate::outbound::Account { name, about, secret: true }
+    };
+    outbound.accounts = vec![account("key"), account("longer")];
+    new.secrets.insert("key".to_owned(), Secret::new(SECRET.to_owned()));
+    // It begins as the other does, and comes behind it.
+    new.secrets.insert("longer".to_owned(), Secret::new(format!("{SECRET}%21")));
+    let network = Network::of([new]);
+    let destination = network.world.setup.destination(DestinationId(1)).unwrap();
+    let cases = [
+        ("as it is", SECRET),
+        ("the longer one", r#"pa"ss/w+rd \<é&'😀%21"#),
+        ("JSON", r#"pa\"ss/w+rd \<é&'😀"#),
+        ("JSON by PHP", r#"pa\"ss\/w+rd \<\u00e9&'\ud83d\ude00"#),
+        ("JSON by Go", r#"pa\"ss/w+rd \\u003c\u00E9\u0026\u0027😀"#),
+        ("XML", r"pa&quot;ss/w+rd \&lt;é&amp;&apos;😀"),
+        ("HTML by PHP", r"pa&quot;ss/w+rd \&lt;é&amp;&#039;&#128512;"),
+        ("XML by number", r"pa&#34;ss&#x2F;w+rd \&#60;&#xe9;&#38;&#39;&#X1F600;"),
+        ("a URL", "pa%22ss%2Fw%2Brd%20%5C%3C%C3%A9%26%27%F0%9F%98%80"),
+        ("a URL in lower case", "pa%22ss%2fw%2brd%20%5c%3c%c3%a9%26%27%f0%9f%98%80"),
+        ("a URL that leaves delimiters", "pa%22ss/w+rd%20%5C%3C%C3%A9&'%F0%9F%98%80"),
+        ("a form", "pa%22ss%2Fw%2Brd+%5C%3C%C3%A9%26%27%F0%9F%98%80"),
+    ];
+    for (how, written) in cases {
+        let shown = destination.masked(format!("no, {written}!").as_bytes());
+        assert_eq!(String::from_utf8(shown).unwrap(), "no, ***!", "{how}");
+    }
+    for other in ["%", "%2", "%zz", "%c3", r"\", r"\u", r"\ud83d", "&", "&#;", "&#x;", "&lt"] {
+        assert_eq!(destination.masked(other.as_bytes()), other.as_bytes());
+        let behind = format!("pa{other}");
+        assert_eq!(destination.masked(behind.as_bytes()), behind.as_bytes());
+    }
+}

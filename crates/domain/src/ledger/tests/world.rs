@@ -105,6 +105,7 @@ pub(crate) fn partner(name: &str, contract: Contract) -> Partner {
         click: Vec::new(),
         paths: Vec::new(),
         outbound: None,
+        corrections: None,
         contract: Some(contract),
     }
 }

@@ -224,8 +224,9 @@ async fn replay(
     {
         let setup = app.live.setup();
         if let Some(id) = filter.destination_id {
-            let destination = destinations::there(&setup, id)
-                .map_err(|_| Error::parameter("destination_id", format!("there is no {id}")))?;
+            let destination = destinations::there(&setup, id).map_err(|_| {
+                Error::parameter("destination_id", format!("there is no destination {id}"))
+            })?;
             if destination.archived {
                 let detail = format!("destination {id} is archived: nothing is sent to it");
                 return Err(Error::Conflict { code: "archived", detail });

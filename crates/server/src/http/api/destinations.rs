@@ -40,7 +40,11 @@ const OWNERS: usize = 2;
 const FIELDS: &[Field] = &[
     Field::optional("publisher_id", Kind::Id, "Whose conversions it is told of").such_as("1"),
     Field::optional("link_id", Kind::Id, "In place of a publisher: one link's conversions"),
-    Field::change("partner", Kind::Text, "A platform of the catalogue, which says what is called"),
+    Field::optional(
+        "partner",
+        Kind::Text,
+        "A platform of the catalogue, which says what is called",
+    ),
     Field::change("url", Kind::Text, "In place of a partner: what is called, with macros")
         .such_as("https://tracker.example/postback?cid={external_id}&payout={payout}"),
     Field::change("method", Kind::Word(|| METHODS.to_vec()), "GET without it").such_as("GET"),
@@ -104,8 +108,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route::patch("/destinations/{id}", "Changes a destination; what is left out stays", change)
             .body(CHANGES)
             .refuses(&[refusal::ARCHIVED]),
-        Route::post("/destinations/{id}/pause", "Nothing is sent to it any more", pause).body(WHY),
-        Route::post("/destinations/{id}/resume", "What waits for it is sent again", resume),
+        Route::post("/destinations/{id}/pause", "Nothing is sent to it any more", pause)
+            .body(WHY)
+            .every_time()
+            .refuses(&[refusal::ARCHIVED]),
+        Route::post("/destinations/{id}/resume", "What waits for it is sent again", resume)
+            .every_time()
+            .refuses(&[refusal::ARCHIVED]),
         Route::post("/destinations/{id}/archive", "Takes a destination out of use", archive)
             .refuses(&[refusal::ARCHIVED]),
     ]
@@ -153,7 +162,7 @@ fn outbound(
     account: Option<&BTreeMap<String, String>>,
     secrets: &BTreeMap<String, Option<Secret>>,
 ) -> Result<Option<NewOutbound>, Error> {
-    let partner = fields.change("partner", text)?;
+    let partner = fields.nullable("partner", text)?;
     let url = fields.change("url", text)?;
     let method: Option<Method> = fields.change("method", plain)?;
     let headers: Option<BTreeMap<String, String>> = fields.change("headers", plain)?;
@@ -162,27 +171,41 @@ fn outbound(
     let success: Given<Condition> = fields.nullable("success", plain)?;
     let failure: Option<Vec<Condition>> = fields.change("failure", plain)?;
     let verifiable = fields.change("verifiable", flag)?;
-    let says_more = method.is_some()
-        || headers.is_some()
-        || content_type != Given::Absent
-        || body != Given::Absent
-        || success != Given::Absent
-        || failure.is_some()
-        || verifiable.is_some();
-    if let Some(partner) = partner {
-        if url.is_some() || says_more {
+    let said = [
+        ("method", method.is_some()),
+        ("headers", headers.is_some()),
+        ("content_type", content_type != Given::Absent),
+        ("body", body != Given::Absent),
+        ("success", success != Given::Absent),
+        ("failure", failure.is_some()),
+        ("verifiable", verifiable.is_some()),
+    ];
+    let says_more = said.into_iter().find(|(_, is_said)| *is_said).map(|(name, _)| name);
+    let (leaves, was_partner) = (partner == Given::Null, was.and_then(|was| was.partner.as_ref()));
+    if let Given::Value(partner) = partner {
+        if url.is_some() || says_more.is_some() {
             let detail =
                 "the catalogue says what is called: give it, or `url` and what goes with it";
             return Err(Error::parameter("partner", detail));
         }
         return Ok(Some(NewOutbound::Partner(partner)));
     }
+    if let (Some(name), Some(platform), false, None) = (says_more, was_partner, leaves, &url) {
+        let detail = format!(
+            "the catalogue says it, for `{platform}`: with `\"partner\":null` what is called \
+             becomes the destination's own"
+        );
+        return Err(Error::parameter(name, detail));
+    }
     // What the catalogue has says itself which values of the account it needs.
-    let is_own = was.is_none_or(|was| was.partner.is_none());
+    let is_own = was_partner.is_none();
+    let leaves = leaves && !is_own;
     let of_account = account.is_some() || secrets.keys().any(|name| name != SIGNING);
     let mut new = match (url, was) {
         (None, None) => return Err(Error::parameter("url", "it is required, or `partner` is")),
-        (None, Some(_)) if !(says_more || is_own && of_account) => return Ok(None),
+        (None, Some(_)) if !(leaves || says_more.is_some() || is_own && of_account) => {
+            return Ok(None);
+        }
         (None, Some(was)) => was.outbound.clone(),
         (Some(url), None) => Outbound::calling(url),
         (Some(url), Some(was)) => Outbound { url, ..was.outbound.clone() },
@@ -253,12 +276,24 @@ fn pace(fields: &mut Fields, was: Pace) -> Result<Option<Pace>, Error> {
     Ok(Some(new).filter(|new| *new != was))
 }
 
-fn new_destination(mut fields: Fields) -> Result<NewDestination, Error> {
+/// The rules of which nothing is said: a platform of the catalogue may hear of changes.
+fn usual_rules(setup: &Setup, outbound: &NewOutbound) -> Rules {
+    let partner = match outbound {
+        NewOutbound::Partner(name) => setup.partner(name),
+        NewOutbound::Own(_) => None,
+    };
+    let corrections = partner.and_then(|one| one.corrections.clone());
+    let rules = Rules::default();
+    Rules { corrections: corrections.unwrap_or(rules.corrections), ..rules }
+}
+
+fn new_destination(mut fields: Fields, setup: &Setup) -> Result<NewDestination, Error> {
     let owner = owner(&mut fields)?;
     let account: BTreeMap<_, _> = fields.change("account", plain)?.unwrap_or_default();
     let secrets = all_secrets(&mut fields)?;
     let outbound = outbound(&mut fields, None, Some(&account), &secrets)?;
     let outbound = outbound.expect("without one there before, it is given or refused");
+    let usual = usual_rules(setup, &outbound);
     Ok(NewDestination {
         owner,
         outbound,
@@ -268,7 +303,7 @@ fn new_destination(mut fields: Fields) -> Result<NewDestination, Error> {
             Given::Absent | Given::Null => None,
             Given::Value(scheme) => Some(scheme),
         },
-        rules: rules(&mut fields, &Rules::default())?.unwrap_or_default(),
+        rules: rules(&mut fields, &usual)?.unwrap_or(usual),
         pace: pace(&mut fields, Pace::default())?.unwrap_or_default(),
     })
 }
@@ -314,8 +349,10 @@ async fn list(
     let publisher_id: Option<PublisherId> = query.id("publisher_id")?;
     let link_id: Option<LinkId> = query.id("link_id")?;
     let doings = Doings::of(&app).await?;
-    let is_paused =
-        |one: &Destination| doings.get(one.id).is_some_and(|one| one.condition.pause.is_some());
+    // Nothing is sent to one that is archived: that it was paused before needs nobody's attention.
+    let is_paused = |one: &Destination| {
+        !one.archived && doings.get(one.id).is_some_and(|one| one.condition.pause.is_some())
+    };
     let is_asked = |one: &Destination| {
         archived.is_none_or(|archived| one.archived == archived)
             && paused.is_none_or(|paused| is_paused(one) == paused)
@@ -337,6 +374,15 @@ pub(super) fn there(setup: &Setup, id: DestinationId) -> Result<&Destination, Er
     setup.destination(id).ok_or_else(|| not_found(NOUN, id))
 }
 
+/// Of one that is archived, there is nothing to pause and nothing to resume.
+fn in_use(setup: &Setup, id: DestinationId) -> Result<(), Error> {
+    if there(setup, id)?.archived {
+        let detail = format!("destination {id} is archived: nothing is sent to it");
+        return Err(Error::Conflict { code: "archived", detail });
+    }
+    Ok(())
+}
+
 async fn one(State(app): State<Arc<App>>, id: Id) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
     let doings = Doings::of(&app).await?;
@@ -348,7 +394,7 @@ async fn create(
     State(app): State<Arc<App>>,
     mut sent: Sent,
 ) -> Result<Created<Shown<'static>>, Error> {
-    let new = new_destination(sent.fields())?;
+    let new = new_destination(sent.fields(), &app.live.setup())?;
     let made = settle(&app, sent, Act::CreateDestination(Box::new(new))).await?;
     let doings = Doings::of(&app).await?;
     Ok(Created::of(Shown::of(&app.live.setup(), &made, doings.get(made.id))))
@@ -407,7 +453,7 @@ async fn pause(
         let detail = format!("1 to {WHY_BYTES_MAX} bytes without control characters");
         return Err(Error::parameter("why", detail));
     }
-    there(&app.live.setup(), id)?;
+    in_use(&app.live.setup(), id)?;
     tracing::info!(
         actor = auth::ACTOR,
         destination.id = id.0,
@@ -428,7 +474,7 @@ async fn resume(
     _: Sent,
 ) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
-    there(&app.live.setup(), id)?;
+    in_use(&app.live.setup(), id)?;
     tracing::info!(actor = auth::ACTOR, destination.id = id.0, "a person resumes a destination");
     deliveries::of(&app)?.resume(id).await?;
     app.wake_sender.notify_one();

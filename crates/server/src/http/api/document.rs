@@ -181,7 +181,10 @@ fn refusals(route: &Route) -> Vec<Refusal> {
         all.push(NOT_FOUND);
     }
     if route.takes.body {
-        all.extend([INVALID_BODY, KEY_REUSED]);
+        all.push(INVALID_BODY);
+    }
+    if route.once_by_key {
+        all.push(KEY_REUSED);
     }
     for refusal in route.refusals {
         if !all.contains(refusal) {
@@ -208,7 +211,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     });
     let mut all: Vec<Value> = in_path.collect();
     all.extend(route.declared.query().map(Field::parameter));
-    if route.takes.body {
+    if route.once_by_key {
         all.push(json!({
             "name": "Idempotency-Key",
             "in": "header",
@@ -230,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_a_route_declares_its_handler_takes() {
-        for route in super::routes() {
+        for route in super::super::routes() {
             let at = format!("{} {}", route.method, route.path);
             let has_query = route.declared.query().next().is_some();
             assert_eq!(route.takes.query, has_query, "{at}: its query");
@@ -240,8 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_every_time_promises_nothing_of_a_key() {
+        let all = super::super::routes();
+        let every_time = all.iter().filter(|route| route.takes.body && !route.once_by_key);
+        let every_time: Vec<&Route> = every_time.collect();
+        let paths: Vec<&str> = every_time.iter().map(|route| route.path).collect();
+        let expected = ["pause", "resume", "test"].map(|one| format!("/destinations/{{id}}/{one}"));
+        assert_eq!(paths, expected);
+        for route in every_time {
+            let named = |one: &Value| one["name"] == "Idempotency-Key";
+            assert!(!parameters(route).iter().any(named), "{}", route.path);
+            assert!(!refusals(route).contains(&KEY_REUSED), "{}", route.path);
+        }
+    }
+
+    #[test]
     fn no_two_operations_are_called_alike() {
-        let ids: Vec<String> = super::routes().iter().map(operation_id).collect();
+        let ids: Vec<String> = super::super::routes().iter().map(operation_id).collect();
         let unlike: BTreeSet<&String> = ids.iter().collect();
         assert_eq!(unlike.len(), ids.len(), "{ids:?}");
     }

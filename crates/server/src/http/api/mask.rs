@@ -232,6 +232,7 @@ mod tests {
             click: Vec::new(),
             paths: Vec::new(),
             outbound: None,
+            corrections: None,
             contract: Some(contract.clone()),
         };
         setup.put(Timestamp::UNIX_EPOCH, Change::Partner(partner));

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
 use domain::contract::Contract;
+use domain::destination::Corrections;
 use domain::echo::echoed;
 use domain::macros::nearest_in_words;
 use domain::outbound::Outbound;
@@ -45,6 +46,8 @@ pub(super) struct Partner<'a> {
     paths: &'a [String],
     /// What is called to tell it of a conversion.
     outbound: Option<&'a Outbound>,
+    /// How a destination hears of changes that is made by its name and does not say.
+    corrections: Option<&'a Corrections>,
     /// How it calls us.
     contract: Option<&'a Contract>,
 }
@@ -64,6 +67,7 @@ impl<'a> Partner<'a> {
             click: &one.click,
             paths: &one.paths,
             outbound: one.outbound.as_deref(),
+            corrections: one.corrections.as_ref(),
             contract: one.contract.as_ref(),
         }
     }

@@ -36,6 +36,8 @@ pub(super) struct Route {
     /// What it may be refused with, besides what any call may.
     pub(super) refusals: &'static [Refusal],
     pub(super) needs_key: bool,
+    /// Sent again under one `Idempotency-Key`, it is done once.
+    pub(super) once_by_key: bool,
     pub(super) reply: Described,
     handler: MethodRouter<Arc<App>>,
 }
@@ -138,6 +140,7 @@ impl Route {
             takes: H::TAKES,
             refusals: &[],
             needs_key: true,
+            once_by_key: H::TAKES.body,
             reply: Described { status: H::Reply::STATUS.as_u16(), content: H::Reply::content },
             handler: on(method.1, handler),
         }
@@ -189,6 +192,12 @@ impl Route {
 
     pub(super) fn refuses(mut self, refusals: &'static [Refusal]) -> Self {
         self.refusals = refusals;
+        self
+    }
+
+    /// Looks at no `Idempotency-Key`: it is done whenever it is asked for.
+    pub(super) fn every_time(mut self) -> Self {
+        self.once_by_key = false;
         self
     }
 

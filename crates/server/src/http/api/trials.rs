@@ -43,7 +43,7 @@ const TEST: &[Field] = &[
 pub(super) fn routes() -> Vec<Route> {
     let summary = "Sends it one request now, or shows it, and stores nothing";
     let route = Route::post("/destinations/{id}/test", summary, test);
-    vec![route.body(TEST).refuses(&[refusal::ARCHIVED, refusal::BUSY])]
+    vec![route.body(TEST).every_time().refuses(&[refusal::ARCHIVED, refusal::BUSY])]
 }
 
 /// What a destination was sent, or would be, and what it answered.

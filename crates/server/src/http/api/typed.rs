@@ -26,6 +26,8 @@ pub(super) fn read<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, Err
 
 /// What would be right, of a message that says what is wrong.
 fn said(message: &str) -> String {
+    let message = message.replace(", there are no fields", ", expected none");
+    let message = message.as_str();
     let expected = message.rsplit_once(", expected ").map(|(wrong, right)| (quoted(wrong), right));
     let Some((wrong, right)) = expected else {
         let is_number = message == "invalid number" || message == "number out of range";
@@ -34,7 +36,10 @@ fn said(message: &str) -> String {
     let known = quoted(right);
     let near = wrong.first().and_then(|wrong| nearest(wrong, known.iter().copied()));
     let near = near.map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
-    if message.starts_with("unknown field") {
+    if message.starts_with("unknown field") && known.is_empty() {
+        let name = wrong.first().copied().unwrap_or_default();
+        format!("there is no field `{name}` here")
+    } else if message.starts_with("unknown field") {
         format!("there is no such field here{near}; there are: {}", known.join(", "))
     } else if message.starts_with("unknown variant") {
         format!("it is one of: {}{near}", known.join(", "))
@@ -141,6 +146,10 @@ mod tests {
         assert_eq!(path.as_deref(), Some("list[1]"));
         let word = read::<Corrections>("corrections", json!("difference")).unwrap_err();
         assert_eq!(blamed(word).1, "it is an object, in braces");
+        let idle = json!({ "how": "none", "url": "https://a.example/" });
+        let (path, detail) = blamed(read::<Corrections>("corrections", idle).unwrap_err());
+        assert_eq!(path.as_deref(), Some("corrections"));
+        assert_eq!(detail, "there is no field `url` here");
         let (path, detail) = blamed(read::<Contract>("contract", json!(5)).unwrap_err());
         assert_eq!(
             (path.as_deref(), detail.as_str()),
