@@ -149,7 +149,7 @@ mod tests {
         let idle = json!({ "how": "none", "url": "https://a.example/" });
         let (path, detail) = blamed(read::<Corrections>("corrections", idle).unwrap_err());
         assert_eq!(path.as_deref(), Some("corrections"));
-        assert_eq!(detail, "there is no field `url` here");
+        assert_eq!(detail, "`url` is for `\"how\":\"url\"` alone");
         let (path, detail) = blamed(read::<Contract>("contract", json!(5)).unwrap_err());
         assert_eq!(
             (path.as_deref(), detail.as_str()),
