@@ -232,7 +232,7 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn figures(&self, now: Timestamp) -> Result<Vec<Figures>, Error> {
-        self.reader.ask(move |connection| rows::figures(connection, now)).await
+        self.reader.ask(move |connection| overview::figures(connection, now)).await
     }
 
     async fn recent(&self, now: Timestamp) -> Result<Vec<(DestinationId, Recent)>, Error> {

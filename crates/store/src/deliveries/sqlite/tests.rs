@@ -8,6 +8,7 @@ use domain::destination::{Next, Owed, OwedKind};
 use domain::id::ConversionId;
 use domain::money::Micros;
 
+mod lists;
 mod overview;
 
 const RULE: PauseRule = PauseRule { after_failures: 3, probe_every_s: 600 };
