@@ -43,7 +43,7 @@ pub(crate) struct App {
     /// The same, for whoever asks it.
     pub(crate) store: Arc<dyn Store>,
     /// What has come of what destinations are owed, once there is a ledger and they have opened.
-    pub(crate) deliveries: OnceLock<Arc<dyn Deliveries>>,
+    pub(crate) deliveries: Arc<OnceLock<Arc<dyn Deliveries>>>,
     /// Something may be due that was not.
     pub(crate) wake_sender: Arc<Notify>,
     /// Which alerts hold.
@@ -155,7 +155,7 @@ impl App {
             journal: journal.clone(),
             store: ledger.clone(),
             ledger,
-            deliveries: OnceLock::new(),
+            deliveries: Arc::default(),
             wake_sender: Arc::default(),
             watch: Watch::default(),
             teller,

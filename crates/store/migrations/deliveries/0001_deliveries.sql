@@ -84,10 +84,10 @@ create table attempt (
     at          integer not null,
     latency_ms  integer not null,
     method      text    not null,
-    -- With secrets masked.
-    url         text    not null,
+    -- With secrets masked. Null once what it may say of a visitor is not kept any longer.
+    url         text,
     http_status integer,
-    -- The beginning of the answer.
+    -- The beginning of the answer, as long as the URL is kept.
     answer      blob,
     -- Why there was no answer, or no request.
     error       text,
@@ -95,6 +95,9 @@ create table attempt (
     is_replay   integer not null,
     primary key (delivery_id, number)
 ) strict, without rowid;
+
+-- Those that still hold what is personal.
+create index attempt_personal on attempt (at) where url is not null;
 
 -- How destinations are doing.
 create table destination (

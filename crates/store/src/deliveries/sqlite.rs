@@ -6,6 +6,7 @@
 mod outcomes;
 mod overview;
 mod queue;
+mod retention;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -249,5 +250,18 @@ impl Deliveries for SqliteDeliveries {
 
     async fn undecided(&self) -> Result<Vec<Undecided>, Error> {
         self.reader.ask(|connection| overview::undecided(connection)).await
+    }
+
+    async fn remove_personal_before(&self, before: Timestamp) -> Result<u64, Error> {
+        let mut all = 0;
+        loop {
+            let remove = move |connection: &mut Connection| {
+                retention::remove_personal_before(connection, before)
+            };
+            match self.writer.ask(remove).await? {
+                0 => return Ok(all),
+                count => all += count,
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use domain::money::Micros;
 
 mod lists;
 mod overview;
+mod retention;
 
 const RULE: PauseRule = PauseRule { after_failures: 3, probe_every_s: 600 };
 const NOW: Timestamp = Timestamp::from_s(1_800_000_000);
