@@ -67,6 +67,14 @@ pub(crate) struct App {
     pub(crate) address: OnceLock<SocketAddr>,
 }
 
+impl App {
+    /// How many connections to destinations are open at the most: under way, tried out and kept.
+    pub(crate) fn outbound_max(&self) -> usize {
+        let under_way = usize::try_from(self.config.outbound_concurrency).unwrap_or(usize::MAX);
+        under_way.saturating_add(TRIALS_MAX).saturating_add(deliver::IDLE_MAX)
+    }
+}
+
 /// What a server stands on.
 pub(crate) struct Ground {
     pub(crate) disk: Arc<dyn Disk>,
