@@ -43,7 +43,7 @@ pub(crate) struct App {
     /// The same, for whoever asks it.
     pub(crate) store: Arc<dyn Store>,
     /// What has come of what destinations are owed, once there is a ledger and they have opened.
-    pub(crate) deliveries: OnceLock<Arc<dyn Deliveries>>,
+    pub(crate) deliveries: Arc<OnceLock<Arc<dyn Deliveries>>>,
     /// Something may be due that was not.
     pub(crate) wake_sender: Arc<Notify>,
     /// Which alerts hold.
@@ -65,6 +65,14 @@ pub(crate) struct App {
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Where it listens, once it does: the configured port may be 0.
     pub(crate) address: OnceLock<SocketAddr>,
+}
+
+impl App {
+    /// How many connections to destinations are open at the most: under way, tried out and kept.
+    pub(crate) fn outbound_max(&self) -> usize {
+        let under_way = usize::try_from(self.config.outbound_concurrency).unwrap_or(usize::MAX);
+        under_way.saturating_add(TRIALS_MAX).saturating_add(deliver::IDLE_MAX)
+    }
 }
 
 /// What a server stands on.
@@ -155,7 +163,7 @@ impl App {
             journal: journal.clone(),
             store: ledger.clone(),
             ledger,
-            deliveries: OnceLock::new(),
+            deliveries: Arc::default(),
             wake_sender: Arc::default(),
             watch: Watch::default(),
             teller,

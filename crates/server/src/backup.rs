@@ -178,13 +178,24 @@ fn copy_ledger(data: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// The same; what waits to be sent is held in the copy. A directory that was never served has none.
+/// One that is damaged is left out: the rest is worth a copy, and what was owed is in the ledger.
 fn copy_deliveries(data: &Path, to: &Path) -> anyhow::Result<()> {
     let (from, copied) = (data.join(DELIVERIES), to.join(DELIVERIES));
     if !from.exists() {
         return Ok(());
     }
-    deliveries::copy(&from, &copied).context("the deliveries cannot be copied")?;
-    copy::sync(&copied)
+    match deliveries::copy(&from, &copied) {
+        Ok(()) => copy::sync(&copied),
+        Err(store::Error::Corrupt { detail, .. }) => {
+            if copied.exists() {
+                std::fs::remove_file(&copied).context("what was copied of it cannot be removed")?;
+            }
+            remark!("warning: {DELIVERIES} is damaged, and left out of the copy: {detail}");
+            remark!("hint: a restore begins a new one, in which all that is owed is held");
+            Ok(())
+        }
+        Err(error) => Err(error).context("the deliveries cannot be copied"),
+    }
 }
 
 /// Makes `dir`, for its owner alone, unless it is there and empty.

@@ -234,7 +234,11 @@ fn show(one: &Value) {
         say!();
         say!("attempt {}: {}{replay}", value("number"), value("led_to"));
         say!("  at: {}, {} ms", value("at"), value("latency_ms"));
-        say!("  request: {} {}", value("method"), safe(&value("url")));
+        let url = match attempt["url"].is_null() {
+            true => "(not kept any longer)".to_owned(),
+            false => safe(&value("url")),
+        };
+        say!("  request: {} {url}", value("method"));
         for name in ["http_status", "answer", "error"] {
             let value = safe(&value(name));
             if !value.is_empty() {

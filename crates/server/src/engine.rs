@@ -84,6 +84,7 @@ impl Engine {
         let keeper = Keeper {
             facts,
             store,
+            deliveries: app.deliveries.clone(),
             journal: app.journal.clone(),
             clock: app.clock.clone(),
             config: app.config.clone(),

@@ -6,10 +6,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use anyhow::Context;
 use domain::id::Position;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::Store;
+use store::deliveries::Deliveries;
 use store::facts::Facts;
 use store::journal::Journal;
 use store::sqlite::SqliteStore;
@@ -28,6 +29,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Keeper {
     pub(crate) facts: Arc<Facts>,
     pub(crate) store: Arc<SqliteStore>,
+    /// Once they have opened.
+    pub(crate) deliveries: Arc<OnceLock<Arc<dyn Deliveries>>>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) config: Config,
@@ -75,6 +78,9 @@ impl Keeper {
         let days_ago = |days: u16| self.clock.now().plus_days(-i64::from(days));
         let personal_before = days_ago(self.config.personal_data_days);
         tasks.personal.note(self.facts.remove_personal_before(personal_before));
+        if let Some(deliveries) = self.deliveries.get() {
+            tasks.attempts.note(deliveries.remove_personal_before(personal_before).await);
+        }
         tasks.hits.note(self.facts.remove_hits_before(days_ago(self.config.hits_keep_days)));
         tasks.journal.note(self.remove_journal().await.map_err(|error| format!("{error:#}")));
         while !*stopped.borrow() && tasks.merges.note(self.facts.merge()).flatten().is_some() {}
@@ -106,6 +112,7 @@ impl Keeper {
 /// What [`Keeper::tidy`] does.
 struct Tidying {
     personal: Task,
+    attempts: Task,
     hits: Task,
     journal: Task,
     merges: Task,
@@ -115,6 +122,7 @@ impl Default for Tidying {
     fn default() -> Self {
         Self {
             personal: Task::new("remove personal data"),
+            attempts: Task::new("remove personal data of deliveries"),
             hits: Task::new("remove hits"),
             journal: Task::new("remove journal segments"),
             merges: Task::new("merge facts"),

@@ -21,10 +21,11 @@ pub(crate) fn raise() {
     }
 }
 
-/// How many connections there can be at the most, of those that are configured.
-pub(crate) fn connections_max(configured: usize) -> usize {
+/// How many connections there can be at the most, of those that are configured, beside so many
+/// that the server itself opens.
+pub(crate) fn connections_max(configured: usize, outbound: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current;
-    let max = within(configured, files);
+    let max = within(configured, outbound, files);
     if max < configured {
         tracing::warn!(
             connections_max = max,
@@ -36,10 +37,11 @@ pub(crate) fn connections_max(configured: usize) -> usize {
     max
 }
 
-/// All but the reserve, or half where that would be less.
-fn within(configured: usize, files: Option<u64>) -> usize {
+/// All but the reserve and what is called, or a quarter where that would be less.
+fn within(configured: usize, outbound: usize, files: Option<u64>) -> usize {
     let Some(files) = files else { return configured };
-    let left = files.saturating_sub(RESERVE).max(files / 2);
+    let others = RESERVE.saturating_add(u64::try_from(outbound).unwrap_or(u64::MAX));
+    let left = files.saturating_sub(others).max(files / 4);
     configured.min(usize::try_from(left).unwrap_or(usize::MAX)).max(1)
 }
 
@@ -50,17 +52,23 @@ mod tests {
     #[test]
     fn connections_leave_room_for_files() {
         let cases = [
-            (10_000, None, 10_000),
-            (10_000, Some(u64::MAX), 10_000),
-            (10_000, Some(10_256), 10_000),
-            (10_000, Some(10_255), 9_999),
-            (10_000, Some(1_024), 768),
-            (10_000, Some(256), 128),
-            (10_000, Some(0), 1),
-            (3, Some(1_024), 3),
+            (10_000, 0, None, 10_000),
+            (10_000, 0, Some(u64::MAX), 10_000),
+            (10_000, 0, Some(10_256), 10_000),
+            (10_000, 0, Some(10_255), 9_999),
+            (10_000, 512, Some(10_768), 10_000),
+            (10_000, 512, Some(10_767), 9_999),
+            (10_000, 0, Some(1_024), 768),
+            (10_000, 300, Some(1_024), 468),
+            (10_000, 512, Some(1_024), 256),
+            (10_000, usize::MAX, Some(1_024), 256),
+            (10_000, 0, Some(256), 64),
+            (10_000, 0, Some(0), 1),
+            (3, 512, Some(1_024), 3),
         ];
-        for (configured, files, expected) in cases {
-            assert_eq!(within(configured, files), expected, "{configured} {files:?}");
+        for (configured, outbound, files, expected) in cases {
+            let found = within(configured, outbound, files);
+            assert_eq!(found, expected, "{configured} {outbound} {files:?}");
         }
     }
 

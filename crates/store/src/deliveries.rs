@@ -189,7 +189,8 @@ pub struct StoredAttempt {
     pub at: Timestamp,
     pub latency_ms: u64,
     pub method: String,
-    pub url: String,
+    /// `None`, like the answer, once it is not kept any longer.
+    pub url: Option<String>,
     pub http_status: Option<u16>,
     pub answer: Option<Vec<u8>>,
     pub error: Option<String>,
@@ -350,4 +351,8 @@ pub trait Deliveries: Send + Sync {
 
     /// Of which destinations anything is exhausted, or held.
     async fn undecided(&self) -> Result<Vec<Undecided>, Error>;
+
+    /// Removes what attempts before then may say of visitors: URLs and answers. How many attempts
+    /// there were.
+    async fn remove_personal_before(&self, before: Timestamp) -> Result<u64, Error>;
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::bench::fill::{Filler, Plan};
 use domain::id::NodeId;
+use domain::time::Timestamp;
 use std::fs;
 
 /// So short that the first clicks' segment is removed once they are sealed.
@@ -52,6 +53,27 @@ fn a_backup_is_restored_whole_and_marked() {
 }
 
 #[test]
+fn damaged_deliveries_are_left_out_of_a_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = directory(dir.path());
+    // One that is no file of SQLite's, and one whose pages are not what they were.
+    let no_database = b"no database at all".repeat(1_000);
+    let broken = dir.path().join("broken.db");
+    drop(deliveries::SqliteDeliveries::open(&broken, [7; 16], Timestamp::UNIX_EPOCH).unwrap());
+    let mut torn = fs::read(&broken).unwrap();
+    torn[100..9_000].fill(0xff);
+    for (number, bytes) in [no_database, torn].iter().enumerate() {
+        fs::write(data.join(DELIVERIES), bytes).unwrap();
+        let (copy, new) = (dir.path().join(format!("copy{number}")), dir.path().join("new"));
+        backed_up(&data, &copy).unwrap();
+        assert!(!copy.join(DELIVERIES).exists());
+        restored(&copy, &new).unwrap();
+        assert!(is_clean(&new));
+        fs::remove_dir_all(&new).unwrap();
+    }
+}
+
+#[test]
 fn an_empty_directory_is_filled_in_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let data = directory(dir.path());
@@ -62,7 +84,7 @@ fn an_empty_directory_is_filled_in_its_place() {
     assert!(is_clean(&new));
     let mut names: Vec<_> = RealDisk.list(&new).unwrap();
     names.sort();
-    assert_eq!(names, ["facts", "journal", "keys", "ledger.db", "restored"]);
+    assert_eq!(names, ["deliveries.db", "facts", "journal", "keys", "ledger.db", "restored"]);
 }
 
 #[test]

@@ -8,7 +8,8 @@
 mod tests;
 
 use super::guard::Guard;
-use async_trait::async_trait;
+use super::idle::Idle;
+use super::names::{Lookup, Names, System};
 use bytes::Bytes;
 use domain::outbound::{Method, Request};
 use http_body_util::{BodyExt, Full};
@@ -17,15 +18,14 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
 use jiff::fmt::rfc2822;
-use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -35,12 +35,6 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long an answer's head may be, in bytes, and how many headers it may have.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
-/// How many connections to one host are kept open while nothing is sent.
-const IDLE_MAX: usize = 16;
-/// How many hosts they are kept for.
-const IDLE_HOSTS_MAX: usize = 1_000;
-/// For how long.
-const IDLE_FOR: Duration = Duration::from_secs(20);
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("counterfoil/", env!("CARGO_PKG_VERSION"));
 /// The header that stays the same however often something is sent.
@@ -61,6 +55,7 @@ pub(crate) enum Failure {
     Url(&'static str),
     Name(String),
     Forbidden { host: String, address: IpAddr },
+    Own { host: String, address: IpAddr },
     Connect(String),
     Tls(String),
     Answer(String),
@@ -84,6 +79,11 @@ impl fmt::Display for Failure {
                 f,
                 "{host} is {address}, which is no address of the internet; `outbound_allow` lists \
                  those that may be called beside them"
+            ),
+            Self::Own { host, address } => write!(
+                f,
+                "{host} is {address}, which is this machine itself; `outbound_allow` lists the \
+                 networks that may be called beside the internet"
             ),
             Self::Connect(why) => write!(f, "no connection: {why}"),
             Self::Tls(why) => write!(f, "no secure connection: {why}"),
@@ -134,46 +134,25 @@ struct Origin {
     port: u16,
 }
 
-struct Idle {
-    since: Instant,
-    sender: SendRequest<Full<Bytes>>,
-}
-
-/// Looks names up.
-#[async_trait]
-pub(crate) trait Lookup: Send + Sync {
-    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
-}
-
-/// As the machine does.
-struct System;
-
-#[async_trait]
-impl Lookup for System {
-    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        Ok(lookup_host((host, port)).await?.collect())
-    }
-}
-
 /// Calls destinations, and keeps connections for the next call.
 pub(crate) struct Caller {
     guard: Guard,
     patience: Patience,
-    names: Box<dyn Lookup>,
+    names: Names,
     tls: TlsConnector,
-    idle: Mutex<HashMap<Origin, Vec<Idle>>>,
+    idle: Idle<Origin, SendRequest<Full<Bytes>>>,
 }
 
 impl Caller {
     pub(crate) fn new(guard: Guard, patience: Patience) -> Self {
-        Self::looking_up(guard, patience, Box::new(System))
+        Self::looking_up(guard, patience, Arc::new(System))
     }
 
-    fn looking_up(guard: Guard, patience: Patience, names: Box<dyn Lookup>) -> Self {
+    fn looking_up(guard: Guard, patience: Patience, lookup: Arc<dyn Lookup>) -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let tls = TlsConnector::from(Arc::new(config));
-        Self { guard, patience, names, tls, idle: Mutex::default() }
+        Self { guard, patience, names: Names::new(lookup), tls, idle: Idle::default() }
     }
 
     /// Sends a request; `key` stays the same however often that is done.
@@ -186,7 +165,7 @@ impl Caller {
     async fn call_in_time(&self, request: &Request, key: &str) -> Result<Heard, Failure> {
         let (origin, authority, target) = parts(&request.url).map_err(Failure::Url)?;
         let wire = || wire(request, authority, &target, key).map_err(Failure::Url);
-        if let Some(sender) = self.kept(&origin) {
+        if let Some(sender) = self.idle.take(&origin, |sender| !sender.is_closed()) {
             match self.exchange(&origin, sender, wire()?).await {
                 // It was closed meanwhile: another is tried.
                 Err(Broken { is_closed: true, .. }) => {}
@@ -213,7 +192,7 @@ impl Caller {
         let body = read(answer.into_body()).await;
         let (body, is_whole) = body.map_err(|failure| Broken { failure, is_closed: false })?;
         if is_whole {
-            self.keep(origin, sender);
+            self.idle.keep(origin, sender);
         }
         Ok(Heard { status, retry_after_s, body })
     }
@@ -229,7 +208,10 @@ impl Caller {
         let mut failed = None;
         for address in addresses {
             match TcpStream::connect(address).await {
-                Ok(stream) => return self.greet(origin, stream).await,
+                Ok(stream) => {
+                    self.check(origin, &stream)?;
+                    return self.greet(origin, stream).await;
+                }
                 Err(error) => failed = Some(Failure::Connect(error.to_string())),
             }
         }
@@ -243,8 +225,8 @@ impl Caller {
         let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, origin.port)],
             Err(_) => {
-                let found = self.names.addresses(bare, origin.port).await;
-                found.map_err(|error| Failure::Name(error.to_string()))?
+                let found = self.names.addresses(bare).await.map_err(Failure::Name)?;
+                found.into_iter().map(|one| SocketAddr::new(one, origin.port)).collect()
             }
         };
         match found.iter().find(|address| !self.guard.admits(address.ip())) {
@@ -253,6 +235,16 @@ impl Caller {
                 Err(Failure::Forbidden { host, address })
             }
             None => Ok(found),
+        }
+    }
+
+    /// Before anything is said: only the connection shows which addresses are this machine's own.
+    fn check(&self, origin: &Origin, stream: &TcpStream) -> Result<(), Failure> {
+        let ends = stream.local_addr().and_then(|local| Ok((local.ip(), stream.peer_addr()?.ip())));
+        let (local, peer) = ends.map_err(|error| Failure::Connect(error.to_string()))?;
+        match self.guard.admits_between(local, peer) {
+            true => Ok(()),
+            false => Err(Failure::Own { host: origin.host.clone(), address: peer }),
         }
     }
 
@@ -269,33 +261,6 @@ impl Caller {
         let name = ServerName::try_from(bare).map_err(|error| Failure::Tls(error.to_string()))?;
         let secure = self.tls.connect(name, stream).await;
         shake_hands(secure.map_err(|error| Failure::Tls(error.to_string()))?).await
-    }
-
-    fn kept(&self, origin: &Origin) -> Option<SendRequest<Full<Bytes>>> {
-        let mut all = self.idle.lock().expect("no panic happens under this lock");
-        let own = all.get_mut(origin)?;
-        while let Some(idle) = own.pop() {
-            if idle.since.elapsed() < IDLE_FOR && !idle.sender.is_closed() {
-                return Some(idle.sender);
-            }
-        }
-        all.remove(origin);
-        None
-    }
-
-    fn keep(&self, origin: &Origin, sender: SendRequest<Full<Bytes>>) {
-        let mut all = self.idle.lock().expect("no panic happens under this lock");
-        if all.len() >= IDLE_HOSTS_MAX && !all.contains_key(origin) {
-            all.retain(|_, own| own.iter().any(|idle| idle.since.elapsed() < IDLE_FOR));
-            if all.len() >= IDLE_HOSTS_MAX {
-                return;
-            }
-        }
-        let own = all.entry(origin.clone()).or_default();
-        own.retain(|idle| idle.since.elapsed() < IDLE_FOR);
-        if own.len() < IDLE_MAX {
-            own.push(Idle { since: Instant::now(), sender });
-        }
     }
 }
 

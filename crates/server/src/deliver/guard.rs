@@ -57,6 +57,12 @@ impl Guard {
     pub(crate) fn admits(&self, address: IpAddr) -> bool {
         is_in(&self.allowed, address) || is_global(address)
     }
+
+    /// The same of a connection that is there. One to this machine's own public address has it at
+    /// both ends: it never leaves the machine, and passes what its firewall keeps from others.
+    pub(crate) fn admits_between(&self, local: IpAddr, peer: IpAddr) -> bool {
+        local.to_canonical() != peer.to_canonical() || is_in(&self.allowed, peer)
+    }
 }
 
 fn is_global(address: IpAddr) -> bool {
@@ -152,6 +158,23 @@ mod tests {
         assert!(guard.admits("::ffff:127.0.0.1".parse().unwrap()));
         assert!(!guard.admits("::1".parse().unwrap()));
         assert!(!guard.admits("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn this_machine_is_not_called_by_its_public_address() {
+        let allowed = vec![Network::parse("8.8.4.0/24").unwrap()];
+        let guard = Guard { allowed };
+        for (local, peer, expected) in [
+            ("10.0.0.7", "8.8.8.8", true),
+            ("8.8.8.8", "8.8.8.9", true),
+            ("8.8.8.8", "8.8.8.8", false),
+            ("::ffff:8.8.8.8", "8.8.8.8", false),
+            ("2606:4700::1111", "2606:4700::1111", false),
+            ("8.8.4.4", "8.8.4.4", true),
+        ] {
+            let found = guard.admits_between(local.parse().unwrap(), peer.parse().unwrap());
+            assert_eq!(found, expected, "{local} {peer}");
+        }
     }
 
     proptest! {

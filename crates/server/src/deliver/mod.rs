@@ -3,7 +3,9 @@
 mod alerts;
 mod caller;
 mod guard;
+mod idle;
 mod lag;
+mod names;
 mod sender;
 mod slots;
 mod teller;
@@ -12,6 +14,7 @@ mod watch;
 pub(crate) use alerts::{Alert, Kind};
 pub(crate) use caller::{Caller, Patience, headers};
 pub(crate) use guard::Guard;
+pub(crate) use idle::IDLE_MAX;
 pub(crate) use sender::{Manner, Sender};
 pub(crate) use slots::Slots;
 pub(crate) use teller::{Called, Teller, Unmade};

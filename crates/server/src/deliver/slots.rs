@@ -1,8 +1,9 @@
 //! How many requests may be begun now: to one destination, at its pace, and to all together.
 //!
 //! Nobody takes what others need. Further attempts take half of the places at the most, so that
-//! first ones find one; who has failed lately gets fewer, so that those who do not answer hold few
-//! places until they are paused.
+//! first ones find one; half of the places are for those who have none yet, so that those who
+//! answer slowly hold up nobody else; who has failed lately gets fewer, so that those who do not
+//! answer hold few places until they are paused.
 
 use domain::destination::Pace;
 use domain::id::DestinationId;
@@ -19,6 +20,8 @@ const BURST_US: i64 = US_PER_S / 10;
 pub(crate) struct Slots {
     concurrency: u32,
     all: UnderWay,
+    /// How many of them are not their destination's only one.
+    beyond_one: u32,
     destinations: HashMap<DestinationId, Own>,
 }
 
@@ -73,7 +76,8 @@ impl UnderWay {
 impl Slots {
     /// So many at once, to all together.
     pub(crate) fn new(concurrency: u32) -> Self {
-        Self { concurrency, all: UnderWay::default(), destinations: HashMap::new() }
+        let all = UnderWay::default();
+        Self { concurrency, all, beyond_one: 0, destinations: HashMap::new() }
     }
 
     /// How many may begin. Each failure halves how many may be under way, down to one.
@@ -85,7 +89,10 @@ impl Slots {
             true => 1,
             false => pace.concurrency.checked_shr(failures).unwrap_or(0).max(1),
         };
-        let room = under_way.room(at_once, lane).min(self.all.room(self.concurrency, lane));
+        let room = under_way
+            .room(at_once, lane)
+            .min(self.all.room(self.concurrency, lane))
+            .min(self.share(under_way));
         let Some(interval_us) = interval_us(pace) else { return room };
         let next_at = own.map_or(now, |own| own.next_at).max(now.plus_us(-BURST_US));
         let saved_us = now.us_since(next_at);
@@ -94,6 +101,14 @@ impl Slots {
         }
         let by_rate = u32::try_from(saved_us / interval_us + 1).unwrap_or(u32::MAX);
         room.min(by_rate)
+    }
+
+    /// How many more one may have that has so many: as long as fewer destinations than half of the
+    /// places have anything under way, each finds a place for its first.
+    fn share(&self, own: UnderWay) -> u32 {
+        let reserve = self.concurrency / 2;
+        let left = (self.concurrency - reserve).saturating_sub(self.beyond_one);
+        left + u32::from(own.count == 0)
     }
 
     /// When there is room again by the rate; where only other requests are in the way, their end
@@ -108,6 +123,7 @@ impl Slots {
         let Asked { id, lane, pace, now, .. } = asked;
         let new = Own { under_way: UnderWay::default(), next_at: now };
         let own = self.destinations.entry(id).or_insert(new);
+        self.beyond_one += u32::from(own.under_way.count > 0);
         own.under_way.begin(lane);
         self.all.begin(lane);
         if let Some(interval_us) = interval_us(pace) {
@@ -117,6 +133,8 @@ impl Slots {
 
     pub(crate) fn end(&mut self, id: DestinationId, lane: Lane) {
         if let Some(own) = self.destinations.get_mut(&id) {
+            let is_beyond_one = own.under_way.count > 1;
+            self.beyond_one = self.beyond_one.saturating_sub(u32::from(is_beyond_one));
             own.under_way.end(lane);
             self.all.end(lane);
         }
@@ -168,13 +186,29 @@ mod tests {
         assert_eq!(slots.room(again(one)), 3);
         begin(&mut slots, again(one), 3);
         assert_eq!((slots.room(again(one)), slots.room(one)), (0, 3));
-        assert_eq!((slots.room(again(two)), slots.room(two)), (1, 6), "4 of all 9");
+        assert_eq!((slots.room(again(two)), slots.room(two)), (1, 4), "4 of all 9");
         begin(&mut slots, again(two), 1);
-        assert_eq!((slots.room(again(two)), slots.room(two)), (0, 5));
+        assert_eq!((slots.room(again(two)), slots.room(two)), (0, 3));
         slots.end(ONE, Lane::Again);
         assert_eq!((slots.room(again(two)), slots.room(again(one))), (1, 1));
         let alone = Asked { id: DestinationId(3), ..asked(ONE, 1, None) };
         assert_eq!(slots.room(again(alone)), 1, "who takes one at a time is tried again, too");
+    }
+
+    #[test]
+    fn those_who_answer_slowly_leave_places_for_everybody_else() {
+        let mut slots = Slots::new(256);
+        for id in 1..=100 {
+            let one = asked(DestinationId(id), 8, None);
+            let room = slots.room(one);
+            assert!(room > 0, "{id} finds none");
+            begin(&mut slots, one, room);
+        }
+        // Who has one may have another when one of those ends.
+        let last = asked(DestinationId(100), 8, None);
+        assert_eq!(slots.room(last), 0);
+        slots.end(ONE, Lane::First);
+        assert_eq!(slots.room(last), 1);
     }
 
     #[test]
@@ -223,6 +257,32 @@ mod tests {
                 begin(&mut slots, one, room);
                 for _ in 0..room {
                     slots.end(ONE, Lane::First);
+                }
+            }
+        }
+
+        /// However attempts come and go, who has none under way finds a place, as long as fewer
+        /// than half as many destinations as there are places have any.
+        #[test]
+        fn who_has_none_finds_a_place(
+            concurrency in 2..40_u32,
+            steps in prop::collection::vec((any::<u32>(), 1..50_u32, any::<bool>()), 1..200),
+        ) {
+            let mut slots = Slots::new(concurrency);
+            let mut under_way = Vec::new();
+            for (id, wanted, is_end) in steps {
+                let one = asked(DestinationId(id % (concurrency / 2)), 50, None);
+                if is_end && !under_way.is_empty() {
+                    let ended = wanted as usize % under_way.len();
+                    slots.end(under_way.swap_remove(ended), Lane::First);
+                } else {
+                    let count = slots.room(one).min(wanted);
+                    begin(&mut slots, one, count);
+                    under_way.extend((0..count).map(|_| one.id));
+                }
+                for id in (0..concurrency / 2).map(DestinationId) {
+                    let has_none = !under_way.contains(&id);
+                    prop_assert!(!has_none || slots.room(asked(id, 1, None)) == 1, "{under_way:?}");
                 }
             }
         }

@@ -56,7 +56,7 @@ impl Front {
             public: Gate {
                 surface: Surface::Public,
                 open: Arc::default(),
-                max: open_files::connections_max(app.config.connections_max),
+                max: open_files::connections_max(app.config.connections_max, app.outbound_max()),
             },
             metrics: Gate {
                 surface: Surface::Metrics,

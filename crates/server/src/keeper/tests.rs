@@ -5,11 +5,19 @@ use crate::keys;
 use domain::click::{Click, Personal};
 use domain::click_id::{Keyring, Minter};
 use domain::command::{Act, Command};
-use domain::id::{CampaignId, LinkId, NodeId, PublisherId};
+use domain::conversion::Status;
+use domain::destination::{Hearing, Next, Owed, OwedKind};
+use domain::id::{
+    CampaignId, ConversionId, DeliveryId, DestinationId, LinkId, NodeId, PublisherId,
+};
+use domain::money::Micros;
 use domain::record::{self, Record, Stamped};
+use domain::time::Timestamp;
 use std::path::Path;
+use store::deliveries::{Attempt, Fate, Incoming, PauseRule, SqliteDeliveries};
 use store::disk::RealDisk;
 use store::journal;
+use store::list::StoredOwed;
 use store::records::JournalRecords;
 use store::sqlite;
 
@@ -53,7 +61,8 @@ fn keeper(dir: &Path, clicks: u32) -> Keeper {
         facts.seal_all().unwrap().unwrap();
     }
     clock.not_before(began_at.plus_days(i64::from(config.hits_keep_days)));
-    Keeper { facts, store: Arc::new(store), journal, clock, config }
+    let store = Arc::new(store);
+    Keeper { facts, store, deliveries: Arc::default(), journal, clock, config }
 }
 
 /// The names of the files of clicks, in order.
@@ -80,6 +89,67 @@ async fn a_damaged_file_does_not_keep_old_personal_data() {
     assert!(names(dir.path()).iter().all(|name| !name.contains("personal")));
     keeper.tidy(&mut tasks, &stopped).await;
     assert_eq!(tasks.merges.failures, 0, "it is left out");
+}
+
+/// What a destination was called at says who a visitor was, too.
+#[tokio::test]
+async fn old_attempts_at_deliveries_lose_what_is_personal() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = keeper(dir.path(), 1);
+    let (days, now) = (i64::from(keeper.config.personal_data_days), keeper.clock.now());
+    let path = dir.path().join("deliveries.db");
+    let deliveries = SqliteDeliveries::open(&path, [7; 16], Timestamp::UNIX_EPOCH).unwrap();
+    let ages = [(1, now.plus_days(-days - 1)), (2, now.plus_days(1 - days))];
+    for (id, at) in ages {
+        attempted(&deliveries, id, at).await;
+    }
+    let deliveries: Arc<dyn Deliveries> = Arc::new(deliveries);
+    assert!(keeper.deliveries.set(deliveries.clone()).is_ok());
+    let (_stop, stopped) = watch::channel(false);
+    keeper.tidy(&mut Tidying::default(), &stopped).await;
+    for (id, expected) in [(1, None), (2, Some("https://t.example/?ip=192.0.2.1"))] {
+        let (_, attempts) = deliveries.find(DeliveryId(id)).await.unwrap().unwrap();
+        assert_eq!(attempts[0].url.as_deref(), expected);
+    }
+}
+
+/// Owed, and tried once, then.
+async fn attempted(deliveries: &SqliteDeliveries, id: u64, at: Timestamp) {
+    let owed = Owed {
+        destination_id: DestinationId(1),
+        conversion_id: ConversionId(id),
+        sequence: 1,
+        kind: OwedKind::Notice,
+        status: Status::Approved,
+        payout: Micros::ZERO,
+        difference: Micros::ZERO,
+        full_payout: Micros::ZERO,
+        full_difference: Micros::ZERO,
+        revenue: Micros::ZERO,
+        at,
+        backfilled_at: None,
+    };
+    let stored = StoredOwed { id: DeliveryId(id), owed };
+    deliveries
+        .take_over(vec![Incoming { stored, due_at: at, hearing: Hearing::default() }])
+        .await
+        .unwrap();
+    let attempt = Attempt {
+        delivery_id: DeliveryId(id),
+        destination_id: DestinationId(1),
+        number: 1,
+        at,
+        latency_ms: 1,
+        method: "GET".to_owned(),
+        url: "https://t.example/?ip=192.0.2.1".to_owned(),
+        http_status: Some(200),
+        answer: None,
+        error: None,
+        fate: Fate::MayHaveArrived,
+        next: Next::Delivered,
+    };
+    let rule = PauseRule { after_failures: 10, probe_every_s: 600 };
+    deliveries.settle(vec![attempt], rule).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! The deliveries held against the ledger: each is what a destination is owed, and nothing that was
-//! taken over is gone.
+//! taken over is gone. Both are read a page at a time, for there may be more than memory holds.
 
 use super::{Look, Report};
 use crate::open::DELIVERIES;
@@ -33,15 +33,17 @@ fn compare(look: &Look, found: &SqliteDeliveries, report: &mut Report) -> anyhow
     if !is_whole {
         return Ok(());
     }
-    let mut taken = taken(look, found)?;
     let cursor = look.wait(found.cursor())?;
     let (mut after, mut count) = (DeliveryId(0), 0);
+    let mut progress = Progress::new();
     loop {
         let page = look.owed(after)?;
+        let last = page.last().map(|stored| stored.id);
+        let mut taken = taken(look, found, after, last)?;
         for stored in &page {
             let (id, owed) = (stored.id, &stored.owed);
             let expected = (owed.destination_id.0, owed.conversion_id.0, owed.sequence);
-            match taken.remove(&id.0) {
+            match taken.remove(&id) {
                 Some(of) if of == expected => count += 1,
                 Some(_) => {
                     report.fault(format!("delivery {id}"), "it is not what the ledger owes");
@@ -51,35 +53,40 @@ fn compare(look: &Look, found: &SqliteDeliveries, report: &mut Report) -> anyhow
                 }
                 None => {}
             }
-            after = id;
         }
-        if page.is_empty() {
-            break;
+        // A ledger that is behind its journal comes to owe them again.
+        if look.position >= look.next {
+            for id in taken.keys() {
+                report.fault(format!("delivery {id}"), "the ledger does not owe it");
+            }
         }
-    }
-    // A ledger that is behind its journal comes to owe them again.
-    if look.position >= look.next {
-        for id in taken.keys() {
-            report.fault(format!("delivery {id}"), "the ledger does not owe it");
-        }
+        progress.at("deliveries", count);
+        let Some(last) = last else { break };
+        after = last;
     }
     report.counted("deliveries held against what is owed", count);
     Ok(())
 }
 
-fn taken(look: &Look, found: &SqliteDeliveries) -> anyhow::Result<BTreeMap<u64, Of>> {
-    let mut progress = Progress::new();
+/// Those after `after`, as far as `last`: as many as one page of what is owed, where both are whole.
+/// Without `last`: all that are left, which the ledger does not owe.
+pub(super) fn taken(
+    look: &Look,
+    found: &SqliteDeliveries,
+    after: DeliveryId,
+    last: Option<DeliveryId>,
+) -> anyhow::Result<BTreeMap<DeliveryId, Of>> {
     let mut taken = BTreeMap::new();
-    let mut filter = DeliveryFilter { limit: PAGE_ROWS_MAX, ..DeliveryFilter::default() };
+    let before = last.map(|last| last.0.saturating_add(1));
+    let mut filter = DeliveryFilter { before, limit: PAGE_ROWS_MAX, ..DeliveryFilter::default() };
     loop {
         let page = look.wait(found.list(&filter))?;
-        for one in &page.items {
+        for one in page.items.iter().take_while(|one| one.id > after) {
             let owed = &one.owed;
             let of = (owed.destination_id.0, owed.conversion_id.0, owed.sequence);
-            taken.insert(one.id.0, of);
+            taken.insert(one.id, of);
         }
-        progress.at("deliveries", taken.len() as u64);
-        filter.before = page.next;
+        filter.before = page.next.filter(|next| *next > after.0.saturating_add(1));
         if filter.before.is_none() {
             return Ok(taken);
         }

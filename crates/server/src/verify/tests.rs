@@ -199,9 +199,44 @@ fn deliveries_that_nobody_is_owed_and_those_of_another_journal_are_found() {
     let look = Look::at(&data, NodeId::new(0).unwrap()).unwrap();
     let path = data.join(DELIVERIES);
     let deliveries = SqliteDeliveries::open(&path, look.journal_id, NOW).unwrap();
+    look.wait(deliveries.take_over(vec![incoming(1)])).unwrap();
+    drop(deliveries);
+    assert_eq!(faults(&checked(&data)), ["delivery 1: the ledger does not owe it"]);
+    fs::remove_file(&path).unwrap();
+    drop(SqliteDeliveries::open(&path, [9; 16], NOW).unwrap());
+    let found = faults(&checked(&data));
+    assert!(found[0].starts_with("deliveries.db: ") && found[0].contains("another journal"));
+}
+
+#[test]
+fn deliveries_are_read_from_one_to_another() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let look = Look::at(&data, NodeId::new(0).unwrap()).unwrap();
+    let path = data.join(DELIVERIES);
+    let found = SqliteDeliveries::open(&path, look.journal_id, NOW).unwrap();
+    look.wait(found.take_over((1..=2_500).map(incoming).collect())).unwrap();
+    for (after, last, expected) in [
+        (0, Some(1_000), 1..=1_000),
+        (0, Some(2_400), 1..=2_400),
+        (700, Some(1_900), 701..=1_900),
+        (1_000, None, 1_001..=2_500),
+        (1_500, Some(2_500), 1_501..=2_500),
+        (2_499, None, 2_500..=2_500),
+    ] {
+        let last = last.map(DeliveryId);
+        let taken = super::deliveries::taken(&look, &found, DeliveryId(after), last).unwrap();
+        assert!(taken.keys().map(|id| id.0).eq(expected), "{after} {last:?}");
+    }
+    let none = super::deliveries::taken(&look, &found, DeliveryId(2_500), None).unwrap();
+    assert!(none.is_empty());
+}
+
+/// What no ledger owes.
+fn incoming(id: u64) -> Incoming {
     let owed = Owed {
         destination_id: DestinationId(1),
-        conversion_id: ConversionId(1),
+        conversion_id: ConversionId(id),
         sequence: 1,
         kind: OwedKind::Notice,
         status: Status::Approved,
@@ -213,13 +248,6 @@ fn deliveries_that_nobody_is_owed_and_those_of_another_journal_are_found() {
         at: Timestamp::UNIX_EPOCH,
         backfilled_at: None,
     };
-    let stored = StoredOwed { id: DeliveryId(1), owed };
-    let incoming = Incoming { stored, due_at: Timestamp::UNIX_EPOCH, hearing: Hearing::default() };
-    look.wait(deliveries.take_over(vec![incoming])).unwrap();
-    drop(deliveries);
-    assert_eq!(faults(&checked(&data)), ["delivery 1: the ledger does not owe it"]);
-    fs::remove_file(&path).unwrap();
-    drop(SqliteDeliveries::open(&path, [9; 16], NOW).unwrap());
-    let found = faults(&checked(&data));
-    assert!(found[0].starts_with("deliveries.db: ") && found[0].contains("another journal"));
+    let stored = StoredOwed { id: DeliveryId(id), owed };
+    Incoming { stored, due_at: Timestamp::UNIX_EPOCH, hearing: Hearing::default() }
 }

@@ -55,12 +55,36 @@ create table delivery (
 create index delivery_due on delivery (destination_id, lane, due_at, id) where state = 'waiting';
 -- Those of one conversion are sent in their order.
 create index delivery_conversion on delivery (conversion_id, destination_id, sequence);
--- For lists.
-create index delivery_destination on delivery (destination_id, id);
-create index delivery_state on delivery (state, id);
+-- For lists, newest first: what is not of the time that is asked for is passed over within them.
+create index delivery_destination on delivery (destination_id, id, at);
+create index delivery_state on delivery (state, id, at);
+create index delivery_at on delivery (at, destination_id);
 -- What a person decides on.
 create index delivery_exhausted on delivery (destination_id, settled_at) where state = 'exhausted';
 create index delivery_held on delivery (destination_id, at) where state = 'held';
+
+-- How many there are of each: counting them whenever somebody asks would read every one.
+create table figure (
+    destination_id integer not null,
+    state          text    not null,
+    count          integer not null,
+    primary key (destination_id, state)
+) strict, without rowid;
+
+create trigger delivery_is_counted after insert on delivery
+begin
+    insert into figure (destination_id, state, count) values (new.destination_id, new.state, 1)
+    on conflict do update set count = count + 1;
+end;
+
+create trigger delivery_is_counted_anew after update of state on delivery
+when old.state <> new.state
+begin
+    update figure set count = count - 1
+    where destination_id = old.destination_id and state = old.state;
+    insert into figure (destination_id, state, count) values (new.destination_id, new.state, 1)
+    on conflict do update set count = count + 1;
+end;
 
 create table attempt (
     delivery_id integer not null,
@@ -68,10 +92,10 @@ create table attempt (
     at          integer not null,
     latency_ms  integer not null,
     method      text    not null,
-    -- With secrets masked.
-    url         text    not null,
+    -- With secrets masked. Null once what it may say of a visitor is not kept any longer.
+    url         text,
     http_status integer,
-    -- The beginning of the answer.
+    -- The beginning of the answer, as long as the URL is kept.
     answer      blob,
     -- Why there was no answer, or no request.
     error       text,
@@ -79,6 +103,9 @@ create table attempt (
     is_replay   integer not null,
     primary key (delivery_id, number)
 ) strict, without rowid;
+
+-- Those that still hold what is personal.
+create index attempt_personal on attempt (at) where url is not null;
 
 -- How destinations are doing.
 create table destination (

@@ -9,6 +9,7 @@ mod line;
 mod outcomes;
 mod overview;
 mod queue;
+mod retention;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -229,7 +230,7 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn figures(&self, now: Timestamp) -> Result<Vec<Figures>, Error> {
-        self.reader.ask(move |connection| rows::figures(connection, now)).await
+        self.reader.ask(move |connection| overview::figures(connection, now)).await
     }
 
     async fn recent(&self, now: Timestamp) -> Result<Vec<(DestinationId, Recent)>, Error> {
@@ -246,5 +247,18 @@ impl Deliveries for SqliteDeliveries {
 
     async fn undecided(&self) -> Result<Vec<Undecided>, Error> {
         self.reader.ask(|connection| overview::undecided(connection)).await
+    }
+
+    async fn remove_personal_before(&self, before: Timestamp) -> Result<u64, Error> {
+        let mut all = 0;
+        loop {
+            let remove = move |connection: &mut Connection| {
+                retention::remove_personal_before(connection, before)
+            };
+            match self.writer.ask(remove).await? {
+                0 => return Ok(all),
+                count => all += count,
+            }
+        }
     }
 }

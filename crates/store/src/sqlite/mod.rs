@@ -271,6 +271,8 @@ pub(crate) fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> 
     }
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What was personal and is removed is not left in the file for others to find.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     // Checkpoints are made on a thread of their own, not inside a commit.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -1,6 +1,7 @@
 //! Receivers as they are: slow, talkative, rude, and not where they say they are.
 
 use super::*;
+use async_trait::async_trait;
 use domain::contract::Network;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -245,14 +246,15 @@ async fn a_name_that_changes_between_check_and_connection_is_called_where_it_was
     let both = [good.clone(), bad.clone()].concat();
     let asked = Arc::<AtomicUsize>::default();
     let names = Fickle { answers: vec![good, bad, both], asked: asked.clone() };
-    let caller = Caller::looking_up(loopback(), PATIENCE, Box::new(names));
+    let caller = Caller::looking_up(loopback(), PATIENCE, Arc::new(names));
     let request = get(&format!("http://t.example:{port}/"));
     assert_eq!(caller.call(&request, "k").await.unwrap().status, 200);
     assert_eq!(asked.load(Ordering::Relaxed), 1, "it is looked up once");
     assert!(heard.recv().await.unwrap().contains("host: t.example"));
     // Changed for good, and with one good address beside the bad one.
     for _ in 0..2 {
-        caller.idle.lock().unwrap().clear();
+        caller.idle.clear();
+        caller.names.clear();
         let answer = caller.call(&request, "k").await;
         assert!(matches!(answer, Err(Failure::Forbidden { .. })), "{answer:?}");
     }

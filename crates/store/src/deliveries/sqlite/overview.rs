@@ -3,9 +3,10 @@
 //! Indexes are jumped through, one destination after the other, for what waits, has failed or is
 //! held may be millions. Each is named: SQLite would take the one of all states, and read every row.
 
-use super::super::{State, Undecided, Waiting};
+use super::super::{Figures, State, Undecided, Waiting};
 use super::rows;
 use crate::Error;
+use crate::sqlite::row::word;
 use domain::id::DestinationId;
 use domain::time::Timestamp;
 use rusqlite::Connection;
@@ -77,4 +78,32 @@ pub(super) fn undecided(connection: &Connection) -> Result<Vec<Undecided>, Error
         })?);
     }
     Ok(all)
+}
+
+/// How many there are is kept as they come and change. When the oldest is due is looked up in each
+/// lane.
+pub(super) fn figures(connection: &Connection, now: Timestamp) -> Result<Vec<Figures>, Error> {
+    let oldest = [0, 1, 2].map(|lane| {
+        format!(
+            "select (select min(due_at) from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id = figure.destination_id
+                    and lane = {lane} and due_at <= ?1) as due_at"
+        )
+    });
+    let sql = format!(
+        "-- deliveries::figures
+        select destination_id, state, count,
+            case when state = 'waiting' then (select min(due_at) from ({})) end as oldest_due_at
+        from figure where count > 0 order by destination_id, state",
+        oldest.join(" union all ")
+    );
+    rows::all(connection, &sql, &[now.as_us().into()], |row| {
+        let oldest: Option<i64> = row.get("oldest_due_at")?;
+        Ok(Figures {
+            destination_id: DestinationId(row.get("destination_id")?),
+            state: word(row, "state", State::from_name)?,
+            count: row.get("count")?,
+            oldest_due_at: oldest.map(Timestamp::from_us),
+        })
+    })
 }

@@ -9,8 +9,10 @@ use domain::id::ConversionId;
 use domain::money::Micros;
 
 mod lanes;
+mod lists;
 mod news;
 mod overview;
+mod retention;
 mod sums;
 
 const RULE: PauseRule = PauseRule { after_failures: 3, probe_every_s: 600 };

@@ -48,10 +48,10 @@ struct Attempt<'a> {
     at: Timestamp,
     latency_ms: u64,
     method: &'a str,
-    /// With secrets masked.
-    url: &'a str,
+    /// With secrets masked. Null once what it may say of a visitor is not kept any longer.
+    url: Option<&'a str>,
     http_status: Option<u16>,
-    /// The beginning of it, as text.
+    /// The beginning of it, as text, as long as the URL is kept.
     answer: Option<Cow<'a, str>>,
     /// Why there was no answer, or no request.
     error: Option<&'a str>,
@@ -98,7 +98,7 @@ impl<'a> Attempt<'a> {
             at: one.at,
             latency_ms: one.latency_ms,
             method: &one.method,
-            url: &one.url,
+            url: one.url.as_deref(),
             http_status: one.http_status,
             answer: one.answer.as_deref().map(String::from_utf8_lossy),
             error: one.error.as_deref(),
