@@ -115,6 +115,11 @@ fn lock<O, C>(kept: &Mutex<Kept<O, C>>) -> MutexGuard<'_, Kept<O, C>> {
 mod tests {
     use super::*;
 
+    /// Lets so much of the clock pass, which is paused.
+    async fn pass(time: Duration) {
+        _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+    }
+
     /// Says who holds it: the pool, or nobody any more.
     fn connection() -> (Arc<()>, Weak<()>) {
         let one = Arc::new(());
@@ -127,18 +132,18 @@ mod tests {
         let idle = Idle::default();
         let (one, seen) = connection();
         idle.keep(&"a", one);
-        tokio::time::sleep(IDLE_FOR / 2).await;
+        pass(IDLE_FOR / 2).await;
         let (two, seen_later) = connection();
         idle.keep(&"b", two);
         assert!(seen.upgrade().is_some());
-        tokio::time::sleep(IDLE_FOR).await;
+        pass(IDLE_FOR).await;
         assert!(seen.upgrade().is_none());
-        tokio::time::sleep(IDLE_FOR).await;
+        pass(IDLE_FOR).await;
         assert!(seen_later.upgrade().is_none());
         // And so is what is kept after that.
         let (three, seen) = connection();
         idle.keep(&"a", three);
-        tokio::time::sleep(IDLE_FOR * 2).await;
+        pass(IDLE_FOR * 2).await;
         assert!(seen.upgrade().is_none());
     }
 
