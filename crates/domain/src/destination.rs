@@ -25,6 +25,7 @@ pub use schedule::{Answer, JITTER_PERCENT, Next, RETRY_AFTER_S_MAX, Schedule, WA
 pub use trial::{MADE_UP, MadeUp};
 
 use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme, Secret};
+use crate::conversion::Status;
 use crate::id::{DestinationId, LinkId, PublisherId};
 use crate::ledger::Conversion;
 use crate::macros::Value;
@@ -190,7 +191,13 @@ impl Destination {
             Corrections::Status {} => {
                 let tells = self.outbound.fields().contains(&Field::Status);
                 let detail = "nothing in the request says the status: it needs `{status}`";
-                if tells { None } else { of(detail.to_owned()) }
+                if !tells {
+                    return of(detail.to_owned());
+                }
+                let undone = [Status::Rejected, Status::Reversed];
+                let unsaid = undone.into_iter().find(|status| !self.outbound.says(*status))?;
+                let name = unsaid.name();
+                of(format!("the request has no word for `{name}`: add it to `{{status:…}}`"))
             }
             Corrections::Url { .. } => self.retracting().and_then(|one| self.retracting_fault(one)),
         }

@@ -14,6 +14,7 @@ pub use answer::{Condition, Verdict};
 pub use field::{Amount, Field, Format, Moment};
 pub use template::{Fault, Syntax, Template};
 
+use crate::conversion::Status;
 use crate::macros::{self, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -237,6 +238,11 @@ impl Outbound {
         let templates = self.templates().filter_map(Result::ok);
         let fields = templates.flat_map(|one| one.fields().cloned().collect::<Vec<_>>());
         fields.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether the request says that a conversion is in a status.
+    pub fn says(&self, status: Status) -> bool {
+        self.templates().filter_map(Result::ok).any(|one| one.says(status))
     }
 
     /// That of the URL first, then those of the headers, then the body's.

@@ -163,6 +163,17 @@ impl Template {
         })
     }
 
+    /// Whether it says that status, by our word or one of its own.
+    pub(super) fn says(&self, status: Status) -> bool {
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Field { field, .. } => *field == Field::Status,
+            Piece::Statuses { words, .. } => {
+                words.get(&status).is_some_and(|word| !word.is_empty())
+            }
+            Piece::Literal(_) => false,
+        })
+    }
+
     /// Scheme and authority as they could be, whatever the account's values are; or why this is no
     /// URL that could be called.
     pub(super) fn origin(&self) -> Result<(&str, String), String> {

@@ -145,7 +145,7 @@ fn what_was_told_is_taken_back_in_the_destination_s_words_or_listed() {
     let difference = json!({ "corrections": { "how": "difference" } });
     scene.destination("/minus?p={payout}&c={external_id}", &difference);
     let status = json!({ "corrections": { "how": "status" } });
-    scene.destination("/status?s={status:approved=1,reversed=2}&p={payout}", &status);
+    scene.destination("/status?s={status:approved=1,reversed=2,rejected=2}&p={payout}", &status);
     let url = scene.receiver.url("/retract?c={external_id}");
     scene.destination("/url?p={payout}", &json!({ "corrections": { "how": "url", "url": url } }));
     scene.destination("/deaf?p={payout}", &json!({}));

@@ -45,6 +45,20 @@ fn a_difference_needs_a_request_that_says_it() {
 }
 
 #[test]
+fn a_status_that_corrects_has_a_word() {
+    let said = |map: &str| {
+        let url = format!("https://t.example/?c={{external_id}}&s={{status{map}}}");
+        attempt(&url, r#"{"how":"status"}"#)
+    };
+    assert_eq!(said(""), None);
+    assert_eq!(said(":approved=1,rejected=2,reversed=3"), None);
+    for (map, status) in [(":approved=1", "rejected"), (":approved=1,rejected=2", "reversed")] {
+        let detail = said(map).unwrap();
+        assert!(detail.contains(&format!("no word for `{status}`")), "{detail}");
+    }
+}
+
+#[test]
 fn what_is_approved_is_not_taken_back_from_who_is_told_of_leads() {
     let mut network = sent(Some(r#"{"statuses":["pending"]}"#));
     assert_eq!(network.send("?click_id=@a&status=pending&payout=2"), "1 notice pending 2/2");
