@@ -58,9 +58,14 @@ impl SqliteDeliveries {
         migrate::migrate(&mut connection, FILE, MIGRATIONS)?;
         begin(&connection, journal_id, ends_at)?;
         drop(connection);
-        let access = Access { cache_kib: CACHE_KIB, busy_timeout: BUSY_TIMEOUT, log_pages: None };
+        let access = Access {
+            cache_kib: CACHE_KIB,
+            busy_timeout: BUSY_TIMEOUT,
+            log_pages: None,
+            erases: false,
+        };
         let reader = Threads::start(path, "delivery-reader", 1, access)?;
-        let access = Access { log_pages: Some(LOG_PAGES), ..access };
+        let access = Access { log_pages: Some(LOG_PAGES), erases: true, ..access };
         let writer = Threads::start(path, "delivery-writer", 1, access)?;
         Ok(Self { writer, reader })
     }

@@ -119,8 +119,12 @@ impl SqliteStore {
         let state = State::load(&connection, options.journal_id)?;
         let setup = setup::load(&connection)?.into();
         let saved = state.position;
-        let access =
-            Access { cache_kib: READER_CACHE_KIB, busy_timeout: BUSY_TIMEOUT, log_pages: None };
+        let access = Access {
+            cache_kib: READER_CACHE_KIB,
+            busy_timeout: BUSY_TIMEOUT,
+            log_pages: None,
+            erases: false,
+        };
         let readers = Threads::start(path, "reader", READERS, access)?;
         let finders = Threads::start(path, "finder", 1, access)?;
         let access = Access { busy_timeout: checkpoint::RESTART_WITHIN, ..access };
@@ -271,8 +275,6 @@ pub(crate) fn connect(path: &Path, cache_kib: i64) -> Result<Connection, Error> 
     }
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // What was personal and is removed is not left in the file for others to find.
-    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     // Checkpoints are made on a thread of their own, not inside a commit.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -27,6 +27,8 @@ pub(crate) struct Access {
     /// After how many pages of the write-ahead log it copies them into the file; `None`: it only
     /// reads.
     pub(crate) log_pages: Option<u32>,
+    /// What it removes is not left in the file for others to find.
+    pub(crate) erases: bool,
 }
 
 pub(crate) struct Threads {
@@ -58,6 +60,7 @@ impl Threads {
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let mut connection = connect(path, access.cache_kib)?;
+            connection.pragma_update(None, "secure_delete", access.erases)?;
             connection.busy_timeout(access.busy_timeout)?;
             match access.log_pages {
                 Some(pages) => connection.pragma_update(None, "wal_autocheckpoint", pages)?,
@@ -121,7 +124,7 @@ mod tests {
     use super::*;
 
     const ACCESS: Access =
-        Access { cache_kib: 1_024, busy_timeout: Duration::ZERO, log_pages: None };
+        Access { cache_kib: 1_024, busy_timeout: Duration::ZERO, log_pages: None, erases: false };
     /// It would take some hours.
     const ENDLESS: &str = "with recursive n (i) as (select 1 union all select i + 1 from n)
         select count(*) from n where i > 1e12 limit 1";
