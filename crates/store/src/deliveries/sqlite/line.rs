@@ -70,9 +70,18 @@ pub(super) fn advance(
 
 /// What takes back or corrects something ends what still waits before it: it says more. Where both
 /// are sent once more, both are wanted.
+///
+/// Of what may have arrived nobody knows what there is to take back or correct, so it is tried until
+/// that is known; unless it would be told for good, although it does not count any more.
 fn overtakes(later: &Delivery, one: &Delivery) -> bool {
     let are_new = one.attempts == 0 && later.attempts == 0;
-    later.owed.kind != OwedKind::Notice && (!later.is_replay || are_new)
+    let is_due = !later.is_replay || are_new;
+    is_due
+        && match later.owed.kind {
+            OwedKind::Notice => false,
+            OwedKind::Correction => !one.may_have_arrived,
+            OwedKind::Withdrawal => !one.may_have_arrived || !later.hearing.withdrawals,
+        }
 }
 
 /// Puts it behind another one, or to the head.

@@ -222,7 +222,7 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
             update delivery set state = :state, lane = max(lane, 1), leased_until = null,
                 due_at = coalesce(:due_at, due_at),
                 settled_at = case when :due_at is null then :at end,
-                may_have_arrived = may_have_arrived or :may_have_arrived
+                may_have_arrived = not :is_refused and (may_have_arrived or :may_have_arrived)
             where id = :id and attempts = :number and leased_until is not null
             returning conversion_id, destination_id",
         )?
@@ -234,6 +234,9 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
                 ":due_at": due_at,
                 ":at": attempt.at.as_us(),
                 ":may_have_arrived": attempt.fate == Fate::MayHaveArrived,
+                // What the receiver says of it is the last that is known.
+                ":is_refused":
+                    attempt.next == Next::Rejected && attempt.fate == Fate::TurnedAway,
             },
             |row| {
                 Ok((

@@ -95,18 +95,37 @@ async fn what_was_taken_back_unsaid_is_not_replayed() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_is_not_tried_again_once_it_is_taken_back() {
-    for (fate, state) in [
-        (Fate::TurnedAway, "cancelled withdrawal 0"),
-        (Fate::MayHaveArrived, "waiting withdrawal -2"),
+async fn what_is_under_way_is_tried_again_only_where_it_may_have_to_be_taken_back() {
+    for (destination, fate, notice, withdrawal) in [
+        (ONE, Fate::TurnedAway, "cancelled notice 2", "cancelled withdrawal 0"),
+        (TWO, Fate::TurnedAway, "cancelled notice 2", "cancelled withdrawal 0"),
+        (ONE, Fate::MayHaveArrived, "waiting notice 2", "waiting withdrawal 0"),
+        (TWO, Fate::MayHaveArrived, "cancelled notice 2", "uncorrectable withdrawal -2"),
+    ] {
+        let mut queue = Queue::new();
+        queue.take("1/1 notice approved 2", destination).await;
+        assert_eq!(queue.lease(destination, Lane::First, 1).await, [1]);
+        queue.take("1/2 withdrawal reversed 0", destination).await;
+        queue.settle_as(1, 1, Next::Again { at: queue.now }, fate).await;
+        assert_eq!(queue.shown(1).await, notice);
+        assert_eq!(queue.shown(2).await, withdrawal);
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_tried_until_it_is_known_what_there_is_to_correct() {
+    for (next, correction) in [
+        (Next::Delivered, "waiting correction 1"),
+        // Whatever became of the first attempt, it did not count.
+        (Next::Rejected, "waiting notice 3"),
     ] {
         let mut queue = Queue::new();
         queue.take("1/1 notice approved 2", ONE).await;
         assert_eq!(queue.lease(ONE, Lane::First, 1).await, [1]);
-        queue.take("1/2 withdrawal reversed 0", ONE).await;
-        queue.settle_as(1, 1, Next::Again { at: queue.now }, fate).await;
-        assert_eq!(queue.shown(1).await, "cancelled notice 2");
-        assert_eq!(queue.shown(2).await, state);
+        queue.settle_as(1, 1, Next::Again { at: queue.now }, Fate::MayHaveArrived).await;
+        queue.take("1/2 correction approved 3", ONE).await;
+        queue.try_next(Lane::Again, 1, 2, next).await;
+        assert_eq!(queue.shown(2).await, correction);
     }
 }
 
@@ -120,7 +139,7 @@ async fn who_says_no_to_some_is_not_paused() {
     for (id, status) in [(1, 503), (2, 503), (3, 200), (4, 503)] {
         let next = Next::Rejected;
         let attempt = Attempt { http_status: Some(status), ..queue.attempt(id, 1, next) };
-        let paused = queue.deliveries.settle(vec![attempt], RULE).await.unwrap();
+        let paused = queue.deliveries.settle([attempt].into(), RULE).await.unwrap();
         assert_eq!(paused, [], "{id}");
     }
     let condition = queue.deliveries.conditions().await.unwrap().remove(0).1;
@@ -177,7 +196,7 @@ async fn a_probe_that_hears_that_it_is_gone_is_the_last() {
     }
     assert_eq!(queue.lease(ONE, Lane::First, 1).await, [4]);
     let gone = Attempt { http_status: Some(410), ..queue.attempt(4, 1, Next::Rejected) };
-    queue.deliveries.settle(vec![gone], RULE).await.unwrap();
+    queue.deliveries.settle([gone].into(), RULE).await.unwrap();
     let pause = queue.deliveries.conditions().await.unwrap().remove(0).1.pause.unwrap();
     assert_eq!((pause.by, pause.probe_at), (PausedBy::Gone, None));
 }
@@ -195,7 +214,7 @@ async fn what_was_never_sent_does_not_pause_whoever_never_failed() {
             fate: Fate::Unmade,
             ..queue.attempt(id, 1, Next::Rejected)
         };
-        queue.deliveries.settle(vec![unmade], RULE).await.unwrap();
+        queue.deliveries.settle([unmade].into(), RULE).await.unwrap();
     }
     let pauses = queue.deliveries.conditions().await.unwrap();
     assert!(pauses.iter().all(|(_, one)| one.pause.is_none()), "{pauses:?}");

@@ -9,6 +9,8 @@ enum Step {
     Delivers,
     /// It arrives, and nothing is heard of it.
     Unheard,
+    /// It does not, and nothing is heard of that either.
+    Lost,
     Fails,
     Refused,
 }
@@ -44,14 +46,15 @@ async fn told(steps: &[Step]) -> (i64, Option<i64>, Vec<String>) {
                 let again = Next::Again { at: queue.now.plus_s(5) };
                 let (next, fate) = match step {
                     Step::Fails => (again, Fate::TurnedAway),
-                    Step::Unheard => (again, Fate::MayHaveArrived),
+                    Step::Unheard | Step::Lost => (again, Fate::MayHaveArrived),
                     Step::Refused if !arrived.contains(&one.id) => {
                         (Next::Rejected, Fate::TurnedAway)
                     }
                     _ => (Next::Delivered, Fate::MayHaveArrived),
                 };
                 // The key is counted once.
-                if fate == Fate::MayHaveArrived && arrived.insert(one.id) {
+                let arrives = fate == Fate::MayHaveArrived && !matches!(step, Step::Lost);
+                if arrives && arrived.insert(one.id) {
                     heard = Some(one.owed.payout.0);
                     sum += one.owed.difference.0;
                     log.push(format!(
@@ -73,6 +76,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..4_i64).prop_map(Step::Changes),
         1 => Just(Step::Delivers),
         1 => Just(Step::Unheard),
+        1 => Just(Step::Lost),
         1 => Just(Step::Fails),
         1 => Just(Step::Refused),
     ];
