@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use domain::destination::{Hearing, Next, Owed};
 use domain::id::{DeliveryId, DestinationId};
 use domain::time::Timestamp;
+use std::sync::Arc;
 
 /// How much of an answer is kept, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 4 * 1024;
@@ -299,7 +300,7 @@ pub trait Deliveries: Send + Sync {
     /// changes nothing. The destinations that this has paused.
     async fn settle(
         &self,
-        attempts: Vec<Attempt>,
+        attempts: Arc<[Attempt]>,
         rule: PauseRule,
     ) -> Result<Vec<DestinationId>, Error>;
 

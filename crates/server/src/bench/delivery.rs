@@ -32,6 +32,7 @@ const OWED: u64 = 50_000;
 const STORED_DAYS: u16 = 10;
 /// How long something may take to be told.
 const TOLD_WITHIN: Duration = Duration::from_secs(600);
+/// How often it is looked whether it was: seldom, for looking takes from the server on the machine.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// More failures than there can be: the destination is never paused.
 const NEVER: u32 = 1_000_000;
@@ -146,6 +147,7 @@ impl Bench<'_> {
         let mut told = 0;
         let (mut first, mut last) = (None, from);
         while told < OWED {
+            // What was told is counted by the receiver meanwhile.
             std::thread::sleep(LOOK_EVERY);
             let more = self.receiver.lags().count();
             if more > 0 {
@@ -250,6 +252,7 @@ fn wait_for_rest(server: &Server) -> anyhow::Result<u64> {
         if from.elapsed() > TOLD_WITHIN {
             bail!("{} deliveries were not told", all - dead);
         }
+        // The API says how many there are, and not when there are none.
         std::thread::sleep(LOOK_EVERY);
     }
 }

@@ -113,12 +113,8 @@ fn lock<O, C>(kept: &Mutex<Kept<O, C>>) -> MutexGuard<'_, Kept<O, C>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pass;
     use super::*;
-
-    /// Lets so much of the clock pass, which is paused.
-    async fn pass(time: Duration) {
-        _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
-    }
 
     /// Says who holds it: the pool, or nobody any more.
     fn connection() -> (Arc<()>, Weak<()>) {

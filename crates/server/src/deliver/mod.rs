@@ -53,3 +53,9 @@ pub(crate) fn manner(config: &Config) -> Manner {
         lease: Duration::from_millis(config.outbound_timeout_ms) + LEASE_BEYOND,
     }
 }
+
+/// Lets so much of the clock pass, in tests that have paused it.
+#[cfg(test)]
+async fn pass(time: Duration) {
+    _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+}

@@ -120,13 +120,9 @@ fn is_good(one: &watch::Receiver<Option<Ended>>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pass;
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    /// Lets so much of the clock pass, which is paused.
-    async fn pass(time: Duration) {
-        _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
-    }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     /// How long the system waits for a name server that says nothing.

@@ -191,13 +191,12 @@ impl Sender {
         now: Timestamp,
     ) -> Result<Timestamp, store::Error> {
         let id = due.destination_id;
-        let destination = self.live.setup().destination(id).cloned();
-        let Some(destination) = destination else { return Ok(Timestamp::MAX) };
-        if destination.archived {
+        let known = self.live.setup().destination(id).map(|one| (one.archived, one.pace));
+        let Some((is_archived, pace)) = known else { return Ok(Timestamp::MAX) };
+        if is_archived {
             let is_done = self.deliveries.cancel(id, now).await? == 0;
             return Ok(if is_done { Timestamp::MAX } else { now });
         }
-        let destination = Arc::new(destination);
         if due.is_paused && due.probe_at.is_none_or(|at| at > now) {
             return Ok(due.probe_at.unwrap_or(Timestamp::MAX));
         }
@@ -209,7 +208,6 @@ impl Sender {
                 continue;
             }
             let Due { failures, is_paused, .. } = *due;
-            let pace = destination.pace;
             let asked = Asked { id, lane, pace, failures, is_paused, now };
             let room = self.slots().room(asked);
             if room == 0 {
@@ -217,7 +215,14 @@ impl Sender {
                 continue;
             }
             let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
-            for delivery in self.deliveries.lease(id, lane, room, (now, until)).await? {
+            let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
+            if leased.is_empty() {
+                continue;
+            }
+            let destination = self.live.setup().destination(id).cloned().map(Arc::new);
+            // None is ever removed; were it so, the leases would run out.
+            let Some(destination) = destination else { continue };
+            for delivery in leased {
                 self.slots().begin(asked);
                 let slot = Slot { sender: self.clone(), id, lane };
                 let (destination, done) = (destination.clone(), done.clone());
@@ -236,8 +241,8 @@ impl Sender {
         while settled.recv_many(&mut ended, SETTLED_MAX).await > 0 {
             let (attempts, slots): (Vec<_>, Vec<_>) =
                 ended.drain(..).map(|one| (one.attempt, one.slot)).unzip();
-            drop(slots);
-            for attempt in &attempts {
+            let attempts: Arc<[Attempt]> = attempts.into();
+            for attempt in &*attempts {
                 let labels = [("led_to", attempt.led_to())];
                 metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
             }
@@ -255,6 +260,8 @@ impl Sender {
                     }
                 }
             }
+            // Only now is it known who fails, and may have fewer.
+            drop(slots);
             self.wake.notify_one();
         }
     }

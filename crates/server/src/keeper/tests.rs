@@ -149,7 +149,7 @@ async fn attempted(deliveries: &SqliteDeliveries, id: u64, at: Timestamp) {
         next: Next::Delivered,
     };
     let rule = PauseRule { after_failures: 10, probe_every_s: 600 };
-    deliveries.settle(vec![attempt], rule).await.unwrap();
+    deliveries.settle([attempt].into(), rule).await.unwrap();
 }
 
 #[tokio::test]

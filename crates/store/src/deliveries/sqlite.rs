@@ -27,6 +27,7 @@ use domain::id::{DeliveryId, DestinationId};
 use domain::time::Timestamp;
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Every step of the schema, in order: name and SQL.
@@ -167,7 +168,7 @@ impl Deliveries for SqliteDeliveries {
 
     async fn settle(
         &self,
-        attempts: Vec<Attempt>,
+        attempts: Arc<[Attempt]>,
         rule: PauseRule,
     ) -> Result<Vec<DestinationId>, Error> {
         self.writer.ask(move |connection| queue::settle(connection, &attempts, rule)).await

@@ -94,7 +94,8 @@ pub(super) fn after(
     Ok(all)
 }
 
-fn read(row: &Row<'_>) -> Result<Owed, Error> {
+/// What is owed, from any row that has its columns.
+pub(crate) fn read(row: &Row<'_>) -> Result<Owed, Error> {
     Ok(Owed {
         destination_id: DestinationId(row.get("destination_id")?),
         conversion_id: ConversionId(row.get("conversion_id")?),

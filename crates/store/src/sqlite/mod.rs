@@ -10,7 +10,7 @@ mod backfill;
 mod checkpoint;
 mod command;
 mod conversion;
-mod delivery;
+pub(crate) mod delivery;
 mod digest;
 mod event;
 mod file;

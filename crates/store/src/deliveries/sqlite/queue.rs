@@ -4,6 +4,7 @@ use super::super::{
     ANSWER_BYTES_MAX, Attempt, Delivery, Due, Fate, Incoming, Lane, Pause, PauseRule, PausedBy,
     Replayed, State,
 };
+use super::overview::destinations_of;
 use super::{line, outcomes, rows};
 use crate::Error;
 use crate::list::StoredOwed;
@@ -100,18 +101,11 @@ fn insert(connection: &Connection, one: &Incoming, state: State) -> Result<(), E
     Ok(())
 }
 
-/// The index is jumped through, one destination after the other: what is due may be millions. It is
-/// named, for SQLite would take the one of all states, and read every row.
 pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
-    let sql = "-- deliveries::due
-        with recursive waiting (id) as (
-            select min(destination_id) from delivery indexed by delivery_due
-            where state = 'waiting'
-            union all
-            select (select min(destination_id) from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id > waiting.id)
-            from waiting where waiting.id is not null
-        )
+    let destinations = destinations_of(State::Waiting);
+    let sql = format!(
+        "-- deliveries::due
+        with recursive {destinations}
         select waiting.id as destination_id,
             (select min(due_at) from delivery indexed by delivery_due
                 where state = 'waiting' and destination_id = waiting.id and lane = 0) as first,
@@ -119,8 +113,9 @@ pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
                 where state = 'waiting' and destination_id = waiting.id and lane = 1) as again,
             coalesce(failures, 0) as failures, paused_at is not null as is_paused, probe_at
         from waiting left join destination on destination.id = waiting.id
-        where waiting.id is not null";
-    rows::all(connection, sql, &[], |row| {
+        where waiting.id is not null"
+    );
+    rows::all(connection, &sql, &[], |row| {
         let time = |us: Option<i64>| us.map(Timestamp::from_us);
         Ok(Due {
             destination_id: DestinationId(row.get("destination_id")?),

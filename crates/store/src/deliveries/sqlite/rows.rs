@@ -5,11 +5,10 @@ use super::super::{
 };
 use crate::Error;
 use crate::list::{PAGE_ROWS_MAX, Page};
+use crate::sqlite::delivery as owed;
 use crate::sqlite::row::{integer, word};
-use domain::conversion::Status;
-use domain::destination::{Hearing, Owed, OwedKind};
-use domain::id::{ConversionId, DeliveryId, DestinationId};
-use domain::money::Micros;
+use domain::destination::Hearing;
+use domain::id::{DeliveryId, DestinationId};
 use domain::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
@@ -18,20 +17,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, Error> {
     let time = |us: Option<i64>| us.map(Timestamp::from_us);
     Ok(Delivery {
         id: DeliveryId(row.get("id")?),
-        owed: Owed {
-            destination_id: DestinationId(row.get("destination_id")?),
-            conversion_id: ConversionId(row.get("conversion_id")?),
-            sequence: row.get("sequence")?,
-            kind: word(row, "kind", OwedKind::from_name)?,
-            status: word(row, "status", Status::from_name)?,
-            payout: Micros(row.get("payout")?),
-            difference: Micros(row.get("difference")?),
-            full_payout: Micros(row.get("full_payout")?),
-            full_difference: Micros(row.get("full_difference")?),
-            revenue: Micros(row.get("revenue")?),
-            at: Timestamp::from_us(row.get("at")?),
-            backfilled_at: time(row.get("backfilled_at")?),
-        },
+        owed: owed::read(row)?,
         state: word(row, "state", State::from_name)?,
         due_at: Timestamp::from_us(row.get("due_at")?),
         attempts: row.get("attempts")?,

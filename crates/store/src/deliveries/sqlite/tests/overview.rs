@@ -40,7 +40,7 @@ async fn attempts_are_counted_by_destination_and_hour() {
         attempt(5, TWO, Next::Exhausted),
         attempt(6, TWO, Next::Delivered),
     ];
-    queue.deliveries.settle(batch, RULE).await.unwrap();
+    queue.deliveries.settle(batch.into(), RULE).await.unwrap();
     queue.settle(1, 1, Next::Rejected).await;
     let recent = queue.deliveries.recent(NOW).await.unwrap();
     let hours: Vec<_> = recent.iter().map(|(id, recent)| (*id, recent.hour)).collect();

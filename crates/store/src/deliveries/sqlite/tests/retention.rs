@@ -23,7 +23,7 @@ async fn attempted(queue: &mut Queue, number: u64, at: Timestamp) {
         fate: Fate::MayHaveArrived,
         next: Next::Rejected,
     };
-    queue.deliveries.settle(vec![attempt], RULE).await.unwrap();
+    queue.deliveries.settle([attempt].into(), RULE).await.unwrap();
 }
 
 async fn found(queue: &Queue, number: u64) -> StoredAttempt {
