@@ -8,13 +8,14 @@ mod contracts;
 mod destinations;
 mod execute;
 mod publishers;
+mod secrets;
 
 pub use destinations::{DestinationChanges, NewDestination, NewOutbound};
 pub use execute::{ALL_PARTNERS, Effect, OWN_PARTNER};
 
 use crate::campaign::{Advertiser, Campaign, Goal, Kind, Link, Publisher, Status};
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, Role, Secret, Version};
+use crate::contract::{Canonical, Contract, Role, Version};
 use crate::conversion;
 use crate::destination::{Backfilled, Destination, Period};
 use crate::id::{
@@ -25,6 +26,7 @@ use crate::integration::{Integration, Scope};
 use crate::money::Currency;
 use crate::partner::Partner;
 use crate::reason::Verdict;
+use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::sub_labels::SubLabels;
 use crate::time::Timestamp;
@@ -316,32 +318,6 @@ impl Act {
             Self::Replay { .. } => "replay",
             Self::SkipIds => "skip_ids",
         }
-    }
-}
-
-impl Command {
-    /// The same without its secrets, for the audit trail.
-    #[must_use]
-    pub fn masked(&self) -> Self {
-        let mut masked = self.clone();
-        match &mut masked.act {
-            Act::CreateIntegration(new) => mask(&mut new.secrets),
-            Act::ChangeIntegration { secrets: Some(secrets), .. } => {
-                secrets.values_mut().flatten().for_each(|secret| *secret = Secret::masked());
-            }
-            Act::CreateDestination(new) => mask(&mut new.secrets),
-            Act::ChangeDestination { changes, .. } => {
-                changes.secrets.values_mut().flatten().for_each(|one| *one = Secret::masked());
-            }
-            _ => {}
-        }
-        masked
-    }
-}
-
-fn mask(secrets: &mut BTreeMap<String, Secret>) {
-    for secret in secrets.values_mut() {
-        *secret = Secret::masked();
     }
 }
 

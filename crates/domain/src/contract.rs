@@ -30,7 +30,7 @@ pub use repeats::{Identity, RepeatedAmount, RepeatedEvents, Repeats, Transition,
 pub use reversal::Reversal;
 pub use scheme::{Algorithm, Encoding, Input, Key, SECRET_FIELD, Scheme, SecretPlace, Values};
 pub(crate) use secret::{Lack, no_such_secret};
-pub use secret::{SIGNATURE, Secret, TOKEN};
+pub use secret::{SIGNATURE, TOKEN};
 pub use statuses::{Meaning, Statuses};
 pub use times::{FORMAT_BYTES_MAX, FORMATS_MAX, Times};
 pub use verification::{ProofKind, Verification};

@@ -24,12 +24,13 @@ pub use rules::{
 pub use schedule::{Answer, JITTER_PERCENT, Next, RETRY_AFTER_S_MAX, Schedule, WAITS_S};
 pub use trial::{MADE_UP, MadeUp};
 
-use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme, Secret};
+use crate::contract::{Algorithm, Encoding, Fault, Input, Key, Scheme};
 use crate::conversion::Status;
 use crate::id::{DestinationId, LinkId, PublisherId};
 use crate::ledger::Conversion;
 use crate::macros::Value;
 use crate::outbound::{Amount, Field, Outbound, Unfilled};
+use crate::secret::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -219,6 +220,10 @@ impl Destination {
                 .or_else(|| of(&self.unsignable(&outbound, &place)?.detail)),
             Ok(None) => self.host_fault(&outbound),
         }
+    }
+
+    pub(crate) fn secrets_mut(&mut self) -> Vec<&mut Secret> {
+        self.secrets.values_mut().collect()
     }
 
     fn is_secret(&self, name: &str) -> bool {

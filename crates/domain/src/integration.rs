@@ -1,7 +1,8 @@
 //! An integration: a contract in use, with its own key.
 
-use crate::contract::{Canonical, Contract, Secret};
+use crate::contract::{Canonical, Contract};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +68,12 @@ impl Integration {
     /// The earlier contracts whose sunset is over at `at`, the latest first.
     pub fn retired(&self, at: Timestamp) -> impl Iterator<Item = &EarlierContract> {
         self.earlier.iter().filter(move |one| one.until <= at)
+    }
+
+    /// All it has, those on their way out too.
+    pub(crate) fn secrets_mut(&mut self) -> Vec<&mut Secret> {
+        let retiring = self.retiring.iter_mut().map(|one| &mut one.secret);
+        self.secrets.values_mut().chain(retiring).collect()
     }
 
     /// The secrets of that name that count at `at`, the one in force first.

@@ -14,6 +14,7 @@
 //! | [`integration`] | integration | a contract in use |
 //! | [`partner`], [`outbound`] | partner | a known platform, and what we call to tell it of a conversion |
 //! | [`builder`] | macro, gap | URLs that are handed out, with the other side's macros, and gaps where nobody knows them |
+//! | [`secret`] | secret | what proves a sender, signs a request or opens an account |
 //! | [`settings`] | network | what holds for all integrations |
 //! | [`setup`] | setup | all of the above, with its history |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
@@ -50,6 +51,7 @@ pub mod reason;
 pub mod receipt;
 pub mod record;
 pub mod report;
+pub mod secret;
 pub mod settings;
 pub mod setup;
 pub mod sub_labels;

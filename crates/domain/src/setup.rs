@@ -5,6 +5,7 @@
 
 mod as_if;
 mod as_of;
+mod secrets;
 
 pub use as_of::AsOf;
 
@@ -54,6 +55,10 @@ impl<T> History<T> {
 
     pub fn changed_at(&self) -> Timestamp {
         self.versions[self.versions.len() - 1].0
+    }
+
+    fn versions_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.versions.iter_mut().map(|(_, value)| value)
     }
 
     pub fn versions(&self) -> impl Iterator<Item = (Timestamp, &T)> {

@@ -18,6 +18,7 @@ use crate::snapshot;
 use anyhow::Context;
 use domain::click_id::Minter;
 use domain::id::{NodeId, Position};
+use domain::secret::SecretsKey;
 use domain::setup::Setup;
 use domain::time::Timestamp;
 use std::net::SocketAddr;
@@ -135,11 +136,11 @@ impl App {
         let next = journal.next();
         let opened = open::parts(disk, &data, &journal, next, &keys).await;
         let (setup, parts) = match opened {
-            Ok(parts) => (newest(&parts, next, &data, journal.id()), Some(parts)),
+            Ok(parts) => (newest(&parts, next, &data, (journal.id(), &keys.secrets)), Some(parts)),
             Err(Failure::Closed(error)) if config.when_disk_fails == WhenDiskFails::Redirect => {
                 let error = format!("{error:#}");
                 tracing::error!(error, "the ledger is closed: visitors are redirected only");
-                let setup = snapshot::read(&data, journal.id()).context(error)?;
+                let setup = snapshot::read(&data, journal.id(), &keys.secrets).context(error)?;
                 (setup, None)
             }
             Err(failure) => return Err(failure.into_error()),
@@ -157,6 +158,7 @@ impl App {
             node,
             schedule: deliver::schedule(&config),
         });
+        let secrets = keys.secrets.clone();
         let app = Arc::new(Self {
             node,
             clock,
@@ -171,7 +173,7 @@ impl App {
             live: Arc::new(Live::new(setup)),
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),
-            ingest: Handle::new(journal),
+            ingest: Handle::new(journal, secrets),
             progress: Arc::default(),
             ring: Ring::default(),
             stage: tokio::sync::Semaphore::new(1),
@@ -186,9 +188,15 @@ impl App {
 
 /// What visitors are redirected by until the ledger has applied everything before `next`: its own
 /// setup, or the one that was last written, where that is newer.
-fn newest(parts: &Parts, next: Position, data: &Path, journal_id: [u8; 16]) -> Setup {
+fn newest(
+    parts: &Parts,
+    next: Position,
+    data: &Path,
+    (journal_id, secrets): ([u8; 16], &SecretsKey),
+) -> Setup {
     let changed_at = |setup: &Setup| setup.in_force().map(|(since, _)| since).max();
-    let written = if parts.applied < next { snapshot::read(data, journal_id).ok() } else { None };
+    let written = (parts.applied < next).then(|| snapshot::read(data, journal_id, secrets).ok());
+    let written = written.flatten();
     let newer = written.filter(|written| changed_at(written) > changed_at(&parts.setup));
     newer.unwrap_or_else(|| parts.setup.clone())
 }

@@ -12,11 +12,13 @@ mod tests;
 pub(crate) use applier::{Applier, Progress, SYSTEM};
 pub(crate) use taking::{CAUSES, Taking};
 
+use crate::keys;
 use domain::click::Click;
 use domain::command::{Command, Outcome};
 use domain::hit::Hit;
 use domain::id::Position;
 use domain::record::{self, Kind, Record};
+use domain::secret::SecretsKey;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -86,6 +88,8 @@ impl Askers {
 #[derive(Clone)]
 pub(crate) struct Handle {
     journal: Arc<Journal>,
+    /// What the secrets in commands are encrypted with.
+    secrets: SecretsKey,
     askers: Arc<Mutex<Askers>>,
     taking: Arc<Taking>,
 }
@@ -108,9 +112,9 @@ impl Received {
 }
 
 impl Handle {
-    pub(crate) fn new(journal: Arc<Journal>) -> Self {
+    pub(crate) fn new(journal: Arc<Journal>, secrets: SecretsKey) -> Self {
         let askers = Askers { queue: VecDeque::new(), swept_at: ASKERS_SWEPT };
-        Self { journal, askers: Arc::new(Mutex::new(askers)), taking: Arc::default() }
+        Self { journal, secrets, askers: Arc::new(Mutex::new(askers)), taking: Arc::default() }
     }
 
     /// Whether the journal takes what it is given.
@@ -152,7 +156,7 @@ impl Handle {
 
     /// Journals a command whose outcome nobody waits for; it is on disk when this returns.
     pub(crate) async fn journal(&self, command: Command) -> Result<Position, Unavailable> {
-        let payload = record::write(&Record::Command(Box::new(command)));
+        let payload = self.written(command);
         let ticket = self.queue(Kind::Command, &payload)?;
         Ok(self.note(ticket.wait().await)?)
     }
@@ -160,7 +164,7 @@ impl Handle {
     /// Journals a command and waits until it is applied and its changes are in force, or for
     /// [`COMMAND_WITHIN`].
     pub(crate) async fn command(&self, command: Command) -> Result<Outcome, Unavailable> {
-        let payload = record::write(&Record::Command(Box::new(command)));
+        let payload = self.written(command);
         let (_, answer) = self.append(Kind::Command, &payload).await?;
         match tokio::time::timeout(COMMAND_WITHIN, answer).await {
             Ok(Ok(Effect::Commanded { outcome, .. })) => Ok(*outcome),
@@ -176,6 +180,12 @@ impl Handle {
         record::write_click(click, &mut payload);
         let ticket = self.queue(Kind::Click, &payload)?;
         Ok(self.note(ticket.wait().await)?)
+    }
+
+    /// What is journaled of a command: nothing that is secret can be read in it.
+    fn written(&self, mut command: Command) -> Vec<u8> {
+        command.encrypt_secrets(&self.secrets, keys::random);
+        record::write(&Record::Command(Box::new(command)))
     }
 
     async fn append(

@@ -7,6 +7,7 @@
 use anyhow::{Context, bail};
 use domain::click_id::Keyring;
 use domain::receipt::ReceiptKey;
+use domain::secret::SecretsKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Write;
@@ -19,6 +20,7 @@ use subtle::ConstantTimeEq;
 pub(crate) const DIR: &str = "keys";
 const CLICK_IDS: &str = "click-ids.json";
 const RECEIPTS: &str = "receipts.key";
+pub(crate) const SECRETS: &str = "secrets.key";
 const ADMIN: &str = "admin.sha256";
 /// Of the admin key that is made where none is given.
 const ADMIN_KEY_BYTES: usize = 24;
@@ -26,6 +28,7 @@ const ADMIN_KEY_BYTES: usize = 24;
 pub(crate) struct Keys {
     pub(crate) click: Keyring,
     pub(crate) receipt: ReceiptKey,
+    pub(crate) secrets: SecretsKey,
     admin: [u8; 32],
     /// The admin key, where it was made just now. It is not stored before [`Keys::admin_key_shown`].
     pub(crate) new_admin_key: Option<String>,
@@ -36,7 +39,7 @@ pub(crate) struct Keys {
 pub(crate) enum Missing {
     /// Nothing is written.
     Refuse,
-    /// An admin key is made. Without the others nothing that was given out is recognised.
+    /// An admin key is made, and the one for secrets. Without the others nothing that was given out is recognised.
     MakeAdmin,
     /// It is the first start: nothing has been given out.
     MakeAll,
@@ -61,21 +64,24 @@ impl Keys {
         missing: Missing,
     ) -> anyhow::Result<Self> {
         let dir = data.join(DIR);
-        let file = |name: &str, make: &dyn Fn() -> String| -> anyhow::Result<String> {
+        let file = |name: &str,
+                    may_make: bool,
+                    make: &dyn Fn() -> String|
+         -> anyhow::Result<String> {
             let path = dir.join(name);
             match std::fs::read_to_string(&path) {
                 Ok(text) => Ok(text),
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     Err(error).with_context(|| format!("cannot read {}", path.display()))
                 }
-                Err(_) if missing == Missing::MakeAll => {
+                Err(_) if may_make => {
                     let text = make();
                     write_secret(&dir, name, &text)?;
                     Ok(text)
                 }
                 Err(_) => bail!(
                     "{} is missing: without it no click id and no receipt that was given out is \
-                     recognised\n\
+                     recognised, and no secret can be read\n\
                      hint: put the folder {DIR} of a backup in its place",
                     path.display()
                 ),
@@ -84,7 +90,8 @@ impl Keys {
         if missing != Missing::Refuse {
             make_dir(&dir)?;
         }
-        let click_ids = file(CLICK_IDS, &|| {
+        let is_new = missing == Missing::MakeAll;
+        let click_ids = file(CLICK_IDS, is_new, &|| {
             let key = StoredKey { from_ms: 0, key: hex(&random::<32>()) };
             serde_json::to_string_pretty(&[key]).expect("plain data")
         })?;
@@ -95,10 +102,18 @@ impl Keys {
             .map(|key| Ok((key.from_ms, unhex(&key.key).context("keys/click-ids.json")?)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let click = Keyring::new(keys).context("keys/click-ids.json holds no key for all times")?;
-        let receipt = unhex(file(RECEIPTS, &|| hex(&random::<32>()))?.trim())
+        let random_key = || hex(&random::<32>());
+        let receipt = unhex(file(RECEIPTS, is_new, &random_key)?.trim())
             .context("keys/receipts.key does not read")?;
+        // Earlier releases had none. Where it is lost, what it encrypted is refused where it is read.
+        let secrets = match missing {
+            Missing::Refuse if !dir.join(SECRETS).exists() => random(),
+            _ => unhex(file(SECRETS, missing != Missing::Refuse, &random_key)?.trim())
+                .context("keys/secrets.key does not read")?,
+        };
         let (admin, new_admin_key) = Self::admin(&dir, admin_key, missing)?;
-        Ok(Self { click, receipt: ReceiptKey::new(receipt), admin, new_admin_key })
+        let (receipt, secrets) = (ReceiptKey::new(receipt), SecretsKey::new(secrets));
+        Ok(Self { click, receipt, secrets, admin, new_admin_key })
     }
 
     fn admin(

@@ -114,12 +114,23 @@ pub(crate) async fn parts(
     let options = sqlite::Options {
         journal_id: journal.id(),
         keyring: keys.click.clone(),
+        secrets: Some(keys.secrets.clone()),
         decide: domain::ledger::decide,
     };
     let closed = |error: store::Error| {
-        let is_newer = matches!(error, store::Error::Newer(_));
-        let error = anyhow!(error).context("the ledger does not open");
-        if is_newer { Failure::Refused(error) } else { Failure::Closed(error) }
+        let is_refused = matches!(error, store::Error::Newer(_) | store::Error::WrongKey { .. });
+        let error = match error {
+            store::Error::WrongKey { .. } => {
+                anyhow!(
+                    "{error}\nhint: put {}/{} of a backup in its place",
+                    keys::DIR,
+                    keys::SECRETS
+                )
+            }
+            _ => anyhow!(error),
+        };
+        let error = error.context("the ledger does not open");
+        if is_refused { Failure::Refused(error) } else { Failure::Closed(error) }
     };
     let store = SqliteStore::open(&data.join(LEDGER), facts.clone(), options).map_err(closed)?;
     let deliveries = deliveries(data, journal, next);

@@ -7,6 +7,7 @@
 use crate::keys;
 use crate::live::Live;
 use anyhow::{Context, bail};
+use domain::secret::SecretsKey;
 use domain::setup::{Change, Setup};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,11 @@ struct Version {
 }
 
 /// The setup as it was last written in `data`, by the server with that journal.
-pub(crate) fn read(data: &Path, journal_id: [u8; 16]) -> anyhow::Result<Setup> {
+pub(crate) fn read(
+    data: &Path,
+    journal_id: [u8; 16],
+    secrets: &SecretsKey,
+) -> anyhow::Result<Setup> {
     let path = data.join(FILE);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
@@ -52,6 +57,9 @@ pub(crate) fn read(data: &Path, journal_id: [u8; 16]) -> anyhow::Result<Setup> {
     for Version { since_us, change } in snapshot.setup {
         setup.put(Timestamp::from_us(since_us), change);
     }
+    if let Err(whose) = setup.decrypt_secrets(secrets) {
+        bail!("{} has secrets of {whose} that keys/secrets.key does not decrypt", path.display());
+    }
     Ok(setup)
 }
 
@@ -60,7 +68,7 @@ fn versions(setup: &Setup) -> Vec<Version> {
     setup.in_force().map(version).collect()
 }
 
-/// Replaces the file in `data`, readable by its owner alone: contracts hold secrets.
+/// Replaces the file in `data`, readable by its owner alone.
 fn write(data: &Path, journal_id: [u8; 16], setup: Vec<Version>) -> anyhow::Result<()> {
     let snapshot = Snapshot { format: FORMAT, journal: keys::hex(&journal_id), setup };
     let text = serde_json::to_string(&snapshot).expect("a setup is plain data");
@@ -127,12 +135,16 @@ mod tests {
         setup
     }
 
+    fn again(data: &Path, journal_id: [u8; 16]) -> anyhow::Result<Setup> {
+        read(data, journal_id, &SecretsKey::new([1; 32]))
+    }
+
     #[test]
     fn what_was_written_is_read() {
         let data = tempfile::tempdir().unwrap();
         let setup = setup();
         write(data.path(), [7; 16], versions(&setup)).unwrap();
-        assert_eq!(read(data.path(), [7; 16]).unwrap(), setup);
+        assert_eq!(again(data.path(), [7; 16]).unwrap(), setup);
         let mode = std::fs::metadata(data.path().join(FILE)).unwrap().permissions();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
     }
@@ -140,14 +152,14 @@ mod tests {
     #[test]
     fn what_was_written_for_another_journal_is_refused() {
         let data = tempfile::tempdir().unwrap();
-        assert!(read(data.path(), [7; 16]).is_err());
+        assert!(again(data.path(), [7; 16]).is_err());
         write(data.path(), [7; 16], versions(&setup())).unwrap();
-        assert!(read(data.path(), [8; 16]).is_err());
+        assert!(again(data.path(), [8; 16]).is_err());
         let path = data.path().join(FILE);
         let text = std::fs::read_to_string(&path).unwrap();
         for text in [&text[..text.len() / 2], &text.replace("\"format\":1", "\"format\":2"), ""] {
             std::fs::write(&path, text).unwrap();
-            assert!(read(data.path(), [7; 16]).is_err());
+            assert!(again(data.path(), [7; 16]).is_err());
         }
     }
 }

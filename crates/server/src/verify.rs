@@ -130,7 +130,8 @@ pub(crate) fn check(data: &Path, node: NodeId) -> anyhow::Result<Report> {
         }
     }
     let mut report = Report::default();
-    if let Err(error) = Keys::open(data, None, Missing::Refuse) {
+    let keys = Keys::open(data, None, Missing::Refuse);
+    if let Err(error) = &keys {
         report.fault("keys", format!("{error:#}"));
     }
     let mut across = Across::default();
@@ -143,6 +144,12 @@ pub(crate) fn check(data: &Path, node: NodeId) -> anyhow::Result<Report> {
     };
     if let Some(look) = &look {
         ledger(look, &mut across, &mut report)?;
+        if let Ok(keys) = &keys
+            && let Some(whose) = look.undecrypted(&keys.secrets)?
+        {
+            report
+                .fault("keys", format!("keys/secrets.key does not decrypt the secrets of {whose}"));
+        }
     }
     journal(data, &mut across, &mut report)?;
     facts(data, &mut across, &mut report);

@@ -43,6 +43,9 @@ pub enum Error {
     /// The question is too large to answer; it says what would be right.
     #[error("{0}")]
     TooLarge(String),
+    /// Secrets that are needed were encrypted with another key, or are damaged.
+    #[error("the secrets of {place} were not encrypted with the key that is there")]
+    WrongKey { place: String },
     /// Deciding a record panicked. Nothing of the batch was applied.
     #[error("the decision on record {position} panicked: {detail}")]
     Panicked { position: Position, detail: String },

@@ -12,6 +12,7 @@ mod conformance {
     pub(crate) mod deliveries;
     pub(crate) mod once_more;
     pub(crate) mod replay;
+    pub(crate) mod secrets;
     pub(crate) mod sqlite;
     pub(crate) mod world;
 }

@@ -112,7 +112,8 @@ async fn replayed(batch: usize) -> (String, String) {
     let records = Arc::new(JournalRecords(Arc::clone(&journal)));
     let facts = Facts::open(Arc::new(RealDisk), &dir.path().join("facts"), records).unwrap();
     let keyring = Keyring::new([(0, CLICK_KEY)]).unwrap();
-    let options = Options { journal_id: journal.id(), keyring, decide: ledger::decide };
+    let options =
+        Options { journal_id: journal.id(), keyring, secrets: None, decide: ledger::decide };
     let path = dir.path().join("ledger.db");
     let store = SqliteStore::open(&path, Arc::new(facts), options).unwrap();
     let quarantined = quarantined(&journal);

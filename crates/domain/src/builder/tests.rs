@@ -1,9 +1,9 @@
 //! What is handed out, and what is said of what was pasted.
 
 use super::*;
-use crate::contract::Secret;
 use crate::id::IntegrationId;
 use crate::integration::Scope;
+use crate::secret::Secret;
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;

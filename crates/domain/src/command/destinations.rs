@@ -2,7 +2,7 @@
 
 use super::execute::{ALL_PARTNERS, Executed, in_use};
 use super::{Act, Answer, Effect, Failure, given};
-use crate::contract::{Scheme, Secret};
+use crate::contract::Scheme;
 use crate::destination::{
     Backfilled, DESTINATIONS_MAX, Destination, Owner, Pace, Period, Rules, SIGNING,
     standard_webhooks,
@@ -10,6 +10,7 @@ use crate::destination::{
 use crate::id::{DestinationId, PublisherId};
 use crate::macros::nearest_in_words;
 use crate::outbound::Outbound;
+use crate::secret::Secret;
 use crate::setup::{Change, Setup};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};

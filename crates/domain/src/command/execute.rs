@@ -3,14 +3,16 @@
 //! Commands that touch the ledger (conversions, hits, clicks) are judged beside it, where the
 //! facts are; here they only pass the checks that need no facts.
 
+use super::secrets::mask;
 use super::{Act, Answer, By, Failure, IDS_SKIPPED, NewIntegration, REPLAY_HITS_MAX};
 use crate::builder;
 use crate::campaign::{Advertiser, Campaign, Link, NAME_BYTES_MAX};
-use crate::contract::{Canonical, Contract, Lack, SIGNATURE, Secret, TOKEN, no_such_secret};
+use crate::contract::{Canonical, Contract, Lack, SIGNATURE, TOKEN, no_such_secret};
 use crate::id::{AdvertiserId, CampaignId, IntegrationId, LinkId, Position, PublisherId};
 use crate::integration::{Integration, RetiringSecret, Scope};
 use crate::macros::{LandingUrl, nearest};
 use crate::partner::Partner;
+use crate::secret::Secret;
 use crate::setup::{Change, History, Setup};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -38,14 +40,13 @@ impl Effect {
             Change::Link(new) => Answer::Link(new.clone()),
             Change::Integration(new) => {
                 let mut shown = new.clone();
-                super::mask(&mut shown.secrets);
-                shown.retiring.iter_mut().for_each(|one| one.secret = Secret::masked());
+                mask(shown.secrets_mut());
                 Answer::Integration(Box::new(shown))
             }
             Change::Contract(new) => Answer::Contract(Box::new(new.clone())),
             Change::Destination(new) => {
                 let mut shown = new.clone();
-                super::mask(&mut shown.secrets);
+                mask(shown.secrets_mut());
                 Answer::Destination(shown)
             }
             Change::SubLabels(new) => Answer::SubLabels(new.clone()),
@@ -509,7 +510,9 @@ impl NewSecrets<'_> {
             return wrong(format!("a time within the next {OLD_SECRETS_DAYS_MAX} days"));
         }
         let retiring = std::mem::take(&mut integration.retiring);
-        let is_in_use = |name: &str, secret: &Secret| integration.secrets.get(name) == Some(secret);
+        let is_in_use = |name: &str, secret: &Secret| {
+            integration.secrets.get(name).is_some_and(|one| one.is_same(secret))
+        };
         let replaced =
             replaced.into_iter().map(|(name, secret)| RetiringSecret { name, secret, until });
         let all = retiring.into_iter().filter(|one| one.until > at).chain(replaced);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::conversion::Status;
 use crate::ledger::tests::world::{contract, plain};
+use crate::secret::Secret;
 
 fn fault(change: impl FnOnce(&mut Contract)) -> String {
     let mut contract = plain();

@@ -3,13 +3,14 @@
 use super::mask::{MASK, masked};
 use super::{Corrections, Destination, Owed, OwedKind, SIGNING};
 use crate::click::Click;
-use crate::contract::{Canonical, Parameter, Scheme, Secret, Unit};
+use crate::contract::{Canonical, Parameter, Scheme, Unit};
 use crate::hit::Hit;
 use crate::ledger::Conversion;
 use crate::macros::Value;
 use crate::money::Micros;
 use crate::outbound::{Amount, Field, Moment, Outbound, Request, SignaturePlace, Unfilled};
 use crate::postback::{Pairs, sign};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// [`MASK`] in a URL.

@@ -2,10 +2,11 @@
 
 use super::request::{signature_of, unsigned};
 use super::{Destination, SIGNING, standard_webhooks};
-use crate::contract::{Fault, Input, SECRET_FIELD, Scheme, Secret};
+use crate::contract::{Fault, Input, SECRET_FIELD, Scheme};
 use crate::macros::{Value, nearest_in_words};
 use crate::outbound::{Field, Outbound, SignaturePlace};
 use crate::postback::Pairs;
+use crate::secret::Secret;
 
 /// What stands for every value of a request that is only tried: a text and a number.
 const ANY: &str = "1";

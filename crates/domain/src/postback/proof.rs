@@ -4,12 +4,11 @@
 //! is only tried, as a shadow of what will be asked for, is noted and refuses nothing.
 
 use super::{NEAREST_OF_MAX, Pair, Pairs, Problem, Reader, Reading, Value, missing, signature};
-use crate::contract::{
-    Canonical, Contract, Parameter, ProofKind, SIGNATURE, Secret, TOKEN, Verification,
-};
+use crate::contract::{Canonical, Contract, Parameter, ProofKind, SIGNATURE, TOKEN, Verification};
 use crate::integration::Integration;
 use crate::macros;
 use crate::reason::{Flag, Reason};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 use std::net::IpAddr;
 

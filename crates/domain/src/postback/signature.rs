@@ -11,10 +11,10 @@ mod vectors;
 
 use super::pairs::{self, Pair, Pairs};
 use crate::contract::{
-    Algorithm, Contract, Encoding, Input, Parameter, SECRET_FIELD, Scheme, Secret, SecretPlace,
-    Values,
+    Algorithm, Contract, Encoding, Input, Parameter, SECRET_FIELD, Scheme, SecretPlace, Values,
 };
 use crate::hit::Hit;
+use crate::secret::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use sha1::Sha1;

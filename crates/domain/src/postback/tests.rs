@@ -1,12 +1,13 @@
 //! What must hold of reading: form alone, whatever the click and the campaign are.
 
 use super::{Pairs, Postback, Problem, Reading, Said, Sender};
-use crate::contract::{Canonical, Contract, Network, Parameter, Reversal, Secret, Unit};
+use crate::contract::{Canonical, Contract, Network, Parameter, Reversal, Unit};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::ledger::tests::world::{contract, plain};
 use crate::money::{Currency, Micros};
 use crate::reason::{Flag, Reason};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 use proptest::prelude::*;
 

@@ -115,6 +115,7 @@ impl Filler {
         let options = sqlite::Options {
             journal_id: journal.id(),
             keyring: keys.click.clone(),
+            secrets: Some(keys.secrets.clone()),
             decide: domain::ledger::decide,
         };
         let store = SqliteStore::open(&dir.join(LEDGER), facts.clone(), options)?;

@@ -2,13 +2,14 @@
 
 use super::place::{Fault, Texts};
 use super::reader::Entry;
-use domain::contract::{Canonical, Contract, Parameter, Secret};
+use domain::contract::{Canonical, Contract, Parameter};
 use domain::hit::Hit;
 use domain::macros::{Value, nearest_in_words};
 use domain::money::{Currency, Micros};
 use domain::outbound::{Field, Outbound, Verdict as Heard};
 use domain::postback::{self, Amount, Pairs, Postback, Problem, Reading, Said, Sender};
 use domain::reason::{Flag, Reason, Verdict};
+use domain::secret::Secret;
 use domain::time::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -13,6 +13,10 @@ fn journal(disk: &FaultDisk) -> Arc<Journal> {
     Arc::new(journal.unwrap())
 }
 
+fn handle(disk: &FaultDisk) -> Handle {
+    Handle::new(journal(disk), SecretsKey::new([1; 32]))
+}
+
 fn hit() -> Hit {
     Hit { method: "GET".to_owned(), target: vec![b'a'; 1_000], ..Hit::default() }
 }
@@ -20,7 +24,7 @@ fn hit() -> Hit {
 #[tokio::test]
 async fn nobody_is_kept_in_the_queue_whom_a_full_disk_has_refused() {
     let disk = FaultDisk::new();
-    let handle = Handle::new(journal(&disk));
+    let handle = handle(&disk);
     disk.set_capacity(Some(0));
     let mut refused = 0;
     for _ in 0..3 * ASKERS_SWEPT {
@@ -34,7 +38,7 @@ async fn nobody_is_kept_in_the_queue_whom_a_full_disk_has_refused() {
 
 #[tokio::test]
 async fn nobody_is_kept_in_the_queue_who_has_gone() {
-    let handle = Handle::new(journal(&FaultDisk::new()));
+    let handle = handle(&FaultDisk::new());
     for _ in 0..3 * ASKERS_SWEPT {
         drop(handle.receive(&hit()).await.unwrap());
     }
@@ -43,7 +47,7 @@ async fn nobody_is_kept_in_the_queue_who_has_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_is_not_applied_in_time_is_late_and_not_lost() {
-    let handle = Handle::new(journal(&FaultDisk::new()));
+    let handle = handle(&FaultDisk::new());
     let before = handle.journal.next();
     let act = domain::command::Act::SkipIds;
     let command = Command { actor: SYSTEM.to_owned(), idempotency: None, act };
@@ -54,7 +58,7 @@ async fn a_command_that_is_not_applied_in_time_is_late_and_not_lost() {
 
 #[tokio::test]
 async fn what_is_too_long_for_a_record_is_no_fault_of_the_disk() {
-    let handle = Handle::new(journal(&FaultDisk::new()));
+    let handle = handle(&FaultDisk::new());
     let hit = Hit { body: vec![0; 10 << 10], ..Hit::default() };
     let refused = handle.receive(&hit).await.err();
     assert!(matches!(refused, Some(Unavailable::TooLarge { .. })), "{refused:?}");

@@ -38,6 +38,7 @@ fn keeper(dir: &Path, clicks: u32) -> Keeper {
     let options = sqlite::Options {
         journal_id: journal.id(),
         keyring: Keyring::new([(0, [3; 32])]).unwrap(),
+        secrets: None,
         decide: domain::ledger::decide,
     };
     let store = SqliteStore::open(&dir.join("ledger.db"), facts.clone(), options).unwrap();

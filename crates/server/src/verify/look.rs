@@ -10,6 +10,7 @@ use domain::click_id::Keyring;
 use domain::id::{ConversionId, DeliveryId, NodeId, Position};
 use domain::ledger::{Conversion, Entry};
 use domain::record;
+use domain::secret::SecretsKey;
 use domain::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,6 +87,12 @@ impl Look {
         self.runtime.block_on(asked)
     }
 
+    /// Whose secrets that key does not decrypt.
+    pub(super) fn undecrypted(&self, key: &SecretsKey) -> Result<Option<String>, Error> {
+        let mut setup = self.runtime.block_on(self.store.setup())?;
+        Ok(setup.decrypt_secrets(key).err())
+    }
+
     /// What is wrong with the ledger by itself.
     pub(super) fn verify(&self) -> Result<Vec<Fault>, Error> {
         self.runtime.block_on(self.store.verify())
@@ -135,7 +142,7 @@ fn open_store(
     facts: Arc<Facts>,
 ) -> anyhow::Result<SqliteStore> {
     let decide = domain::ledger::decide;
-    let options = sqlite::Options { journal_id, keyring, decide };
+    let options = sqlite::Options { journal_id, keyring, secrets: None, decide };
     SqliteStore::open(ledger, facts, options).context("the ledger")
 }
 

@@ -42,6 +42,22 @@ impl Scene {
         self.network.created("/destinations", &body)
     }
 
+    /// The campaign's own.
+    pub(crate) fn integration(&self) -> u64 {
+        self.campaign.integration
+    }
+
+    pub(crate) fn click(&mut self, external_id: &str) -> String {
+        self.network.click_with(&self.campaign, &format!("external_id={external_id}"))
+    }
+
+    /// What the answer is to whoever says that the click has converted, with that token.
+    pub(crate) fn answer_to(&mut self, click: &str, token: &str) -> Value {
+        let token = token.replace(' ', "%20");
+        let sent = format!("{}?click_id={click}&txn_id=1&token={token}", self.campaign.postback);
+        self.network.client.get(sent).json()
+    }
+
     /// A visitor converts: its click and its conversion.
     pub(crate) fn converts(&mut self) -> (String, u64) {
         self.conversions += 1;

@@ -31,6 +31,7 @@ mod receipts;
 mod refusals;
 mod rehearsals;
 mod reports;
+mod secrets;
 mod seeds;
 mod setup;
 mod sub_labels;

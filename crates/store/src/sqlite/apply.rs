@@ -17,6 +17,7 @@ use domain::id::{ConversionId, DeliveryId, Position};
 use domain::ledger::{self, Cause, Decision, Home, Occasion, Read};
 use domain::reason::Verdict;
 use domain::record::{self, Record, Stamped};
+use domain::secret::WrongKey;
 use domain::setup::{Change, Setup};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -345,6 +346,7 @@ impl Writer {
             return Ok(());
         }
         let (position, at) = (one.position, one.at);
+        let command = &self.decrypted(position, command)?;
         let earlier = earlier_outcome(self, command)?;
         let (outcome, changes) = match earlier {
             Some(outcome) => (outcome, Vec::new()),
@@ -360,6 +362,14 @@ impl Writer {
         let effect = Effect::Commanded { outcome: Box::new(outcome), changes };
         applied.push(Applied { position, at, effect });
         Ok(())
+    }
+
+    /// The command with secrets that can be used.
+    fn decrypted(&self, position: Position, command: &Command) -> Result<Command, Error> {
+        let mut command = command.clone();
+        let decrypted = command.decrypt_secrets(self.secrets.as_ref());
+        decrypted.map_err(|WrongKey| Error::WrongKey { place: format!("record {position}") })?;
+        Ok(command)
     }
 
     fn execute(

@@ -41,6 +41,7 @@ use domain::id::{ConversionId, DeliveryId, Position, PublisherId};
 use domain::ledger::{self, ClickEvents, Conversion, Decision, Entry, Key, Occasion, Read};
 use domain::record::Stamped;
 use domain::report as question;
+use domain::secret::SecretsKey;
 use domain::setup::Setup;
 use domain::time::Timestamp;
 use rusqlite::Connection;
@@ -70,6 +71,8 @@ pub struct Options {
     /// Whose records it holds.
     pub journal_id: [u8; 16],
     pub keyring: Keyring,
+    /// `None`: secrets stay encrypted, and what has any is not applied.
+    pub secrets: Option<SecretsKey>,
     pub decide: Decide,
 }
 
@@ -88,6 +91,7 @@ struct Writer {
     connection: Connection,
     facts: Arc<Facts>,
     keyring: Keyring,
+    secrets: Option<SecretsKey>,
     decide: Decide,
     /// As it stands after every record that was applied.
     setup: Arc<Setup>,
@@ -117,7 +121,10 @@ impl SqliteStore {
         migrate::ledger(&mut connection)?;
         State::begin(&connection, options.journal_id)?;
         let state = State::load(&connection, options.journal_id)?;
-        let setup = setup::load(&connection)?.into();
+        let mut setup = setup::load(&connection)?;
+        if let Some(key) = &options.secrets {
+            setup.decrypt_secrets(key).map_err(|place| Error::WrongKey { place })?;
+        }
         let saved = state.position;
         let access = Access {
             cache_kib: READER_CACHE_KIB,
@@ -133,8 +140,9 @@ impl SqliteStore {
             connection,
             facts: facts.clone(),
             keyring: options.keyring,
+            secrets: options.secrets,
             decide: options.decide,
-            setup,
+            setup: setup.into(),
             state,
             saved,
             has_failed: false,
@@ -457,6 +465,7 @@ mod tests {
         let options = Options {
             journal_id: journal.id(),
             keyring: Keyring::new([(0, [3; 32])]).unwrap(),
+            secrets: None,
             decide: ledger::decide,
         };
         let records = Arc::new(JournalRecords(Arc::new(journal)));

@@ -2,11 +2,11 @@
 
 use super::world::{World, open, shown};
 use domain::command::{Act, Answer, Outcome, REPLAY_HITS_MAX};
-use domain::contract::Secret;
 use domain::conversion::Status;
 use domain::id::{ConversionId, IntegrationId, Position};
 use domain::ledger::{self, Cause, Key};
 use domain::reason::Verdict;
+use domain::secret::Secret;
 use std::collections::BTreeMap;
 
 /// The campaign's own integration: the global one was made before it.

@@ -11,7 +11,8 @@ use domain::destination::{Owner, Pace, Rules};
 use domain::hit::Hit;
 use domain::id::{CampaignId, LinkId, NodeId, Position, PublisherId};
 use domain::ledger;
-use domain::record::{Record, Stamped};
+use domain::record::{self, Kind, Record, Stamped};
+use domain::secret::{NONCE_BYTES, SecretsKey};
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,10 @@ pub(crate) fn keyring() -> Keyring {
     Keyring::new([(0, [3; 32])]).unwrap()
 }
 
+pub(crate) fn secrets_key() -> SecretsKey {
+    SecretsKey::new([4; 32])
+}
+
 /// The store that the suite is for, in `dir`; it decides with `decide`. Another one takes its place
 /// here.
 pub(crate) fn open(dir: &Path, memory: &Memory, decide: Decide) -> Result<Arc<dyn Store>, Error> {
@@ -71,8 +76,17 @@ pub(crate) fn open_sqlite(
     memory: &Memory,
     decide: Decide,
 ) -> Result<SqliteStore, Error> {
+    open_with(Some(secrets_key()), dir, memory, decide)
+}
+
+pub(crate) fn open_with(
+    secrets: Option<SecretsKey>,
+    dir: &Path,
+    memory: &Memory,
+    decide: Decide,
+) -> Result<SqliteStore, Error> {
     let facts = Facts::open(Arc::new(RealDisk), &dir.join("facts"), Arc::new(memory.clone()))?;
-    let options = Options { journal_id: JOURNAL_ID, keyring: keyring(), decide };
+    let options = Options { journal_id: JOURNAL_ID, keyring: keyring(), secrets, decide };
     SqliteStore::open(&dir.join("ledger.db"), Arc::new(facts), options)
 }
 
@@ -172,8 +186,13 @@ impl World {
     }
 
     pub(crate) async fn command(&mut self, act: Act, idempotency: Option<Idempotency>) -> Outcome {
-        let command = Command { actor: "tester".to_owned(), idempotency, act };
-        let record = self.record(Record::Command(Box::new(command)));
+        let mut command = Command { actor: "tester".to_owned(), idempotency, act };
+        command.encrypt_secrets(&secrets_key(), || [5; NONCE_BYTES]);
+        let payload = record::write(&Record::Command(Box::new(command)));
+        let kind = Kind::Command;
+        let journaled = record::read(kind as u8, kind.format(), record::RULES, &payload).unwrap();
+        let Record::Command(command) = journaled else { panic!("it is a command") };
+        let record = self.record(Record::Command(command));
         let applied = self.apply(&[record]).await.unwrap();
         match applied.into_iter().next().unwrap().effect {
             Effect::Commanded { outcome, .. } => *outcome,

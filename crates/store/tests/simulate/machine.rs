@@ -154,7 +154,12 @@ impl Machine {
 }
 
 fn open_ledger(dir: &Path, journal: &Journal, facts: Arc<Facts>) -> SqliteStore {
-    let options = Options { journal_id: journal.id(), keyring: keyring(), decide: ledger::decide };
+    let options = Options {
+        journal_id: journal.id(),
+        keyring: keyring(),
+        secrets: None,
+        decide: ledger::decide,
+    };
     SqliteStore::open(&dir.join("ledger.db"), facts, options).unwrap()
 }
 

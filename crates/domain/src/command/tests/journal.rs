@@ -1,6 +1,8 @@
 //! What is written into the journal and the ledger comes back as it was.
 
 use super::*;
+use crate::destination::Period;
+use crate::id::DestinationId;
 use crate::settings::{Settings, Unverified};
 use crate::sub_labels::SubLabels;
 
@@ -75,7 +77,8 @@ fn every_command_comes_back_from_the_journal() {
         Act::Replay { id, hits: vec![Position(0), Position(u64::MAX)], found: 9, overtaken: 0 },
         Act::SkipIds,
     ];
-    for act in acts.into_iter().chain(campaign_acts()).chain(contract_acts()).chain(more_acts()) {
+    let acts = acts.into_iter().chain(campaign_acts()).chain(contract_acts());
+    for act in acts.chain(destination_acts()).chain(more_acts()) {
         names.push(act.name());
         let json = serde_json::to_value(&act).unwrap();
         assert_eq!(json["act"], act.name());
@@ -90,8 +93,9 @@ fn every_command_comes_back_from_the_journal() {
             assert_eq!(read, record);
         }
     }
+    names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 35, "every act is here: {names:?}");
+    assert_eq!(names.len(), 39, "every act is here: {names:?}");
 }
 
 fn campaign_acts() -> Vec<Act> {
@@ -155,6 +159,29 @@ fn contract_acts() -> Vec<Act> {
             sunset: Sunset::Until(Timestamp::from_us(1)),
         },
         Act::RetireContract { integration_id: id, number: 1 },
+    ]
+}
+
+fn destination_acts() -> Vec<Act> {
+    let id = DestinationId(1);
+    let outbound = r#"{"own":{"url":"https://t.example/?{click_id}","method":"POST"}}"#;
+    let create = |owner: &str, outbound: &str| {
+        let of = format!(
+            r#"{{"act":"create_destination","owner":{owner},"outbound":{outbound},
+                "account":{{"a":"b"}},"secrets":{{"signing":"t"}},
+                "rules":{{"delay_s":5,"statuses":["approved","reversed"]}},"pace":{{"concurrency":2}}}}"#
+        );
+        serde_json::from_str(&of).unwrap()
+    };
+    let period = Period { from: Timestamp::from_us(1), to: Timestamp::MAX, after: None };
+    let after = Some(ConversionId(u64::MAX));
+    vec![
+        create(r#"{"level":"publisher","publisher_id":1}"#, outbound),
+        create(r#"{"level":"link","link_id":1}"#, r#"{"partner":"p"}"#),
+        Act::ChangeDestination { id, changes: Box::default() },
+        Act::ArchiveDestination { id },
+        Act::BackfillDestination { id, period },
+        Act::BackfillDestination { id, period: Period { after, ..period } },
     ]
 }
 

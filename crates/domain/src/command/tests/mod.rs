@@ -12,7 +12,7 @@ use super::{
 };
 use crate::campaign::{Campaign, GOALS_MAX, Kind, NAME_BYTES_MAX, Status, Term, WINDOW_DAYS_MAX};
 use crate::click_id::ClickId;
-use crate::contract::{Canonical, Contract, Role, Secret, Version};
+use crate::contract::{Canonical, Contract, Role, Version};
 use crate::conversion;
 use crate::id::{
     AdvertiserId, CampaignId, ConversionId, IntegrationId, LinkId, Position, PublisherId,
@@ -23,6 +23,7 @@ use crate::ledger::tests::world::{
 };
 use crate::money::Micros;
 use crate::record::{self, Record};
+use crate::secret::Secret;
 use crate::setup::Change;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;

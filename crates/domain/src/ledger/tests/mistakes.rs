@@ -3,10 +3,11 @@
 use super::world::{CAMPAIGN, LEAD, LINK, OWN_ID, World, campaign, contract, goals, plain};
 use crate::campaign::Status as CampaignStatus;
 use crate::command::Act;
-use crate::contract::{Canonical, RepeatedAmount, Secret};
+use crate::contract::{Canonical, RepeatedAmount};
 use crate::id::{AdvertiserId, CampaignId};
 use crate::integration::Scope;
 use crate::reason::{Reason, Verdict};
+use crate::secret::Secret;
 
 const FIXED: &str = r#"[{"key":"lead","default":true,"revenue":"2.5","payout":"1.75"}]"#;
 

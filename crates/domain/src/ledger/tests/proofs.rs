@@ -2,12 +2,13 @@
 
 use super::world::{GLOBAL, LEAD, OWN_ID, World, contract, partner, plain};
 use crate::command::Act;
-use crate::contract::{Canonical, Contract, Network, ProofKind, Secret, TxnIdAbsent};
+use crate::contract::{Canonical, Contract, Network, ProofKind, TxnIdAbsent};
 use crate::hit::Hit;
 use crate::id::{AdvertiserId, IntegrationId};
 use crate::integration::Scope;
 use crate::ledger::read;
 use crate::reason::Verdict;
+use crate::secret::Secret;
 use crate::settings::{Settings, Unverified};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;

@@ -3,7 +3,8 @@
 use super::proofs::{SIGNED, signed};
 use super::world::{LEAD, OWN_ID, World, contract};
 use crate::command::{Act, Sunset};
-use crate::contract::{Canonical, Contract, Secret};
+use crate::contract::{Canonical, Contract};
+use crate::secret::Secret;
 use std::collections::BTreeMap;
 
 fn token(parameters: &str) -> Contract {

@@ -11,7 +11,7 @@ use crate::click_id::{ClickId, ClickIdText, Keyring, Minter};
 use crate::command::{
     Act, Answer, By, DraftSource, Failure, NewCampaign, NewIntegration, OWN_PARTNER, Sunset,
 };
-use crate::contract::{Canonical, Contract, Parameter, Role, Secret, Statuses, Unit};
+use crate::contract::{Canonical, Contract, Parameter, Role, Statuses, Unit};
 use crate::conversion::Status;
 use crate::hit::Hit;
 use crate::id::{
@@ -25,6 +25,7 @@ use crate::ledger::{
 use crate::money::{Currency, Micros};
 use crate::partner::Partner;
 use crate::reason::{Flag, Verdict};
+use crate::secret::Secret;
 use crate::setup::Setup;
 use crate::time::Timestamp;
 use std::borrow::Cow;

@@ -3,10 +3,11 @@
 
 use super::super::{Pairs, Problem, Proof, Sender, verify};
 use super::vectors::{FORM, JSON, OPTIONAL, POLL, QUERY_SHA256, SORTED, URL_SHA1, VECTORS};
-use crate::contract::{Canonical, Contract, Scheme, Secret};
+use crate::contract::{Canonical, Contract, Scheme};
 use crate::hit::Hit;
 use crate::ledger::tests::world::{contract, plain};
 use crate::reason::Reason;
+use crate::secret::Secret;
 use crate::time::Timestamp;
 use base64::Engine as _;
 use proptest::prelude::*;

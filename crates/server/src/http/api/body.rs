@@ -28,14 +28,13 @@ pub(super) struct Sent {
 impl FromRequest<Arc<App>> for Sent {
     type Rejection = Error;
 
-    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
         let known = parts.extensions.get::<Declared>().map_or(&[][..], |declared| declared.body);
         // The connection has bounded it, and has received all of it.
         let collected = body.collect().await;
         let bytes = collected.map_err(|_| Error::request("the body broke off"))?.to_bytes();
-        let idempotency =
-            idempotency::read(&parts.method, parts.uri.path(), &parts.headers, &bytes)?;
+        let idempotency = idempotency::read(&parts, &bytes, &app.keys.secrets)?;
         Ok(Self { fields: Fields::read(&bytes, known)?, idempotency })
     }
 }

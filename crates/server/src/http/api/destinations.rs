@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::http::Error;
 use axum::extract::State;
 use domain::command::{Act, Answer, DestinationChanges, NewDestination, NewOutbound};
-use domain::contract::{Scheme, Secret};
+use domain::contract::Scheme;
 use domain::conversion::Status;
 use domain::destination::{
     CONCURRENCY_MAX, Corrections, DELAY_S_MAX, Destination, GOALS_MAX, Owner, PER_SECOND_MAX, Pace,
@@ -25,6 +25,7 @@ use domain::id::{DestinationId, LinkId, PublisherId};
 use domain::outbound::{
     ACCOUNTS_MAX, Account, Condition, FAILURES_MAX, HEADERS_MAX, Method, Outbound,
 };
+use domain::secret::Secret;
 use domain::setup::Setup;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

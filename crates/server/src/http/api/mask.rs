@@ -5,10 +5,11 @@
 //! reads as anything else is shown.
 
 use super::show::MASK;
-use domain::contract::{Contract, Secret};
+use domain::contract::Contract;
 use domain::hit::Hit;
 use domain::id::IntegrationId;
 use domain::macros::nearest;
+use domain::secret::Secret;
 use domain::setup::{History, Setup};
 use percent_encoding::percent_decode;
 use serde::de::IgnoredAny;

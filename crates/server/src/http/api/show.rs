@@ -369,8 +369,9 @@ impl JsonSchema for ExternalId<'_> {
 pub(super) mod tests {
     use super::*;
     use domain::campaign::{Kind, Status};
-    use domain::contract::{Canonical, Contract, Parameter, Secret, Statuses};
+    use domain::contract::{Canonical, Contract, Parameter, Statuses};
     use domain::integration::Scope;
+    use domain::secret::Secret;
     use domain::setup::Change;
 
     pub(in crate::http::api) fn parameter(canonical: Canonical, required: bool) -> Parameter {
