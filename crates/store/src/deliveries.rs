@@ -78,8 +78,10 @@ impl State {
 pub enum Lane {
     /// Never tried.
     First,
-    /// Tried before, sent once more, or told late.
+    /// Tried before.
     Again,
+    /// Backfilled or replayed: there may be any number of them, which others do not wait for.
+    Past,
 }
 
 impl Lane {
@@ -87,6 +89,7 @@ impl Lane {
         match self {
             Self::First => 0,
             Self::Again => 1,
+            Self::Past => 2,
         }
     }
 }
@@ -117,13 +120,22 @@ pub struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     pub destination_id: DestinationId,
+    /// When the next one is due, by lane.
     pub first: Option<Timestamp>,
     pub again: Option<Timestamp>,
+    pub past: Option<Timestamp>,
     /// Attempts that failed since the last that did not.
     pub failures: u32,
     pub is_paused: bool,
     /// Of one that is paused: when one delivery is tried again.
     pub probe_at: Option<Timestamp>,
+}
+
+impl Due {
+    /// When the next one of each lane is due, in the order in which they go.
+    pub fn lanes(&self) -> [(Lane, Option<Timestamp>); 3] {
+        [(Lane::First, self.first), (Lane::Again, self.again), (Lane::Past, self.past)]
+    }
 }
 
 /// What comes over from the ledger.

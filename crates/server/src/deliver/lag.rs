@@ -23,6 +23,7 @@ mod tests {
             destination_id: DestinationId(id),
             first: Some(NOW.plus_s(first_s)),
             again: Some(Timestamp::UNIX_EPOCH),
+            past: Some(Timestamp::UNIX_EPOCH),
             failures: 0,
             is_paused: id == 1,
             probe_at: None,

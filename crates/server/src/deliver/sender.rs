@@ -201,7 +201,7 @@ impl Sender {
             return Ok(due.probe_at.unwrap_or(Timestamp::MAX));
         }
         let mut look_at = Timestamp::MAX;
-        for (lane, due_at) in [(Lane::First, due.first), (Lane::Again, due.again)] {
+        for (lane, due_at) in due.lanes() {
             let Some(due_at) = due_at else { continue };
             if due_at > now {
                 look_at = look_at.min(due_at);

@@ -58,18 +58,20 @@ impl UnderWay {
         let room = concurrency.saturating_sub(self.count);
         match lane {
             Lane::First => room,
-            Lane::Again => room.min((concurrency / 2).max(1).saturating_sub(self.again)),
+            Lane::Again | Lane::Past => {
+                room.min((concurrency / 2).max(1).saturating_sub(self.again))
+            }
         }
     }
 
     fn begin(&mut self, lane: Lane) {
         self.count += 1;
-        self.again += u32::from(lane == Lane::Again);
+        self.again += u32::from(lane != Lane::First);
     }
 
     fn end(&mut self, lane: Lane) {
         self.count = self.count.saturating_sub(1);
-        self.again = self.again.saturating_sub(u32::from(lane == Lane::Again));
+        self.again = self.again.saturating_sub(u32::from(lane != Lane::First));
     }
 }
 

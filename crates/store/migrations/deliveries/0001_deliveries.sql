@@ -33,9 +33,9 @@ create table delivery (
     -- When it was asked for, where it tells of what happened before.
     backfilled_at  integer,
     state          text    not null,
-    -- 0: never tried. 1: tried, sent once more, or told late. 2: neither before what waits of the same
-    -- conversion is settled, so that what is due can always be sent.
-    lane           integer not null check (lane in (0, 1, 2)),
+    -- 0: never tried. 1: tried. 2: backfilled or sent once more. 3: none of them before what waits of the
+    -- same conversion is settled, so that what is due can always be sent.
+    lane           integer not null check (lane in (0, 1, 2, 3)),
     due_at         integer not null,
     attempts       integer not null,
     -- How many of them were made before it was sent once more: the waits begin anew then.

@@ -1,6 +1,6 @@
 //! What is done to very many deliveries: in chunks, for sending goes on between them.
 
-use super::super::DeliveryFilter;
+use super::super::{DeliveryFilter, Lane};
 use super::{line, rows};
 use crate::Error;
 use domain::id::{ConversionId, DestinationId};
@@ -27,10 +27,11 @@ pub(super) fn replay(
     };
     let sql = format!(
         "-- deliveries::replay
-        update delivery set state = 'waiting', lane = 1, due_at = {now}, attempts_past = attempts,
+        update delivery set state = 'waiting', lane = {lane}, due_at = {now}, attempts_past = attempts,
             is_replay = 1, settled_at = null, leased_until = null
         {conditions} and id between {first} and {last}
         returning conversion_id, destination_id",
+        lane = Lane::Past.number(),
         now = now.as_us()
     );
     let line = |row: &rusqlite::Row<'_>| {

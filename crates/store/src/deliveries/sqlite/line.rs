@@ -90,12 +90,13 @@ fn line_up(connection: &Connection, id: DeliveryId, is_behind: bool) -> Result<(
         .prepare_cached(
             "-- deliveries::line_up
             update delivery set lane = case
-                when :is_behind then 2
-                when lane < 2 then lane
-                when attempts > 0 or is_replay or backfilled_at is not null then 1
+                when :is_behind then 3
+                when lane < 3 then lane
+                when is_replay or backfilled_at is not null then 2
+                when attempts > 0 then 1
                 else 0
             end
-            where id = :id and (lane = 2) <> :is_behind",
+            where id = :id and (lane = 3) <> :is_behind",
         )?
         .execute(named_params! { ":id": integer(id.0), ":is_behind": is_behind })?;
     Ok(())

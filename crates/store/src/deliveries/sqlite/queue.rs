@@ -65,7 +65,7 @@ fn take_over_one(connection: &Connection, one: &Incoming, is_held: bool) -> Resu
 fn insert(connection: &Connection, one: &Incoming, state: State) -> Result<(), Error> {
     let Incoming { stored: StoredOwed { id, owed }, due_at, hearing } = one;
     // What happens now goes first, however much of what happened before is told late.
-    let lane = if owed.backfilled_at.is_some() { Lane::Again } else { Lane::First };
+    let lane = if owed.backfilled_at.is_some() { Lane::Past } else { Lane::First };
     connection
         .prepare_cached(
             "-- deliveries::insert
@@ -111,6 +111,8 @@ pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
                 where state = 'waiting' and destination_id = waiting.id and lane = 0) as first,
             (select min(due_at) from delivery indexed by delivery_due
                 where state = 'waiting' and destination_id = waiting.id and lane = 1) as again,
+            (select min(due_at) from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id = waiting.id and lane = 2) as past,
             coalesce(failures, 0) as failures, paused_at is not null as is_paused, probe_at
         from waiting left join destination on destination.id = waiting.id
         where waiting.id is not null"
@@ -121,6 +123,7 @@ pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
             destination_id: DestinationId(row.get("destination_id")?),
             first: time(row.get("first")?),
             again: time(row.get("again")?),
+            past: time(row.get("past")?),
             failures: row.get("failures")?,
             is_paused: row.get("is_paused")?,
             probe_at: time(row.get("probe_at")?),
@@ -368,8 +371,7 @@ pub(super) fn resume(connection: &Connection, destination: DestinationId) -> Res
         .prepare_cached(
             "-- deliveries::resume
             update delivery indexed by delivery_due set lane = 0, due_at = min(due_at, at)
-            where destination_id = ?1 and state = 'waiting' and lane = 1 and not is_replay
-                and backfilled_at is null",
+            where destination_id = ?1 and state = 'waiting' and lane = 1",
         )?
         .execute([destination.0])?;
     Ok(())

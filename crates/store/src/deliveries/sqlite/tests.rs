@@ -140,7 +140,7 @@ fn due_of(
     first: Option<Timestamp>,
     again: Option<Timestamp>,
 ) -> Due {
-    Due { destination_id, first, again, failures: 0, is_paused: false, probe_at: None }
+    Due { destination_id, first, again, past: None, failures: 0, is_paused: false, probe_at: None }
 }
 
 #[tokio::test]
@@ -233,9 +233,9 @@ async fn one_conversion_s_are_sent_in_their_order_once_more() {
     let delivered = DeliveryFilter { state: Some(State::Delivered), ..DeliveryFilter::default() };
     assert_eq!(queue.deliveries.replay(&delivered, queue.now).await.unwrap(), 2);
     queue.again_after(3, 1, 0).await;
-    for (id, number) in [(1, 2), (2, 2), (3, 2)] {
-        assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [id]);
-        queue.settle(id, number, Next::Delivered).await;
+    for (lane, id) in [(Lane::Past, 1), (Lane::Past, 2), (Lane::Again, 3)] {
+        assert_eq!(queue.lease(ONE, lane, 10).await, [id]);
+        queue.settle(id, 2, Next::Delivered).await;
     }
 }
 
@@ -253,7 +253,7 @@ async fn what_is_behind_a_delivery_that_is_taken_back_moves_up() {
     // was turned away.
     queue.take("1/3 withdrawal reversed 0", ONE).await;
     assert_eq!(queue.shown(2).await, "cancelled notice 0");
-    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
+    assert_eq!(queue.lease(ONE, Lane::Past, 10).await, [1]);
     queue.settle(1, 1, Next::Delivered).await;
     assert_eq!(queue.shown(3).await, "waiting withdrawal -2");
     assert_eq!(queue.lease(ONE, Lane::First, 10).await, [3]);
@@ -351,7 +351,7 @@ async fn what_may_have_been_sent_before_a_restore_is_held() {
     let held = DeliveryFilter { state: Some(State::Held), ..any };
     assert_eq!(queue.deliveries.count_replayable(&held).await.unwrap().count, 2);
     assert_eq!(queue.deliveries.replay(&held, queue.now).await.unwrap(), 2);
-    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1, 2]);
+    assert_eq!(queue.lease(ONE, Lane::Past, 10).await, [1, 2]);
 }
 
 #[tokio::test]
@@ -396,7 +396,7 @@ async fn what_is_sent_once_more_says_so_and_begins_its_waits_anew() {
     queue.now = queue.now.plus_s(100);
     let one = DeliveryFilter { conversion_id: Some(ConversionId(1)), ..DeliveryFilter::default() };
     assert_eq!(queue.deliveries.replay(&one, queue.now).await.unwrap(), 1);
-    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
+    assert_eq!(queue.lease(ONE, Lane::Past, 10).await, [1]);
     let (found, _) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
     assert_eq!((found.attempts, found.attempts_past, found.is_replay), (2, 1, true));
     queue.settle(1, 2, Next::Delivered).await;
@@ -413,7 +413,7 @@ async fn what_is_sent_once_more_says_so_and_begins_its_waits_anew() {
 }
 
 #[tokio::test]
-async fn what_is_told_late_waits_behind_what_happens_now() {
+async fn what_is_told_late_waits_behind_what_happens_now_and_is_tried_again() {
     let mut queue = Queue::beside(NOW);
     // What it tells of was there before the restore, and nobody was owed it.
     let mut late = queue.incoming("1/1 notice approved 2", ONE);
@@ -424,9 +424,19 @@ async fn what_is_told_late_waits_behind_what_happens_now() {
     assert_eq!(queue.take("2/1 notice approved 2", ONE).await, "waiting notice 2");
     let due = queue.deliveries.due().await.unwrap();
     let now = Some(queue.now);
-    assert_eq!(due, [due_of(ONE, now, now)]);
+    assert_eq!(due, [Due { past: now, ..due_of(ONE, now, None) }]);
     assert_eq!(queue.lease(ONE, Lane::First, 10).await, [2]);
-    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [1]);
+    queue.again_after(2, 1, 0).await;
+    let due = queue.deliveries.due().await.unwrap();
+    assert_eq!(due, [Due { past: now, failures: 1, ..due_of(ONE, None, now) }]);
+    assert_eq!(queue.lease(ONE, Lane::Again, 10).await, [2]);
+    assert_eq!(queue.lease(ONE, Lane::Past, 10).await, [1]);
+    // It stays behind them, tried again or resumed.
+    queue.again_after(1, 1, 0).await;
+    queue.again_after(2, 2, 0).await;
+    queue.deliveries.resume(ONE).await.unwrap();
+    let due = queue.deliveries.due().await.unwrap();
+    assert_eq!(due, [Due { past: now, ..due_of(ONE, now, None) }]);
     let (found, _) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
     assert_eq!(found.owed.backfilled_at, now);
     // What is taken back before it was sent is not sent.

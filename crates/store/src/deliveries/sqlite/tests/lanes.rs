@@ -9,7 +9,7 @@ async fn holds(queue: &Queue) -> Result<(), TestCaseError> {
     all.retain(|one| one.state == State::Waiting);
     all.sort_by_key(|one| one.owed.sequence);
     let due = queue.deliveries.due().await.unwrap();
-    let is_due = due.iter().any(|one| one.first.is_some() || one.again.is_some());
+    let is_due = due.iter().any(|one| one.lanes().iter().any(|(_, due_at)| due_at.is_some()));
     prop_assert_eq!(is_due, !all.is_empty(), "stuck: {:?}", all);
     Ok(())
 }
@@ -36,10 +36,14 @@ proptest! {
                         queue.take(&format!("1/{sequence} {kind} approved {how}"), ONE).await;
                     }
                     2 | 3 => {
-                        let lane = if what == 2 { Lane::First } else { Lane::Again };
+                        let lanes = if what == 2 { [Lane::First, Lane::First] } else { [Lane::Again, Lane::Past] };
                         let times = (queue.now, queue.now.plus_s(60));
-                        let leased =
-                            queue.deliveries.lease(ONE, lane, 10, times).await.unwrap();
+                        let mut leased = Vec::new();
+                        for lane in lanes {
+                            leased.extend(
+                                queue.deliveries.lease(ONE, lane, 10, times).await.unwrap(),
+                            );
+                        }
                         prop_assert!(leased.len() <= 1, "{leased:?}");
                         for one in leased {
                             let filter = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };

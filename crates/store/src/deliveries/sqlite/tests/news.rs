@@ -77,8 +77,8 @@ async fn a_replay_does_not_tell_what_was_taken_back_since() {
     let replayable = queue.deliveries.count_replayable(&all).await.unwrap();
     assert_eq!(replayable, Replayable { count: 2, overtaken: 0 });
     assert_eq!(queue.deliveries.replay(&all, queue.now).await.unwrap(), 2);
-    queue.try_next(Lane::Again, 1, 2, Next::Delivered).await;
-    queue.try_next(Lane::Again, 2, 2, Next::Delivered).await;
+    queue.try_next(Lane::Past, 1, 2, Next::Delivered).await;
+    queue.try_next(Lane::Past, 2, 2, Next::Delivered).await;
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn told(steps: &[Step]) -> (i64, Option<i64>, Vec<String>) {
             continue;
         }
         queue.now = queue.now.plus_s(100);
-        for lane in [Lane::First, Lane::Again] {
+        for lane in [Lane::First, Lane::Again, Lane::Past] {
             let times = (queue.now, queue.now.plus_s(60));
             for one in queue.deliveries.lease(ONE, lane, 1, times).await.unwrap() {
                 let again = Next::Again { at: queue.now.plus_s(5) };
