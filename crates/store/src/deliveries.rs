@@ -308,6 +308,13 @@ pub trait Deliveries: Send + Sync {
         (now, until): (Timestamp, Timestamp),
     ) -> Result<Vec<Delivery>, Error>;
 
+    /// The same of the oldest that waits for a destination, whether it is due or not.
+    async fn probe(
+        &self,
+        destination: DestinationId,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<Option<Delivery>, Error>;
+
     /// Writes what attempts have led to. One whose lease another has taken over is kept, and
     /// changes nothing. The destinations that this has paused.
     async fn settle(

@@ -197,8 +197,19 @@ impl Sender {
             let is_done = self.deliveries.cancel(id, now).await? == 0;
             return Ok(if is_done { Timestamp::MAX } else { now });
         }
-        if due.is_paused && due.probe_at.is_none_or(|at| at > now) {
-            return Ok(due.probe_at.unwrap_or(Timestamp::MAX));
+        let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
+        let Due { failures, is_paused, .. } = *due;
+        let asked = |lane| Asked { id, lane, pace, failures, is_paused, now };
+        if is_paused {
+            let probe_at = due.probe_at.unwrap_or(Timestamp::MAX);
+            // It is known to fail: that is no first attempt which others must not wait for.
+            let asked = asked(Lane::Again);
+            if probe_at <= now && self.slots().room(asked) > 0 {
+                let leased = self.deliveries.probe(id, (now, until)).await?;
+                self.begin(done, asked, leased.into_iter().collect());
+                return Ok(Timestamp::MAX);
+            }
+            return Ok(if probe_at > now { probe_at } else { Timestamp::MAX });
         }
         let mut look_at = Timestamp::MAX;
         for (lane, due_at) in due.lanes() {
@@ -207,33 +218,37 @@ impl Sender {
                 look_at = look_at.min(due_at);
                 continue;
             }
-            let Due { failures, is_paused, .. } = *due;
-            let asked = Asked { id, lane, pace, failures, is_paused, now };
+            let asked = asked(lane);
             let room = self.slots().room(asked);
             if room == 0 {
                 look_at = look_at.min(self.slots().next_at(id, now));
                 continue;
             }
-            let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
             let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
-            if leased.is_empty() {
-                continue;
-            }
-            let destination = self.live.setup().destination(id).cloned().map(Arc::new);
-            // None is ever removed; were it so, the leases would run out.
-            let Some(destination) = destination else { continue };
-            for delivery in leased {
-                self.slots().begin(asked);
-                let slot = Slot { sender: self.clone(), id, lane };
-                let (destination, done) = (destination.clone(), done.clone());
-                tokio::spawn(async move {
-                    let attempt = slot.sender.attempt(&destination, delivery).await;
-                    // Where nobody settles any more, the lease runs out.
-                    _ = done.send(Ended { attempt, slot }).await;
-                });
-            }
+            self.begin(done, asked, leased);
         }
         Ok(look_at)
+    }
+
+    /// Begins attempts at what was leased of one destination.
+    fn begin(self: &Arc<Self>, done: &mpsc::Sender<Ended>, asked: Asked, leased: Vec<Delivery>) {
+        if leased.is_empty() {
+            return;
+        }
+        let Asked { id, lane, .. } = asked;
+        let destination = self.live.setup().destination(id).cloned().map(Arc::new);
+        // None is ever removed; were it so, the leases would run out.
+        let Some(destination) = destination else { return };
+        for delivery in leased {
+            self.slots().begin(asked);
+            let slot = Slot { sender: self.clone(), id, lane };
+            let (destination, done) = (destination.clone(), done.clone());
+            tokio::spawn(async move {
+                let attempt = slot.sender.attempt(&destination, delivery).await;
+                // Where nobody settles any more, the lease runs out.
+                _ = done.send(Ended { attempt, slot }).await;
+            });
+        }
     }
 
     async fn settle(self: Arc<Self>, mut settled: mpsc::Receiver<Ended>) {

@@ -16,6 +16,8 @@ use store::Store;
 use store::deliveries::Fate;
 use tokio::time::Instant;
 
+/// What a receiver answers that takes nothing just now.
+const UNAVAILABLE: u16 = 503;
 /// How long it is waited after a store did not answer.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 /// How long it is waited for it in all: an attempt ends before its lease does.
@@ -82,6 +84,13 @@ impl Teller {
             // It would be the same the next time.
             (Err(Failure::Url(_)), _) => Fate::Unmade,
             (Err(failure), _) if failure.may_have_arrived() => Fate::MayHaveArrived,
+            // Whoever failed may have done so after it had counted, and a gateway knows nothing of
+            // who is behind it.
+            (Ok(heard), Next::Again { .. } | Next::Exhausted)
+                if heard.status >= 500 && heard.status != UNAVAILABLE =>
+            {
+                Fate::MayHaveArrived
+            }
             _ => Fate::TurnedAway,
         };
         let next = if fate == Fate::Unmade { Next::Rejected } else { next };

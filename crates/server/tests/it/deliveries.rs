@@ -519,3 +519,22 @@ fn an_operator_looks_replays_and_pauses_from_the_command_line() {
     let (is_good, said) = run(&["replay", "--state", "waiting"]);
     assert!(!is_good && said.contains("state: it is one of"), "{said}");
 }
+
+#[test]
+fn one_that_is_paused_is_probed_although_the_next_attempt_is_far_off() {
+    let settings = [
+        ("COUNTERFOIL_OUTBOUND_WAITS_S", "[3600]"),
+        ("COUNTERFOIL_OUTBOUND_PAUSE_AFTER", "3"),
+        ("COUNTERFOIL_OUTBOUND_PROBE_EVERY_S", "1"),
+    ];
+    let mut scene = Scene::start(&settings);
+    let destination = scene.destination("/?c={external_id}", &json!({}));
+    scene.receiver.says(500, "broken");
+    let conversions: Vec<u64> = (0..3).map(|_| scene.converts().1).collect();
+    scene.network.until("/destinations?paused=true", |found| !found["items"][0].is_null());
+    scene.receiver.says(200, "OK");
+    for conversion in conversions {
+        scene.come_to(conversion, &["delivered"]);
+    }
+    assert_eq!(scene.condition(destination)["pause"], json!(null));
+}

@@ -108,17 +108,25 @@ fn begin(connection: &Connection, journal_id: [u8; 16], ends_at: Timestamp) -> R
                 update state set held_until = ?1 where held_until is null",
                 [ends_at.as_us()],
             )?;
-            connection.execute(
-                "-- deliveries::begin
-                update delivery set leased_until = null, may_have_arrived = 1,
-                    attempts_past = attempts_past + 1
-                where state = 'waiting' and leased_until is not null",
-                [],
-            )?;
-            return Ok(());
+            return give_back(connection, ends_at);
         }
     };
     Err(Error::Corrupt { place: FILE.to_owned(), detail: detail.to_owned() })
+}
+
+/// Whoever had something under way is gone.
+fn give_back(connection: &Connection, now: Timestamp) -> Result<(), Error> {
+    let sql = "-- deliveries::give_back
+        select id, conversion_id, destination_id from delivery
+        where state = 'waiting' and leased_until is not null";
+    let under_way = rows::all(connection, sql, &[], |row| {
+        Ok((DeliveryId(row.get("id")?), queue::line_of(row)?))
+    })?;
+    let tx = connection.unchecked_transaction()?;
+    for (id, line) in under_way {
+        queue::unheard(&tx, id, line, now)?;
+    }
+    Ok(tx.commit()?)
 }
 
 /// Copies the file, while it is in use, to one that is not there yet. What waits is held in the
@@ -164,6 +172,14 @@ impl Deliveries for SqliteDeliveries {
             queue::lease(connection, destination, lane, limit, times)
         };
         self.writer.ask(lease).await
+    }
+
+    async fn probe(
+        &self,
+        destination: DestinationId,
+        times: (Timestamp, Timestamp),
+    ) -> Result<Option<Delivery>, Error> {
+        self.writer.ask(move |connection| queue::probe(connection, destination, times)).await
     }
 
     async fn settle(

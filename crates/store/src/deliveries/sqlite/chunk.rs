@@ -1,9 +1,9 @@
 //! What is done to very many deliveries: in chunks, for sending goes on between them.
 
 use super::super::{DeliveryFilter, Lane};
-use super::{line, rows};
+use super::{line, queue, rows};
 use crate::Error;
-use domain::id::{ConversionId, DestinationId};
+use domain::id::DestinationId;
 use domain::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -25,18 +25,19 @@ pub(super) fn replay(
     let Some((first, last, next)) = ids(&tx, &conditions, &values, after)? else {
         return Ok((0, None));
     };
+    // All that is sent once more of one conversion is so at once, or the last of it could be missing.
     let sql = format!(
         "-- deliveries::replay
-        update delivery set state = 'waiting', lane = {lane}, due_at = {now}, attempts_past = attempts,
+        update delivery indexed by delivery_conversion set state = 'waiting', lane = {lane}, due_at = {now}, attempts_past = attempts,
             is_replay = 1, settled_at = null, leased_until = null
-        {conditions} and id between {first} and {last}
+        {conditions} and (conversion_id, destination_id) in (
+            select chunk.conversion_id, chunk.destination_id from delivery chunk
+            where chunk.id between {first} and {last})
         returning conversion_id, destination_id",
         lane = Lane::Past.number(),
         now = now.as_us()
     );
-    let line = |row: &rusqlite::Row<'_>| {
-        Ok((ConversionId(row.get("conversion_id")?), DestinationId(row.get("destination_id")?)))
-    };
+    let line = |row: &rusqlite::Row<'_>| queue::line_of(row);
     let lines = rows::all(&tx, &sql, &values, line)?;
     let count = lines.len() as u64;
     for (conversion, destination) in lines.into_iter().collect::<BTreeSet<_>>() {

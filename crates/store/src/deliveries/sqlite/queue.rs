@@ -8,11 +8,12 @@ use super::overview::destinations_of;
 use super::{line, outcomes, rows};
 use crate::Error;
 use crate::list::StoredOwed;
+use crate::sqlite::row::integer;
 use domain::destination::{Next, OwedKind};
 use domain::id::{ConversionId, DeliveryId, DestinationId};
 use domain::time::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 /// What a receiver says that wants to hear nothing more.
 const GONE: u16 = 410;
@@ -131,7 +132,6 @@ pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
     })
 }
 
-/// Of an attempt whose lease has run out nothing is known: it uses up no wait.
 pub(super) fn lease(
     connection: &mut Connection,
     destination: DestinationId,
@@ -139,28 +139,94 @@ pub(super) fn lease(
     limit: u32,
     (now, until): (Timestamp, Timestamp),
 ) -> Result<Vec<Delivery>, Error> {
-    let tx = connection.transaction()?;
     let sql = "-- deliveries::lease
-        update delivery set leased_until = ?1, attempts = attempts + 1,
-            attempts_past = attempts_past + (leased_until is not null),
-            may_have_arrived = may_have_arrived or leased_until is not null
-        where id in (
-            select id from delivery indexed by delivery_due
-            where state = 'waiting' and destination_id = ?2 and lane = ?3 and due_at <= ?4
-                and (leased_until is null or leased_until <= ?4)
-            order by due_at, id limit ?5)
-        returning *";
-    let values: [Value; 5] = [
-        until.as_us().into(),
-        destination.0.into(),
-        lane.number().into(),
-        now.as_us().into(),
-        limit.into(),
-    ];
-    let mut leased = rows::all(&tx, sql, &values, rows::delivery)?;
+        select id, conversion_id, destination_id, leased_until is not null as is_over
+        from delivery indexed by delivery_due
+        where state = 'waiting' and destination_id = ?1 and lane = ?2 and due_at <= ?3
+            and (leased_until is null or leased_until <= ?3)
+        order by due_at, id limit ?4";
+    let values: [Value; 4] =
+        [destination.0.into(), lane.number().into(), now.as_us().into(), limit.into()];
+    take(connection, sql, &values, (now, until))
+}
+
+/// The oldest that waits, whether it is due or not: the next attempt may be a day off.
+pub(super) fn probe(
+    connection: &mut Connection,
+    destination: DestinationId,
+    (now, until): (Timestamp, Timestamp),
+) -> Result<Option<Delivery>, Error> {
+    let oldest = [Lane::First, Lane::Again, Lane::Past].map(|lane| {
+        format!(
+            "select * from (select id, conversion_id, destination_id, due_at,
+                    leased_until is not null as is_over
+                from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id = ?1 and lane = {}
+                    and (leased_until is null or leased_until <= ?2)
+                order by due_at, id limit 1)",
+            lane.number()
+        )
+    });
+    let oldest = oldest.join(" union all ");
+    let sql = format!("-- deliveries::probe\n{oldest} order by due_at, id limit 1");
+    let values: [Value; 2] = [destination.0.into(), now.as_us().into()];
+    Ok(take(connection, &sql, &values, (now, until))?.pop())
+}
+
+/// Begins attempts at what `sql` finds.
+fn take(
+    connection: &mut Connection,
+    sql: &str,
+    values: &[Value],
+    (now, until): (Timestamp, Timestamp),
+) -> Result<Vec<Delivery>, Error> {
+    let tx = connection.transaction()?;
+    let find = || {
+        rows::all(&tx, sql, values, |row| {
+            Ok((DeliveryId(row.get("id")?), line_of(row)?, row.get::<_, bool>("is_over")?))
+        })
+    };
+    let mut found = find()?;
+    if found.iter().any(|(_, _, is_over)| *is_over) {
+        for (id, line, _) in found.iter().filter(|(_, _, is_over)| *is_over) {
+            unheard(&tx, *id, *line, now)?;
+        }
+        // What is not to be sent any more has made room.
+        found = find()?;
+    }
+    let mut taken = Vec::with_capacity(found.len());
+    for (id, ..) in found {
+        let lease = "-- deliveries::take
+            update delivery set leased_until = ?1, attempts = attempts + 1 where id = ?2
+            returning *";
+        let values = [until.as_us().into(), integer(id.0).into()];
+        taken.extend(rows::all(&tx, lease, &values, rows::delivery)?);
+    }
     tx.commit()?;
-    leased.sort_by_key(|one| (one.due_at, one.id));
-    Ok(leased)
+    Ok(taken)
+}
+
+/// Whose line a row is in.
+pub(super) fn line_of(row: &Row<'_>) -> Result<(ConversionId, DestinationId), Error> {
+    Ok((ConversionId(row.get("conversion_id")?), DestinationId(row.get("destination_id")?)))
+}
+
+/// Nothing is known of an attempt that was under way: it uses up no wait.
+pub(super) fn unheard(
+    connection: &Connection,
+    id: DeliveryId,
+    (conversion, destination): (ConversionId, DestinationId),
+    now: Timestamp,
+) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "-- deliveries::unheard
+            update delivery set leased_until = null, may_have_arrived = 1,
+                attempts_past = attempts_past + 1
+            where id = ?1",
+        )?
+        .execute([id.0])?;
+    line::advance(connection, conversion, destination, now)
 }
 
 pub(super) fn settle(
@@ -220,7 +286,7 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
             update delivery set state = :state, lane = max(lane, 1), leased_until = null,
                 due_at = coalesce(:due_at, due_at),
                 settled_at = case when :due_at is null then :at end,
-                may_have_arrived = not :is_refused and (may_have_arrived or :may_have_arrived)
+                may_have_arrived = may_have_arrived or :may_have_arrived
             where id = :id and attempts = :number and leased_until is not null
             returning conversion_id, destination_id",
         )?
@@ -232,19 +298,12 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
                 ":due_at": due_at,
                 ":at": attempt.at.as_us(),
                 ":may_have_arrived": attempt.fate == Fate::MayHaveArrived,
-                // What the receiver says of it is the last that is known.
-                ":is_refused":
-                    attempt.next == Next::Rejected && attempt.fate == Fate::TurnedAway,
             },
-            |row| {
-                Ok((
-                    ConversionId(row.get("conversion_id")?),
-                    DestinationId(row.get("destination_id")?),
-                ))
-            },
+            |row| Ok(line_of(row)),
         )
         .optional()?;
-    let Some((conversion, destination)) = settled else { return Ok(None) };
+    let Some(line) = settled else { return Ok(None) };
+    let (conversion, destination) = line?;
     line::advance(connection, conversion, destination, attempt.at)?;
     Ok(Some(destination))
 }

@@ -120,29 +120,61 @@ pub(super) fn list_query(filter: &DeliveryFilter, limit: u32) -> (String, Vec<Va
     (sql, values)
 }
 
-/// Which states a replay by that filter is of.
+/// Which states a replay by that filter is of. What is held is released by asking for it, or with
+/// the rest of its conversion.
 fn states(filter: &DeliveryFilter) -> &'static str {
-    match filter.state {
-        Some(State::Held) => "state = 'held'",
+    match (filter.state, filter.conversion_id) {
+        (Some(State::Held), _) => "state = 'held'",
+        (None, Some(_)) => "state in ('held', 'delivered', 'unverified', 'rejected', 'exhausted')",
         _ => "state in ('delivered', 'unverified', 'rejected', 'exhausted')",
     }
 }
 
-/// Which of a filter's deliveries are sent once more: nothing that a later one has overtaken, unless
-/// that is sent once more behind it, for it must not be the last that the receiver hears.
+/// Which of a filter's deliveries are sent once more.
+///
+/// What may have arrived: where it says what stands, or something that does is sent behind it. For
+/// the last that the receiver hears must be so. What is under way may be heard before.
+///
+/// What has not: where it says what stands, and nothing came into its place. For what was owed later
+/// was told as if this had never been.
 pub(super) fn replayable(filter: &DeliveryFilter) -> String {
     let (conditions, _) = conditions(filter);
     let conditions = conditions.trim_start_matches("where ");
     let states = states(filter);
+    let stands = |row: &str| {
+        format!(
+            "({row}.status, {row}.payout, {row}.full_payout, {row}.kind = 'withdrawal') =
+                (select last.status, last.payout, last.full_payout, last.kind = 'withdrawal'
+                from delivery last
+                where last.conversion_id = delivery.conversion_id
+                    and last.destination_id = delivery.destination_id
+                order by last.sequence desc limit 1)"
+        )
+    };
+    let has_its_place = |row: &str| {
+        format!(
+            "not exists (select 1 from delivery other
+                where other.conversion_id = delivery.conversion_id
+                    and other.destination_id = delivery.destination_id
+                    and other.sequence > {row}.sequence and other.state <> 'cancelled')"
+        )
+    };
     // Names without a table are of the later one.
     format!(
-        "{states} and not exists (select 1 from delivery later
-            where later.conversion_id = delivery.conversion_id
-                and later.destination_id = delivery.destination_id
-                and later.sequence > delivery.sequence
-                and not (later.state = 'cancelled' and later.kind <> 'withdrawal')
-                and not (later.state = 'waiting' and (later.kind = 'notice' or later.is_replay))
-                and not ({conditions} and {states}))"
+        "{states} and case when delivery.may_have_arrived then exists (
+                select 1 from delivery later
+                where later.conversion_id = delivery.conversion_id
+                    and later.destination_id = delivery.destination_id
+                    and later.sequence >= delivery.sequence
+                    and {later_stands}
+                    and (later.state = 'waiting' and later.leased_until is null
+                        or ({conditions}) and {states}
+                            and (later.may_have_arrived or {later_has_its_place})))
+            else {stands} and {has_its_place} end",
+        later_stands = stands("later"),
+        later_has_its_place = has_its_place("later"),
+        stands = stands("delivery"),
+        has_its_place = has_its_place("delivery"),
     )
 }
 

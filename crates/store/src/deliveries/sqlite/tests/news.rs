@@ -116,8 +116,8 @@ async fn what_is_under_way_is_tried_again_only_where_it_may_have_to_be_taken_bac
 async fn what_may_have_arrived_is_tried_until_it_is_known_what_there_is_to_correct() {
     for (next, correction) in [
         (Next::Delivered, "waiting correction 1"),
-        // Whatever became of the first attempt, it did not count.
-        (Next::Rejected, "waiting notice 3"),
+        // It may not want what it has counted already.
+        (Next::Rejected, "waiting correction 1"),
     ] {
         let mut queue = Queue::new();
         queue.take("1/1 notice approved 2", ONE).await;
@@ -248,4 +248,28 @@ async fn attempts_that_a_restart_cut_off_use_up_no_wait() {
     let none = domain::destination::Answer::None;
     let next = schedule.next(&outbound, none, (DeliveryId(1), tries), queue.now);
     assert_ne!(next, Next::Exhausted, "the first failure that was heard of is the last try");
+}
+
+#[tokio::test]
+async fn a_probe_takes_the_oldest_that_waits_whether_it_is_due_or_not() {
+    let mut queue = Queue::new();
+    let times = |queue: &Queue| (queue.now, queue.now.plus_s(60));
+    assert_eq!(queue.deliveries.probe(ONE, times(&queue)).await.unwrap(), None);
+    for id in [1, 2] {
+        queue.take(&format!("{id}/1 notice approved 2"), ONE).await;
+        assert_eq!(queue.lease(ONE, Lane::First, 10).await, [id]);
+        queue.again_after(id, 1, 3_600 * i64::try_from(id).unwrap()).await;
+    }
+    queue.take("3/1 notice approved 2", TWO).await;
+    let probed = queue.deliveries.probe(ONE, times(&queue)).await.unwrap().unwrap();
+    assert_eq!((probed.id, probed.attempts), (DeliveryId(1), 2));
+    let other = queue.deliveries.probe(ONE, times(&queue)).await.unwrap().unwrap();
+    assert_eq!(other.id, DeliveryId(2), "the first is under way");
+    assert_eq!(queue.deliveries.probe(ONE, times(&queue)).await.unwrap(), None);
+    queue.settle(1, 2, Next::Delivered).await;
+    assert_eq!(queue.shown(1).await, "delivered notice 2");
+    // Nothing was heard of the other one.
+    queue.now = queue.now.plus_s(60);
+    let again = queue.deliveries.probe(ONE, times(&queue)).await.unwrap().unwrap();
+    assert_eq!((again.id, again.attempts, again.may_have_arrived), (DeliveryId(2), 3, true));
 }
