@@ -137,7 +137,8 @@ pub struct Setup {
     pub sub_labels: BTreeMap<Option<PublisherId>, History<SubLabels>>,
     /// There is one of them at the most.
     pub settings: BTreeMap<(), History<Settings>>,
-    id_floor: u32,
+    /// The ids up to which none is given, and since when: each restore raises them.
+    id_floors: Vec<(Timestamp, u32)>,
     /// What was agreed on in truth, where [others read](Setup::read_as_if).
     agreed: BTreeMap<IntegrationId, History<Integration>>,
     /// All campaigns that ever had the integration for their own, by advertiser: few of them have
@@ -200,7 +201,7 @@ impl Setup {
             }
             Change::SubLabels(new) => put(&mut self.sub_labels, new.publisher_id, since, new),
             Change::Settings(new) => put(&mut self.settings, (), since, new),
-            Change::IdFloor(floor) => self.id_floor = self.id_floor.max(floor),
+            Change::IdFloor(floor) => self.id_floors.push((since, floor)),
         }
     }
 
@@ -379,10 +380,8 @@ impl Setup {
     /// The versions in force, each as the change that brought it: put in this order, they make
     /// this setup without its history.
     pub fn in_force(&self) -> impl Iterator<Item = (Timestamp, Change)> {
-        let floor =
-            (self.id_floor > 0).then_some((Timestamp::UNIX_EPOCH, Change::IdFloor(self.id_floor)));
-        floor
-            .into_iter()
+        let floors = self.id_floors.iter().map(|(since, floor)| (*since, Change::IdFloor(*floor)));
+        floors
             .chain(latest(&self.advertisers, Change::Advertiser))
             .chain(latest(&self.publishers, Change::Publisher))
             .chain(latest(&self.partners, Change::Partner))
@@ -399,7 +398,17 @@ impl Setup {
     /// The id the next one of a noun gets.
     pub fn next_id<K: Copy + Ord + Into<u32>, V>(&self, of: &BTreeMap<K, V>) -> u32 {
         let last = of.last_key_value().map_or(0, |(id, _)| (*id).into());
-        last.max(self.id_floor) + 1
+        last.max(self.id_floor()) + 1
+    }
+
+    fn id_floor(&self) -> u32 {
+        self.id_floors.iter().map(|(_, floor)| *floor).max().unwrap_or(0)
+    }
+
+    /// The last restore until `at`; `None`: there was none. What happened between the backup and
+    /// it is not known here, and may be known elsewhere.
+    pub fn restored_at(&self, at: Timestamp) -> Option<Timestamp> {
+        self.id_floors.iter().map(|(since, _)| *since).filter(|since| *since <= at).max()
     }
 
     /// The largest id of any noun.
@@ -412,7 +421,7 @@ impl Setup {
             self.integrations.last_key_value().map_or(0, |(id, _)| (*id).into()),
             self.destinations.last_key_value().map_or(0, |(id, _)| (*id).into()),
         ];
-        lasts.into_iter().fold(self.id_floor, u32::max)
+        lasts.into_iter().fold(self.id_floor(), u32::max)
     }
 }
 

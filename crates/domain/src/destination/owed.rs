@@ -40,9 +40,14 @@ impl Owed {
         self.backfilled_at.unwrap_or(self.at)
     }
 
-    /// The same however often it is sent, and for nothing else.
-    pub fn idempotency_key(&self) -> String {
-        format!("{}-{}-{}", self.conversion_id, self.sequence, self.destination_id)
+    /// The same however often it is sent, and for nothing else. A conversion that changed between a
+    /// backup and its restore has used sequences that come again: so the restore is part of it.
+    pub fn idempotency_key(&self, setup: &Setup) -> String {
+        let key = format!("{}-{}-{}", self.conversion_id, self.sequence, self.destination_id);
+        match setup.restored_at(self.at) {
+            Some(restored_at) => format!("{key}-{}", restored_at.as_us()),
+            None => key,
+        }
     }
 }
 

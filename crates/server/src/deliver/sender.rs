@@ -300,7 +300,7 @@ impl Sender {
             fate: Fate::Unmade,
             next: Next::Rejected,
         };
-        let key = delivery.owed.idempotency_key();
+        let key = delivery.owed.idempotency_key(&self.live.setup());
         let made = match self.teller.request(destination, &delivery.owed, &key, at).await {
             Ok(made) => made,
             Err(why) => {

@@ -447,6 +447,14 @@ fn what_a_restored_server_may_have_sent_is_held_for_a_person() {
     let mut replay = json!({ "state": "held", "preview": false });
     assert_eq!(scene.network.make("/deliveries/replay", &replay)["count"], 1);
     scene.come_to(waiting, &["delivered"]);
+    // The old server may have told other changes under the keys that come next.
+    let keys: Vec<String> =
+        scene.receiver.told().iter().map(|told| told.key().to_owned()).collect();
+    let (own, new) = (format!("{waiting}-1-{destination}"), format!("{after}-1-{destination}-"));
+    assert_eq!((keys[0].split('-').count(), &keys[2]), (3, &own));
+    assert!(keys[1].starts_with(&new), "{keys:?}");
+    let delivery = scene.come_to(after, &["delivered"]).remove(0);
+    assert_eq!(delivery["idempotency_key"], *keys[1]);
     // A ledger that has lost the file does not know what was sent.
     scene.network.server.stop();
     std::fs::remove_file(scene.network.server.data().join("deliveries.db")).unwrap();

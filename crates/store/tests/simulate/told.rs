@@ -68,7 +68,7 @@ impl Told {
             let owed = stored.owed;
             let number = usize::try_from(owed.conversion_id.0).unwrap() - 1;
             let own = told.entry((owed.destination_id.0 as usize - 1, number)).or_default();
-            assert!(own.0 < owed.sequence, "{} is told twice", owed.idempotency_key());
+            assert!(own.0 < owed.sequence, "{owed:?} is told twice");
             *own = (owed.sequence, own.1 + owed.difference.0);
         }
         for (place, destination) in self.destinations.iter().enumerate() {

@@ -4,6 +4,7 @@ use super::*;
 use crate::destination::Period;
 use crate::id::DestinationId;
 use crate::settings::{Settings, Unverified};
+use crate::setup::Setup;
 use crate::sub_labels::SubLabels;
 
 fn named() -> BTreeMap<String, String> {
@@ -218,6 +219,29 @@ fn outcomes_and_changes_come_back_from_the_ledger() {
         let json = serde_json::to_string(&change).unwrap();
         assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), change, "{json}");
     }
+}
+
+#[test]
+fn what_happens_after_a_restore_is_told_from_what_happened_before() {
+    let mut world = world();
+    let before = world.now;
+    assert_eq!(world.setup.restored_at(before), None);
+    let mut restored = Vec::new();
+    for days in [1, 2] {
+        world.now = before.plus_days(days);
+        world.act(Act::SkipIds);
+        restored.push(world.setup.restored_at(world.now).unwrap());
+    }
+    let again = |at: Timestamp| {
+        let mut again = Setup::default();
+        world.setup.in_force().for_each(|(since, change)| again.put(since, change));
+        assert_eq!(again.restored_at(at), world.setup.restored_at(at));
+        again.restored_at(at)
+    };
+    assert!(before.plus_days(1) <= restored[0] && before.plus_days(2) <= restored[1]);
+    assert_eq!(again(before), None);
+    assert_eq!(again(restored[1].plus_us(-1)), Some(restored[0]));
+    assert_eq!(again(restored[1]), Some(restored[1]));
 }
 
 /// A restart builds the setup from its changes: the same ones make the same setup.

@@ -20,7 +20,7 @@ fn told(network: &Network) -> Vec<Request> {
     let one = |owed: &Owed| {
         let told = Told {
             owed,
-            idempotency_key: &owed.idempotency_key(),
+            idempotency_key: &owed.idempotency_key(&network.world.setup),
             conversion,
             click_id: "c",
             click: None,

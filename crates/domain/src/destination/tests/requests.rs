@@ -22,7 +22,7 @@ fn requests(new: NewDestination, lines: &[&str]) -> Vec<Result<Made, Unmade>> {
         let click_id = network.world.id("a");
         destination.request(&Told {
             owed,
-            idempotency_key: &owed.idempotency_key(),
+            idempotency_key: &owed.idempotency_key(&network.world.setup),
             conversion,
             click_id: click_id.as_str(),
             click: None,

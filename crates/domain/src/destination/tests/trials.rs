@@ -92,5 +92,5 @@ fn a_conversion_is_told_as_it_stands() {
 fn no_key_of_a_delivery_begins_as_that_of_a_trial() {
     let mut network = Network::of([new("https://a.example/")]);
     network.send("?click_id=@a&payout=2");
-    assert!(!network.owed[0].idempotency_key().starts_with(MADE_UP));
+    assert!(!network.owed[0].idempotency_key(&network.world.setup).starts_with(MADE_UP));
 }

@@ -123,9 +123,10 @@ async fn list(
         };
         rows.push(row);
     }
-    let items = rows
-        .iter()
-        .map(|(delivery, attempts, currency)| Shown::of(delivery, attempts.as_deref(), *currency));
+    let setup = app.live.setup();
+    let items = rows.iter().map(|(delivery, attempts, currency)| {
+        Shown::of(&setup, delivery, attempts.as_deref(), *currency)
+    });
     let items = items.collect();
     Ok(Body::of(List { items, next: page.next.map(|next| next.to_string()) }))
 }
@@ -135,7 +136,7 @@ async fn one(Extracted(app): Extracted<Arc<App>>, id: Id) -> Result<Body<Shown<'
     let found = of(&app)?.find(id).await?;
     let (delivery, attempts) = found.ok_or_else(|| not_found(NOUN, id))?;
     let currency = Currencies::default().of(&app, delivery.owed.conversion_id).await?;
-    Ok(Body::of(Shown::of(&delivery, Some(&attempts), currency)))
+    Ok(Body::of(Shown::of(&app.live.setup(), &delivery, Some(&attempts), currency)))
 }
 
 /// How many deliveries of a destination are in each state.

@@ -4,6 +4,7 @@ use super::Amount;
 use domain::conversion::Status;
 use domain::id::{ConversionId, DeliveryId, DestinationId};
 use domain::money::Currency;
+use domain::setup::Setup;
 use domain::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,6 +63,7 @@ struct Attempt<'a> {
 
 impl<'a> Shown<'a> {
     pub(in crate::http::api) fn of(
+        setup: &Setup,
         one: &'a Delivery,
         attempts: Option<&'a [StoredAttempt]>,
         currency: Option<Currency>,
@@ -86,7 +88,7 @@ impl<'a> Shown<'a> {
             attempts: attempts.map(|all| all.iter().map(Attempt::of).collect()),
             is_replay: one.is_replay,
             is_backfill: owed.backfilled_at.is_some(),
-            idempotency_key: owed.idempotency_key(),
+            idempotency_key: owed.idempotency_key(setup),
         }
     }
 }
