@@ -55,10 +55,12 @@ impl SqliteDeliveries {
     ///
     /// Nobody else has it open, so attempts that were under way have ended.
     pub fn open(path: &Path, journal_id: [u8; 16], ends_at: Timestamp) -> Result<Self, Error> {
-        let mut connection = connect(path, CACHE_KIB)?;
-        migrate::migrate(&mut connection, FILE, MIGRATIONS)?;
-        begin(&connection, journal_id, ends_at)?;
-        drop(connection);
+        let at_rest = || {
+            let mut connection = connect(path, CACHE_KIB)?;
+            migrate::migrate(&mut connection, FILE, MIGRATIONS)?;
+            begin(&connection, journal_id, ends_at)
+        };
+        at_rest().map_err(|error| error.of_file(FILE))?;
         let access = Access {
             cache_kib: CACHE_KIB,
             busy_timeout: BUSY_TIMEOUT,
@@ -124,6 +126,10 @@ fn begin(connection: &Connection, journal_id: [u8; 16], ends_at: Timestamp) -> R
 /// Copies the file, while it is in use, to one that is not there yet. What waits is held in the
 /// copy: it may be sent while there is one.
 pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    copy_held(from, to).map_err(|error| error.of_file(FILE))
+}
+
+fn copy_held(from: &Path, to: &Path) -> Result<(), Error> {
     crate::sqlite::copy(from, to)?;
     let copied = Connection::open(to)?;
     // So that it is one file.

@@ -8,6 +8,7 @@ use domain::destination::{Hearing, Next, Owed, OwedKind};
 use domain::id::ConversionId;
 use domain::money::Micros;
 
+mod damage;
 mod lanes;
 mod lists;
 mod news;
