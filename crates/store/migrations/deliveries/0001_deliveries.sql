@@ -56,7 +56,7 @@ create index delivery_due on delivery (destination_id, lane, due_at, id) where s
 -- Those of one conversion are sent in their order.
 create index delivery_conversion on delivery (conversion_id, destination_id, sequence);
 -- For lists, newest first: what is not of the time that is asked for is passed over within them.
-create index delivery_destination on delivery (destination_id, id, at);
+create index delivery_destination on delivery (destination_id, state, id, at);
 create index delivery_state on delivery (state, id, at);
 create index delivery_at on delivery (at, destination_id);
 -- What a person decides on.

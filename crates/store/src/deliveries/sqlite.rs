@@ -5,6 +5,7 @@
 //! the same key, or, where the conversion changed meanwhile, gives way to what is owed since.
 
 mod chunk;
+mod filter;
 mod line;
 mod outcomes;
 mod overview;

@@ -1,12 +1,13 @@
 //! What is done to very many deliveries: in chunks, for sending goes on between them.
 
-use super::super::{DeliveryFilter, Lane};
+use super::super::{DeliveryFilter, Lane, State};
+use super::filter::Walk;
 use super::{line, rows};
 use crate::Error;
+use crate::sqlite::row::integer;
 use domain::id::{ConversionId, DestinationId};
 use domain::time::Timestamp;
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 use std::collections::BTreeSet;
 
 /// How many are sent once more, or cancelled, in one transaction.
@@ -19,17 +20,15 @@ pub(super) fn replay(
     after: u64,
     now: Timestamp,
 ) -> Result<(u64, Option<u64>), Error> {
-    let (conditions, values) = rows::conditions(filter);
-    let conditions = format!("{conditions} and {}", rows::replayable(filter));
     let tx = connection.transaction()?;
-    let Some((first, last, next)) = ids(&tx, &conditions, &values, after)? else {
-        return Ok((0, None));
-    };
+    let also = format!(" and {} and id > {after}", rows::replayable(filter));
+    let states = rows::replayable_states(filter);
+    let (ids, next) = ids(&tx, filter, states, &also)?;
     let sql = format!(
         "-- deliveries::replay
         update delivery set state = 'waiting', lane = {lane}, due_at = {now}, attempts_past = attempts,
             is_replay = 1, settled_at = null, leased_until = null
-        {conditions} and id between {first} and {last}
+        where id = ?1
         returning conversion_id, destination_id",
         lane = Lane::Past.number(),
         now = now.as_us()
@@ -37,7 +36,10 @@ pub(super) fn replay(
     let line = |row: &rusqlite::Row<'_>| {
         Ok((ConversionId(row.get("conversion_id")?), DestinationId(row.get("destination_id")?)))
     };
-    let lines = rows::all(&tx, &sql, &values, line)?;
+    let mut lines = Vec::with_capacity(ids.len());
+    for id in ids {
+        lines.extend(rows::all(&tx, &sql, &[integer(id).into()], line)?);
+    }
     let count = lines.len() as u64;
     for (conversion, destination) in lines.into_iter().collect::<BTreeSet<_>>() {
         line::advance(&tx, conversion, destination, now)?;
@@ -46,42 +48,38 @@ pub(super) fn replay(
     Ok((count, next))
 }
 
-/// One chunk of what waits for a destination, and is not under way.
+/// One chunk of what waits for a destination or is held, and is not under way. They are found in
+/// their states, which hold none that was cancelled before.
 pub(super) fn cancel(
     connection: &mut Connection,
     destination: DestinationId,
     now: Timestamp,
 ) -> Result<u64, Error> {
     let filter = DeliveryFilter { destination_id: Some(destination), ..DeliveryFilter::default() };
-    let (conditions, values) = rows::conditions(&filter);
-    let conditions =
-        format!("{conditions} and state in ('waiting', 'held') and leased_until is null");
     let tx = connection.transaction()?;
-    let Some((first, last, _)) = ids(&tx, &conditions, &values, 0)? else { return Ok(0) };
-    let sql = format!(
-        "-- deliveries::cancel
-        update delivery set state = 'cancelled', settled_at = {}
-        {conditions} and id between {first} and {last}",
-        now.as_us()
-    );
-    let count = tx.execute(&sql, params_from_iter(values))?;
+    let states = [State::Waiting, State::Held];
+    let (ids, _) = ids(&tx, &filter, &states, " and leased_until is null")?;
+    for id in &ids {
+        tx.prepare_cached(
+            "-- deliveries::cancel
+            update delivery set state = 'cancelled', settled_at = ?2 where id = ?1",
+        )?
+        .execute((integer(*id), now.as_us()))?;
+    }
     tx.commit()?;
-    Ok(count as u64)
+    Ok(ids.len() as u64)
 }
 
-/// The first and the last of a chunk, and where the next begins.
+/// The ids of a chunk, and where the next begins.
 fn ids(
     connection: &Connection,
-    conditions: &str,
-    values: &[Value],
-    after: u64,
-) -> Result<Option<(u64, u64, Option<u64>)>, Error> {
-    let sql = format!(
-        "-- deliveries::ids
-        select id from delivery {conditions} and id > {after} order by id limit {CHUNK}"
-    );
-    let ids = rows::all(connection, &sql, values, |row| Ok(row.get::<_, u64>("id")?))?;
-    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
-    let is_full = ids.len() as u64 == CHUNK;
-    Ok(Some((*first, *last, is_full.then_some(*last))))
+    filter: &DeliveryFilter,
+    states: &[State],
+    also: &str,
+) -> Result<(Vec<u64>, Option<u64>), Error> {
+    let (query, values) = Walk { filter, states, also, order: "asc", limit: CHUNK }.query();
+    let sql = format!("-- deliveries::ids\n{query}");
+    let ids = rows::all(connection, &sql, &values, |row| Ok(row.get::<_, u64>("id")?))?;
+    let next = ids.last().copied().filter(|_| ids.len() as u64 == CHUNK);
+    Ok((ids, next))
 }
