@@ -101,21 +101,27 @@ fn insert(connection: &Connection, one: &Incoming, state: State) -> Result<(), E
     Ok(())
 }
 
+/// Those of which something is held are there too, for they may be archived.
 pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
-    let destinations = destinations_of(State::Waiting);
+    let (waiting, held) = (destinations_of(State::Waiting), destinations_of(State::Held));
+    let first = |lane: Lane| {
+        format!(
+            "(select min(due_at) from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id = open.id and lane = {})",
+            lane.number()
+        )
+    };
     let sql = format!(
         "-- deliveries::due
-        with recursive {destinations}
-        select waiting.id as destination_id,
-            (select min(due_at) from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id = waiting.id and lane = 0) as first,
-            (select min(due_at) from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id = waiting.id and lane = 1) as again,
-            (select min(due_at) from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id = waiting.id and lane = 2) as past,
+        with recursive {waiting}, {held},
+            open (id) as (select id from waiting union select id from held)
+        select open.id as destination_id, {} as first, {} as again, {} as past,
             coalesce(failures, 0) as failures, paused_at is not null as is_paused, probe_at
-        from waiting left join destination on destination.id = waiting.id
-        where waiting.id is not null"
+        from open left join destination on destination.id = open.id
+        where open.id is not null",
+        first(Lane::First),
+        first(Lane::Again),
+        first(Lane::Past)
     );
     rows::all(connection, &sql, &[], |row| {
         let time = |us: Option<i64>| us.map(Timestamp::from_us);

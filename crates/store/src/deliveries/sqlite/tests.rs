@@ -504,6 +504,16 @@ async fn what_waits_for_one_that_is_gone_is_cancelled() {
 }
 
 #[tokio::test]
+async fn what_is_held_for_one_that_is_gone_is_found_and_cancelled() {
+    let mut queue = Queue::beside(NOW);
+    assert_eq!(queue.take("1/1 notice approved 2", TWO).await, "held notice 2");
+    assert_eq!(queue.deliveries.due().await.unwrap(), [due_of(TWO, None, None)]);
+    assert_eq!(queue.deliveries.cancel(TWO, NOW).await.unwrap(), 1);
+    assert_eq!(queue.shown(1).await, "cancelled notice 2");
+    assert_eq!(queue.deliveries.due().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn another_journal_s_file_and_one_that_is_newer_than_its_journal_are_refused() {
     let mut queue = Queue::new();
     queue.take("1/1 notice approved 2", ONE).await;
