@@ -116,8 +116,14 @@ create table destination (
     paused_at     integer,
     paused_by     text,
     paused_why    text,
-    probe_at      integer
+    probe_at      integer,
+    -- Of one that was resumed: up to which delivery what was tried before is in its place again. Null
+    -- once all of it is.
+    resumed_to    integer
 ) strict;
+
+-- Those that are not done with.
+create index destination_resumed on destination (id) where resumed_to is not null;
 
 -- How attempts have ended.
 create table outcome (

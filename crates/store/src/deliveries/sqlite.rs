@@ -157,7 +157,11 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn due(&self) -> Result<Vec<Due>, Error> {
-        self.writer.ask(|connection| queue::due(connection)).await
+        let due = |connection: &mut Connection| {
+            chunk::put_back_some(connection)?;
+            queue::due(connection)
+        };
+        self.writer.ask(due).await
     }
 
     async fn lease(

@@ -10,8 +10,11 @@ use domain::time::Timestamp;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
-/// How many are sent once more, or cancelled, in one transaction.
-const CHUNK: u64 = 1_000;
+/// How many are sent once more, cancelled or put back in one transaction.
+pub(super) const CHUNK: u64 = 1_000;
+/// How many are put back for each destination, where many were resumed at once: more than can be under
+/// way to it.
+const SHARE_MIN: u64 = 100;
 
 /// One chunk of what is to be sent once more, after `after`: how many, and where it ended.
 pub(super) fn replay(
@@ -68,6 +71,57 @@ pub(super) fn cancel(
     }
     tx.commit()?;
     Ok(ids.len() as u64)
+}
+
+/// One chunk of what was tried before destinations were resumed. What is cut short goes on from
+/// where it was, so before anything of a chunk is sent all that is older is in its place.
+pub(super) fn put_back_some(connection: &mut Connection) -> Result<(), Error> {
+    let sql = "-- deliveries::put_back_some
+        select id from destination indexed by destination_resumed where resumed_to is not null";
+    let resumed = rows::all(connection, sql, &[], |row| Ok(DestinationId(row.get("id")?)))?;
+    if resumed.is_empty() {
+        return Ok(());
+    }
+    let share = (CHUNK / resumed.len() as u64).max(SHARE_MIN);
+    let tx = connection.transaction()?;
+    for destination in resumed {
+        put_back(&tx, destination, share)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+/// The same of one destination: at most so many of what waits are looked at.
+pub(super) fn put_back(
+    connection: &Connection,
+    destination: DestinationId,
+    limit: u64,
+) -> Result<(), Error> {
+    let sql = "-- deliveries::put_back
+        select id, lane = ?2 as is_again from delivery indexed by delivery_destination
+        where destination_id = ?1 and state = 'waiting'
+            and id > (select resumed_to from destination where id = ?1)
+        order by id limit ?3";
+    let values = [destination.0.into(), Lane::Again.number().into(), integer(limit).into()];
+    let waiting = rows::all(connection, sql, &values, |row| {
+        Ok((row.get::<_, u64>("id")?, row.get::<_, bool>("is_again")?))
+    })?;
+    for (id, _) in waiting.iter().filter(|(_, is_again)| *is_again) {
+        connection
+            .prepare_cached(
+                "-- deliveries::put_back
+                update delivery set lane = ?2, due_at = min(due_at, at) where id = ?1",
+            )?
+            .execute((integer(*id), Lane::First.number()))?;
+    }
+    let last = waiting.last().filter(|_| waiting.len() as u64 == limit);
+    connection
+        .prepare_cached(
+            "-- deliveries::put_back
+            update destination set resumed_to = ?2 where id = ?1",
+        )?
+        .execute((destination.0, last.map(|(id, _)| integer(*id))))?;
+    Ok(())
 }
 
 /// The ids of a chunk, and where the next begins.

@@ -5,7 +5,7 @@ use super::super::{
     Replayed, State,
 };
 use super::overview::destinations_of;
-use super::{line, outcomes, rows};
+use super::{chunk, line, outcomes, rows};
 use crate::Error;
 use crate::list::StoredOwed;
 use domain::destination::{Next, OwedKind};
@@ -363,24 +363,18 @@ pub(super) fn pause(
     Ok(())
 }
 
-/// What was tried before the pause is sent in its place again: oldest first.
+/// What was tried before the pause is sent in its place again, oldest first: the first chunk of it
+/// now, and the next ones whenever it is asked what is due.
 pub(super) fn resume(connection: &Connection, destination: DestinationId) -> Result<(), Error> {
     connection
         .prepare_cached(
             "-- deliveries::resume
-            update destination set failures = 0, paused_at = null, paused_by = null,
-                paused_why = null, probe_at = null
-            where id = ?1",
+            insert into destination (id, failures, resumed_to) values (?1, 0, 0)
+            on conflict do update set failures = 0, paused_at = null, paused_by = null,
+                paused_why = null, probe_at = null, resumed_to = 0",
         )?
         .execute([destination.0])?;
-    connection
-        .prepare_cached(
-            "-- deliveries::resume
-            update delivery indexed by delivery_due set lane = 0, due_at = min(due_at, at)
-            where destination_id = ?1 and state = 'waiting' and lane = 1",
-        )?
-        .execute([destination.0])?;
-    Ok(())
+    chunk::put_back(connection, destination, chunk::CHUNK)
 }
 
 pub(super) fn replayed(connection: &Connection, key: &str) -> Result<Option<Replayed>, Error> {

@@ -14,6 +14,7 @@ mod lanes;
 mod lists;
 mod news;
 mod overview;
+mod resumed;
 mod retention;
 mod sums;
 
