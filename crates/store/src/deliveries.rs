@@ -295,7 +295,8 @@ pub trait Deliveries: Send + Sync {
     /// was sent, or may have been, is corrected where the destination can hear that.
     async fn take_over(&self, incoming: Vec<Incoming>) -> Result<(), Error>;
 
-    /// When the first delivery of each lane is due, by destination.
+    /// When the first delivery of each lane is due, by destination: of all that anything waits for,
+    /// or is held of. Each call puts some more of what was resumed back in its place.
     async fn due(&self) -> Result<Vec<Due>, Error>;
 
     /// Begins attempts at up to `limit` deliveries of a destination that are due; nobody else
@@ -346,12 +347,14 @@ pub trait Deliveries: Send + Sync {
         now: Timestamp,
     ) -> Result<(), Error>;
 
-    /// Cancels some of what waits for a destination that is gone; how many. None are left once there
-    /// are none, but those under way.
+    /// Cancels some of what waits for a destination that is gone, or is held of it; how many. None are
+    /// left once there are none, but those under way.
     async fn cancel(&self, destination: DestinationId, now: Timestamp) -> Result<u64, Error>;
 
     async fn pause(&self, destination: DestinationId, pause: Pause) -> Result<(), Error>;
 
+    /// Ends a pause. What was tried before is due in its place again, oldest first: some of it now, and
+    /// some with each [`Deliveries::due`], for there may be millions.
     async fn resume(&self, destination: DestinationId) -> Result<(), Error>;
 
     async fn conditions(&self) -> Result<Vec<(DestinationId, Condition)>, Error>;

@@ -56,7 +56,7 @@ create index delivery_due on delivery (destination_id, lane, due_at, id) where s
 -- Those of one conversion are sent in their order.
 create index delivery_conversion on delivery (conversion_id, destination_id, sequence);
 -- For lists, newest first: what is not of the time that is asked for is passed over within them.
-create index delivery_destination on delivery (destination_id, id, at);
+create index delivery_destination on delivery (destination_id, state, id, at);
 create index delivery_state on delivery (state, id, at);
 create index delivery_at on delivery (at, destination_id);
 -- What a person decides on.
@@ -116,8 +116,14 @@ create table destination (
     paused_at     integer,
     paused_by     text,
     paused_why    text,
-    probe_at      integer
+    probe_at      integer,
+    -- Of one that was resumed: up to which delivery what was tried before is in its place again. Null
+    -- once all of it is.
+    resumed_to    integer
 ) strict;
+
+-- Those that are not done with.
+create index destination_resumed on destination (id) where resumed_to is not null;
 
 -- How attempts have ended.
 create table outcome (

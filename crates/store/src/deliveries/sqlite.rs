@@ -5,6 +5,7 @@
 //! the same key, or, where the conversion changed meanwhile, gives way to what is owed since.
 
 mod chunk;
+mod filter;
 mod line;
 mod outcomes;
 mod overview;
@@ -55,10 +56,12 @@ impl SqliteDeliveries {
     ///
     /// Nobody else has it open, so attempts that were under way have ended.
     pub fn open(path: &Path, journal_id: [u8; 16], ends_at: Timestamp) -> Result<Self, Error> {
-        let mut connection = connect(path, CACHE_KIB)?;
-        migrate::migrate(&mut connection, FILE, MIGRATIONS)?;
-        begin(&connection, journal_id, ends_at)?;
-        drop(connection);
+        let at_rest = || {
+            let mut connection = connect(path, CACHE_KIB)?;
+            migrate::migrate(&mut connection, FILE, MIGRATIONS)?;
+            begin(&connection, journal_id, ends_at)
+        };
+        at_rest().map_err(|error| error.of_file(FILE))?;
         let access = Access {
             cache_kib: CACHE_KIB,
             busy_timeout: BUSY_TIMEOUT,
@@ -132,6 +135,10 @@ fn give_back(connection: &Connection, now: Timestamp) -> Result<(), Error> {
 /// Copies the file, while it is in use, to one that is not there yet. What waits is held in the
 /// copy: it may be sent while there is one.
 pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    copy_held(from, to).map_err(|error| error.of_file(FILE))
+}
+
+fn copy_held(from: &Path, to: &Path) -> Result<(), Error> {
     crate::sqlite::copy(from, to)?;
     let copied = Connection::open(to)?;
     // So that it is one file.
@@ -158,7 +165,11 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn due(&self) -> Result<Vec<Due>, Error> {
-        self.writer.ask(|connection| queue::due(connection)).await
+        let due = |connection: &mut Connection| {
+            chunk::put_back_some(connection)?;
+            queue::due(connection)
+        };
+        self.writer.ask(due).await
     }
 
     async fn lease(

@@ -20,7 +20,7 @@ pub const SCHEMA: usize = MIGRATIONS.len();
 
 /// Brings a ledger up to this release.
 pub(super) fn ledger(connection: &mut Connection) -> Result<(), Error> {
-    migrate(connection, "ledger.db", MIGRATIONS)
+    migrate(connection, super::FILE, MIGRATIONS)
 }
 
 /// `steps` are those of `file`, in order: name and SQL.

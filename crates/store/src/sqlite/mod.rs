@@ -58,6 +58,8 @@ const WRITER_CACHE_KIB: i64 = 16 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
 /// How long a batch waits for the facts to be sealed; then it goes on as long as memory allows.
 const ROOM_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+/// The file's name in the data directory.
+pub(crate) const FILE: &str = "ledger.db";
 /// How many long questions are answered at the same time.
 const READERS: usize = 2;
 /// How long a connection waits for another's lock.
@@ -246,7 +248,7 @@ impl State {
         )?;
         if own != journal_id {
             return Err(Error::Corrupt {
-                place: "ledger.db".to_owned(),
+                place: FILE.to_owned(),
                 detail: "it belongs to another journal than the one beside it".to_owned(),
             });
         }
@@ -314,7 +316,19 @@ impl From<rusqlite::Error> for Error {
                 | SchemaChanged
                 | SystemIoFailure,
             ) => Self::Unavailable(error.to_string()),
-            _ => Self::Corrupt { place: "ledger.db".to_owned(), detail: error.to_string() },
+            _ => Self::Corrupt { place: FILE.to_owned(), detail: error.to_string() },
+        }
+    }
+}
+
+impl Error {
+    /// The same of another file than the ledger: SQLite does not say which one it reads.
+    pub(crate) fn of_file(self, file: &str) -> Self {
+        match self {
+            Self::Corrupt { place, detail } if place == FILE => {
+                Self::Corrupt { place: file.to_owned(), detail }
+            }
+            other => other,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How domain values stand in columns.
 
+use super::FILE;
 use crate::Error;
 use domain::click::{Label, Labels};
 use domain::click_id::ClickId;
@@ -39,8 +40,8 @@ pub(crate) fn word<T>(
 ) -> Result<T, Error> {
     let text: String = row.get(column)?;
     read(&text).ok_or_else(|| Error::Corrupt {
-        place: format!("column {column}"),
-        detail: format!("`{text}` is not a word this release knows"),
+        place: FILE.to_owned(),
+        detail: format!("column {column}: `{text}` is not a word this release knows"),
     })
 }
 

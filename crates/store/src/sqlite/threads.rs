@@ -32,16 +32,18 @@ pub(crate) struct Access {
 }
 
 pub(crate) struct Threads {
+    /// The name of the file, for what is said of it.
+    file: String,
     /// `None` once they are to end.
     questions: Option<mpsc::SyncSender<Question>>,
-    threads: Vec<JoinHandle<()>>,
+    running: Vec<JoinHandle<()>>,
 }
 
 /// Their connections are closed when this is over, so the files are at rest.
 impl Drop for Threads {
     fn drop(&mut self) {
         self.questions = None;
-        for thread in self.threads.drain(..) {
+        for thread in self.running.drain(..) {
             _ = thread.join();
         }
     }
@@ -57,7 +59,8 @@ impl Threads {
     ) -> Result<Self, Error> {
         let (questions, inbox) = mpsc::sync_channel::<Question>(WAITING_MAX);
         let inbox = Arc::new(Mutex::new(inbox));
-        let mut threads = Vec::with_capacity(count);
+        let mut running = Vec::with_capacity(count);
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for number in 0..count {
             let mut connection = connect(path, access.cache_kib)?;
             connection.pragma_update(None, "secure_delete", access.erases)?;
@@ -82,9 +85,9 @@ impl Threads {
                 .map_err(|error| {
                     Error::Unavailable(format!("no thread to answer questions: {error}"))
                 })?;
-            threads.push(thread);
+            running.push(thread);
         }
-        Ok(Self { questions: Some(questions), threads })
+        Ok(Self { file, questions: Some(questions), running })
     }
 
     /// Answers one question. One whose asker has gone is skipped, or given up amid its answer.
@@ -115,7 +118,7 @@ impl Threads {
             .map_err(|_| Error::Unavailable("too many questions are waiting".to_owned()))?;
         let answered = answered.await.map_err(|_| closed())?;
         drop(asker);
-        answered
+        answered.map_err(|error| error.of_file(&self.file))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Whoever may have damaged it is not trusted: everything is recomputed from the entries. A row
 //! that does not read is a fault of its own, and hides no other.
 
-use super::{conversion, setup};
+use super::{FILE, conversion, setup};
 use crate::Error;
 use crate::list::Fault;
 use domain::conversion::{Status, may_change};
@@ -106,7 +106,7 @@ pub(super) fn verify(connection: &mut Connection) -> Result<Vec<Fault>, Error> {
     each_row(&tx, &sql, [], &mut faults, |row, faults| {
         let said: String = row.get("integrity_check")?;
         if said != "ok" {
-            faults.add("ledger.db", said);
+            faults.add(FILE, said);
         }
         Ok(())
     })?;
@@ -150,7 +150,7 @@ fn each_row(
 ) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(parameters)?;
-    while let Some(row) = faults.unless("ledger.db", rows.next().map_err(Error::from))?.flatten() {
+    while let Some(row) = faults.unless(FILE, rows.next().map_err(Error::from))?.flatten() {
         look(row, faults)?;
     }
     Ok(())

@@ -1,16 +1,20 @@
 //! What is done to very many deliveries: in chunks, for sending goes on between them.
 
-use super::super::{DeliveryFilter, Lane};
+use super::super::{DeliveryFilter, Lane, State};
+use super::filter::{self, Walk};
 use super::{line, queue, rows};
 use crate::Error;
+use crate::sqlite::row::integer;
 use domain::id::DestinationId;
 use domain::time::Timestamp;
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 use std::collections::BTreeSet;
 
-/// How many are sent once more, or cancelled, in one transaction.
-const CHUNK: u64 = 1_000;
+/// How many are sent once more, cancelled or put back in one transaction.
+pub(super) const CHUNK: u64 = 1_000;
+/// How many are put back for each destination, where many were resumed at once: more than can be under
+/// way to it.
+const SHARE_MIN: u64 = 100;
 
 /// One chunk of what is to be sent once more, after `after`: how many, and where it ended.
 pub(super) fn replay(
@@ -19,70 +23,129 @@ pub(super) fn replay(
     after: u64,
     now: Timestamp,
 ) -> Result<(u64, Option<u64>), Error> {
-    let (conditions, values) = rows::conditions(filter);
-    let conditions = format!("{conditions} and {}", rows::replayable(filter));
     let tx = connection.transaction()?;
-    let Some((first, last, next)) = ids(&tx, &conditions, &values, after)? else {
-        return Ok((0, None));
-    };
-    // All that is sent once more of one conversion is so at once, or the last of it could be missing.
-    let sql = format!(
+    let replayable = rows::replayable(filter);
+    let also = format!(" and {replayable} and id > {after}");
+    let (ids, next) = ids(&tx, filter, rows::replayable_states(filter), &also)?;
+    let mut lines = BTreeSet::new();
+    for id in ids {
+        let sql = "-- deliveries::replay
+            select conversion_id, destination_id from delivery where id = ?1";
+        lines.extend(rows::all(&tx, sql, &[integer(id).into()], queue::line_of)?);
+    }
+    let (conditions, values) = filter::conditions(filter);
+    let (conversion, destination) = (values.len() + 1, values.len() + 2);
+    let of_line = format!(
         "-- deliveries::replay
-        update delivery indexed by delivery_conversion set state = 'waiting', lane = {lane}, due_at = {now}, attempts_past = attempts,
-            is_replay = 1, settled_at = null, leased_until = null
-        {conditions} and (conversion_id, destination_id) in (
-            select chunk.conversion_id, chunk.destination_id from delivery chunk
-            where chunk.id between {first} and {last})
-        returning conversion_id, destination_id",
-        lane = Lane::Past.number(),
-        now = now.as_us()
+        select id from delivery indexed by delivery_conversion
+        {conditions} and conversion_id = ?{conversion} and destination_id = ?{destination}
+            and {replayable}"
     );
-    let line = |row: &rusqlite::Row<'_>| queue::line_of(row);
-    let lines = rows::all(&tx, &sql, &values, line)?;
-    let count = lines.len() as u64;
-    for (conversion, destination) in lines.into_iter().collect::<BTreeSet<_>>() {
+    let mut count = 0;
+    for (conversion, destination) in lines {
+        // All of one line at once: were it cut, what stands might not be the last that is heard.
+        let line = [integer(conversion.0).into(), destination.0.into()];
+        let values = [&values[..], &line].concat();
+        for id in rows::all(&tx, &of_line, &values, |row| Ok(row.get::<_, i64>("id")?))? {
+            count += tx
+                .prepare_cached(
+                    "-- deliveries::replay
+                    update delivery set state = 'waiting', lane = ?2, due_at = ?3,
+                        attempts_past = attempts, is_replay = 1, settled_at = null,
+                        leased_until = null
+                    where id = ?1",
+                )?
+                .execute((id, Lane::Past.number(), now.as_us()))?;
+        }
         line::advance(&tx, conversion, destination, now)?;
     }
     tx.commit()?;
-    Ok((count, next))
+    Ok((count as u64, next))
 }
 
-/// One chunk of what waits for a destination, and is not under way.
+/// One chunk of what waits for a destination or is held, and is not under way. They are found in
+/// their states, which hold none that was cancelled before.
 pub(super) fn cancel(
     connection: &mut Connection,
     destination: DestinationId,
     now: Timestamp,
 ) -> Result<u64, Error> {
     let filter = DeliveryFilter { destination_id: Some(destination), ..DeliveryFilter::default() };
-    let (conditions, values) = rows::conditions(&filter);
-    let conditions =
-        format!("{conditions} and state in ('waiting', 'held') and leased_until is null");
     let tx = connection.transaction()?;
-    let Some((first, last, _)) = ids(&tx, &conditions, &values, 0)? else { return Ok(0) };
-    let sql = format!(
-        "-- deliveries::cancel
-        update delivery set state = 'cancelled', settled_at = {}
-        {conditions} and id between {first} and {last}",
-        now.as_us()
-    );
-    let count = tx.execute(&sql, params_from_iter(values))?;
+    let states = [State::Waiting, State::Held];
+    let (ids, _) = ids(&tx, &filter, &states, " and leased_until is null")?;
+    for id in &ids {
+        tx.prepare_cached(
+            "-- deliveries::cancel
+            update delivery set state = 'cancelled', settled_at = ?2 where id = ?1",
+        )?
+        .execute((integer(*id), now.as_us()))?;
+    }
     tx.commit()?;
-    Ok(count as u64)
+    Ok(ids.len() as u64)
 }
 
-/// The first and the last of a chunk, and where the next begins.
+/// One chunk of what was tried before destinations were resumed. What is cut short goes on from
+/// where it was, so before anything of a chunk is sent all that is older is in its place.
+pub(super) fn put_back_some(connection: &mut Connection) -> Result<(), Error> {
+    let sql = "-- deliveries::put_back_some
+        select id from destination indexed by destination_resumed where resumed_to is not null";
+    let resumed = rows::all(connection, sql, &[], |row| Ok(DestinationId(row.get("id")?)))?;
+    if resumed.is_empty() {
+        return Ok(());
+    }
+    let share = (CHUNK / resumed.len() as u64).max(SHARE_MIN);
+    let tx = connection.transaction()?;
+    for destination in resumed {
+        put_back(&tx, destination, share)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+/// The same of one destination: at most so many of what waits are looked at.
+pub(super) fn put_back(
+    connection: &Connection,
+    destination: DestinationId,
+    limit: u64,
+) -> Result<(), Error> {
+    let sql = "-- deliveries::put_back
+        select id, lane = ?2 as is_again from delivery indexed by delivery_destination
+        where destination_id = ?1 and state = 'waiting'
+            and id > (select resumed_to from destination where id = ?1)
+        order by id limit ?3";
+    let values = [destination.0.into(), Lane::Again.number().into(), integer(limit).into()];
+    let waiting = rows::all(connection, sql, &values, |row| {
+        Ok((row.get::<_, u64>("id")?, row.get::<_, bool>("is_again")?))
+    })?;
+    for (id, _) in waiting.iter().filter(|(_, is_again)| *is_again) {
+        connection
+            .prepare_cached(
+                "-- deliveries::put_back
+                update delivery set lane = ?2, due_at = min(due_at, at) where id = ?1",
+            )?
+            .execute((integer(*id), Lane::First.number()))?;
+    }
+    let last = waiting.last().filter(|_| waiting.len() as u64 == limit);
+    connection
+        .prepare_cached(
+            "-- deliveries::put_back
+            update destination set resumed_to = ?2 where id = ?1",
+        )?
+        .execute((destination.0, last.map(|(id, _)| integer(*id))))?;
+    Ok(())
+}
+
+/// The ids of a chunk, and where the next begins.
 fn ids(
     connection: &Connection,
-    conditions: &str,
-    values: &[Value],
-    after: u64,
-) -> Result<Option<(u64, u64, Option<u64>)>, Error> {
-    let sql = format!(
-        "-- deliveries::ids
-        select id from delivery {conditions} and id > {after} order by id limit {CHUNK}"
-    );
-    let ids = rows::all(connection, &sql, values, |row| Ok(row.get::<_, u64>("id")?))?;
-    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
-    let is_full = ids.len() as u64 == CHUNK;
-    Ok(Some((*first, *last, is_full.then_some(*last))))
+    filter: &DeliveryFilter,
+    states: &[State],
+    also: &str,
+) -> Result<(Vec<u64>, Option<u64>), Error> {
+    let (query, values) = Walk { filter, states, also, order: "asc", limit: CHUNK }.query();
+    let sql = format!("-- deliveries::ids\n{query}");
+    let ids = rows::all(connection, &sql, &values, |row| Ok(row.get::<_, u64>("id")?))?;
+    let next = ids.last().copied().filter(|_| ids.len() as u64 == CHUNK);
+    Ok((ids, next))
 }

@@ -27,12 +27,12 @@ pub(super) fn destinations_of(state: State) -> String {
     )
 }
 
-/// Every row of the index of what waits is looked at: 1,000,000 take 0.2 s.
+/// What is behind another one is not due, whatever its time. Every row of the index of what waits is looked at: 1,000,000 take 0.2 s.
 pub(super) fn waiting(connection: &Connection, now: Timestamp) -> Result<Waiting, Error> {
     let waiting = connection
         .prepare_cached(
             "-- deliveries::waiting
-            select count(*) as count, coalesce(sum(due_at <= ?1), 0) as due
+            select count(*) as count, coalesce(sum(lane < 3 and due_at <= ?1), 0) as due
             from delivery indexed by delivery_due where state = 'waiting'",
         )?
         .query_row([now.as_us()], |row| {

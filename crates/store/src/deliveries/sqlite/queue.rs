@@ -5,7 +5,7 @@ use super::super::{
     Replayed, State,
 };
 use super::overview::destinations_of;
-use super::{line, outcomes, rows};
+use super::{chunk, line, outcomes, rows};
 use crate::Error;
 use crate::list::StoredOwed;
 use crate::sqlite::row::integer;
@@ -102,21 +102,27 @@ fn insert(connection: &Connection, one: &Incoming, state: State) -> Result<(), E
     Ok(())
 }
 
+/// Those of which something is held are there too, for they may be archived.
 pub(super) fn due(connection: &Connection) -> Result<Vec<Due>, Error> {
-    let destinations = destinations_of(State::Waiting);
+    let (waiting, held) = (destinations_of(State::Waiting), destinations_of(State::Held));
+    let first = |lane: Lane| {
+        format!(
+            "(select min(due_at) from delivery indexed by delivery_due
+                where state = 'waiting' and destination_id = open.id and lane = {})",
+            lane.number()
+        )
+    };
     let sql = format!(
         "-- deliveries::due
-        with recursive {destinations}
-        select waiting.id as destination_id,
-            (select min(due_at) from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id = waiting.id and lane = 0) as first,
-            (select min(due_at) from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id = waiting.id and lane = 1) as again,
-            (select min(due_at) from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id = waiting.id and lane = 2) as past,
+        with recursive {waiting}, {held},
+            open (id) as (select id from waiting union select id from held)
+        select open.id as destination_id, {} as first, {} as again, {} as past,
             coalesce(failures, 0) as failures, paused_at is not null as is_paused, probe_at
-        from waiting left join destination on destination.id = waiting.id
-        where waiting.id is not null"
+        from open left join destination on destination.id = open.id
+        where open.id is not null",
+        first(Lane::First),
+        first(Lane::Again),
+        first(Lane::Past)
     );
     rows::all(connection, &sql, &[], |row| {
         let time = |us: Option<i64>| us.map(Timestamp::from_us);
@@ -416,24 +422,18 @@ pub(super) fn pause(
     Ok(())
 }
 
-/// What was tried before the pause is sent in its place again: oldest first.
+/// What was tried before the pause is sent in its place again, oldest first: the first chunk of it
+/// now, and the next ones whenever it is asked what is due.
 pub(super) fn resume(connection: &Connection, destination: DestinationId) -> Result<(), Error> {
     connection
         .prepare_cached(
             "-- deliveries::resume
-            update destination set failures = 0, paused_at = null, paused_by = null,
-                paused_why = null, probe_at = null
-            where id = ?1",
+            insert into destination (id, failures, resumed_to) values (?1, 0, 0)
+            on conflict do update set failures = 0, paused_at = null, paused_by = null,
+                paused_why = null, probe_at = null, resumed_to = 0",
         )?
         .execute([destination.0])?;
-    connection
-        .prepare_cached(
-            "-- deliveries::resume
-            update delivery indexed by delivery_due set lane = 0, due_at = min(due_at, at)
-            where destination_id = ?1 and state = 'waiting' and lane = 1",
-        )?
-        .execute([destination.0])?;
-    Ok(())
+    chunk::put_back(connection, destination, chunk::CHUNK)
 }
 
 pub(super) fn replayed(connection: &Connection, key: &str) -> Result<Option<Replayed>, Error> {

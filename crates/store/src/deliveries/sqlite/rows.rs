@@ -3,6 +3,7 @@
 use super::super::{
     Condition, Delivery, DeliveryFilter, Pause, PausedBy, Replayable, State, StoredAttempt,
 };
+use super::filter::{Walk, conditions, narrowest};
 use crate::Error;
 use crate::list::{PAGE_ROWS_MAX, Page};
 use crate::sqlite::delivery as owed;
@@ -49,42 +50,6 @@ pub(super) fn all<T>(
     Ok(all)
 }
 
-/// The conditions of a filter, which begin with `where`, and their values, for what goes through
-/// deliveries in the order of their ids: the `+` keeps SQLite from the index of times, which it
-/// would have to sort for each chunk. Conditions are from a closed list, never from input.
-pub(super) fn conditions(filter: &DeliveryFilter) -> (String, Vec<Value>) {
-    conditions_on("+at", filter)
-}
-
-/// The same with the time as it is written there.
-fn conditions_on(at: &str, filter: &DeliveryFilter) -> (String, Vec<Value>) {
-    let number = |number: u64| Value::from(integer(number));
-    let asked = [
-        ("id = ?", filter.id.map(|id| number(id.0))),
-        ("destination_id = ?", filter.destination_id.map(|id| number(id.0.into()))),
-        ("conversion_id = ?", filter.conversion_id.map(|id| number(id.0))),
-        ("state = ?", filter.state.map(|state| state.name().to_owned().into())),
-        ("{at} >= ?", filter.from.map(|from| from.as_us().into())),
-        ("{at} < ?", filter.to.map(|to| to.as_us().into())),
-        ("id < ?", filter.before.map(number)),
-    ];
-    let mut text = "where true".to_owned();
-    let mut values = Vec::new();
-    for (condition, value) in asked {
-        let Some(value) = value else { continue };
-        values.push(value);
-        text += " and ";
-        text += &condition.replace("{at}", at).replace('?', &format!("?{}", values.len()));
-    }
-    if !filter.except.is_empty() {
-        let ids: Vec<String> = filter.except.iter().map(|id| id.0.to_string()).collect();
-        text += " and destination_id not in (";
-        text += &ids.join(", ");
-        text += ")";
-    }
-    (text, values)
-}
-
 pub(super) fn list(
     connection: &Connection,
     filter: &DeliveryFilter,
@@ -98,36 +63,34 @@ pub(super) fn list(
     Ok(Page { items, next })
 }
 
-/// Finds the ids within an index, and reads only the rows that are shown. Where a time alone is
-/// asked for, that index is named: nothing else passes over what was before or after.
+/// Finds the ids within an index, and reads only the rows that are shown.
 pub(super) fn list_query(filter: &DeliveryFilter, limit: u32) -> (String, Vec<Value>) {
-    let DeliveryFilter { id, destination_id, conversion_id, state, from, to, .. } = filter;
-    let is_of_a_time = from.is_some() || to.is_some();
-    let is_narrow =
-        id.is_some() || destination_id.is_some() || conversion_id.is_some() || state.is_some();
-    let (index, at) = match is_of_a_time && !is_narrow {
-        true => (" indexed by delivery_at", "at"),
-        false => ("", "+at"),
-    };
-    let (conditions, values) = conditions_on(at, filter);
+    let limit = u64::from(limit) + 1;
+    let walk = Walk { filter, states: &State::ALL, also: "", order: "desc", limit };
+    let (ids, values) = walk.query();
     let sql = format!(
         "-- deliveries::list
-        select * from delivery where id in (
-            select id from delivery{index} {conditions} order by id desc limit {})
-        order by id desc",
-        u64::from(limit) + 1
+        select * from delivery where id in ({ids}) order by id desc"
     );
     (sql, values)
 }
 
 /// Which states a replay by that filter is of. What is held is released by asking for it, or with
 /// the rest of its conversion.
-fn states(filter: &DeliveryFilter) -> &'static str {
+pub(super) fn replayable_states(filter: &DeliveryFilter) -> &'static [State] {
     match (filter.state, filter.conversion_id) {
-        (Some(State::Held), _) => "state = 'held'",
-        (None, Some(_)) => "state in ('held', 'delivered', 'unverified', 'rejected', 'exhausted')",
-        _ => "state in ('delivered', 'unverified', 'rejected', 'exhausted')",
+        (Some(State::Held), _) => &[State::Held],
+        (None, Some(_)) => {
+            &[State::Held, State::Delivered, State::Unverified, State::Rejected, State::Exhausted]
+        }
+        _ => &[State::Delivered, State::Unverified, State::Rejected, State::Exhausted],
     }
+}
+
+/// The same as a condition.
+fn states(filter: &DeliveryFilter) -> String {
+    let names = replayable_states(filter).iter().map(|state| format!("'{}'", state.name()));
+    format!("state in ({})", names.collect::<Vec<_>>().join(", "))
 }
 
 /// Which of a filter's deliveries are sent once more.
@@ -182,17 +145,23 @@ pub(super) fn count_replayable(
     connection: &Connection,
     filter: &DeliveryFilter,
 ) -> Result<Replayable, Error> {
-    let (conditions, values) = conditions(filter);
-    let (states, replayable) = (states(filter), replayable(filter));
-    let sql = format!(
-        "-- deliveries::count_replayable
-        select count(*) as found, coalesce(sum({replayable}), 0) as count
-        from delivery {conditions} and {states}"
-    );
+    let (sql, values) = count_query(filter);
     Ok(connection.query_row(&sql, params_from_iter(values), |row| {
         let (found, count): (u64, u64) = (row.get("found")?, row.get("count")?);
         Ok(Replayable { count, overtaken: found - count })
     })?)
+}
+
+pub(super) fn count_query(filter: &DeliveryFilter) -> (String, Vec<Value>) {
+    let index = narrowest(filter);
+    let (conditions, values) = index.conditions(filter);
+    let (states, replayable, source) = (states(filter), replayable(filter), index.source());
+    let sql = format!(
+        "-- deliveries::count_replayable
+        select count(*) as found, coalesce(sum({replayable}), 0) as count
+        from delivery {source} {conditions} and {states}"
+    );
+    (sql, values)
 }
 
 pub(super) fn find(

@@ -8,11 +8,14 @@ use domain::destination::{Hearing, Next, Owed, OwedKind};
 use domain::id::ConversionId;
 use domain::money::Micros;
 
+mod damage;
+mod filters;
 mod lanes;
 mod lists;
 mod news;
 mod overview;
 mod replays;
+mod resumed;
 mod retention;
 mod sums;
 
@@ -130,8 +133,45 @@ impl Queue {
         self.deliveries.settle([attempt].into(), RULE).await.unwrap();
     }
 
+    /// Rows as they are, whatever has led there.
+    fn put(&self, rows: impl IntoIterator<Item = Row>) {
+        let mut connection = Connection::open(self.dir.path().join(FILE)).unwrap();
+        let tx = connection.transaction().unwrap();
+        let sql = "insert into delivery (id, destination_id, conversion_id, sequence, kind, status,
+            payout, difference, full_payout, full_difference, revenue, at, state, lane, due_at,
+            attempts, attempts_past, is_replay, may_have_arrived, hears_corrections,
+            hears_withdrawals)
+            values (?1, ?2, ?3, ?1, 'notice', 'approved', 0, 0, 0, 0, 0, ?4, ?5, ?6, ?7, 0, 0, 0, 0,
+                1, 1)";
+        for Row { id, destination, conversion, at, state, lane, due_at } in rows {
+            let (at, due_at) = (at.as_us(), due_at.as_us());
+            let values = (id, destination.0, conversion, at, state.name(), lane, due_at);
+            tx.prepare_cached(sql).unwrap().execute(values).unwrap();
+        }
+        tx.commit().unwrap();
+    }
+
     async fn again_after(&self, id: u64, number: u32, seconds: i64) -> Vec<DestinationId> {
         self.settle(id, number, Next::Again { at: self.now.plus_s(seconds) }).await
+    }
+}
+
+/// What matters of a row.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    id: u64,
+    destination: DestinationId,
+    conversion: u64,
+    at: Timestamp,
+    state: State,
+    lane: u8,
+    due_at: Timestamp,
+}
+
+impl Row {
+    /// Of a conversion of its own.
+    fn of(id: u64, destination: DestinationId, state: State) -> Self {
+        Self { id, destination, conversion: id, at: NOW, state, lane: 0, due_at: NOW }
     }
 }
 
@@ -464,6 +504,16 @@ async fn what_waits_for_one_that_is_gone_is_cancelled() {
         .map(|one| (one.destination_id, one.state.name(), one.count, one.oldest_due_at))
         .collect();
     assert_eq!(shown, [(ONE, "cancelled", 1, None), (TWO, "waiting", 1, Some(NOW))]);
+}
+
+#[tokio::test]
+async fn what_is_held_for_one_that_is_gone_is_found_and_cancelled() {
+    let mut queue = Queue::beside(NOW);
+    assert_eq!(queue.take("1/1 notice approved 2", TWO).await, "held notice 2");
+    assert_eq!(queue.deliveries.due().await.unwrap(), [due_of(TWO, None, None)]);
+    assert_eq!(queue.deliveries.cancel(TWO, NOW).await.unwrap(), 1);
+    assert_eq!(queue.shown(1).await, "cancelled notice 2");
+    assert_eq!(queue.deliveries.due().await.unwrap(), []);
 }
 
 #[tokio::test]

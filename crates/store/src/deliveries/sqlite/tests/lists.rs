@@ -1,53 +1,7 @@
-//! Lists and figures say the same as every row would, and do not read every row.
+//! Figures say the same as every row would.
 
 use super::*;
 use proptest::prelude::*;
-
-/// How SQLite goes about a query.
-fn steps(sql: &str, values: &[rusqlite::types::Value]) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let mut connection = connect(&dir.path().join(FILE), CACHE_KIB).unwrap();
-    migrate::migrate(&mut connection, FILE, MIGRATIONS).unwrap();
-    let mut statement = connection.prepare(&format!("explain query plan\n{sql}")).unwrap();
-    let values = rusqlite::params_from_iter(values);
-    let steps = statement.query_map(values, |row| row.get::<_, String>("detail")).unwrap();
-    steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn a_list_finds_its_rows_within_an_index() {
-    let one = DeliveryFilter::default();
-    let of_a_time = DeliveryFilter { from: Some(NOW), to: Some(NOW), ..one.clone() };
-    let of_one = DeliveryFilter { destination_id: Some(ONE), ..of_a_time.clone() };
-    let exhausted = DeliveryFilter { state: Some(State::Exhausted), ..of_a_time.clone() };
-    for (filter, index, is_in_order) in [
-        (of_a_time.clone(), "COVERING INDEX delivery_at (at>? AND at<?)", false),
-        (DeliveryFilter { to: None, ..of_a_time.clone() }, "delivery_at (at>?)", false),
-        (of_one.clone(), "COVERING INDEX delivery_destination (destination_id=?)", true),
-        (exhausted, "COVERING INDEX delivery_state (state=?)", true),
-        (DeliveryFilter { before: Some(9), ..of_one }, "delivery_destination (dest", true),
-        (DeliveryFilter { destination_id: Some(ONE), ..one }, "delivery_destination (dest", true),
-    ] {
-        let (sql, values) = rows::list_query(&filter, 50);
-        let found = steps(&sql, &values);
-        assert!(found.contains(index), "{filter:?}\n{found}");
-        // The rows that are shown are read by their ids.
-        assert!(found.contains("SEARCH delivery USING INTEGER PRIMARY KEY"), "{found}");
-        let is_sorted = found.contains("B-TREE");
-        assert_eq!(is_sorted, !is_in_order, "{filter:?}\n{found}");
-    }
-}
-
-/// Each chunk would sort all that are left.
-#[test]
-fn what_goes_through_a_time_goes_by_its_ids() {
-    let filter = DeliveryFilter { from: Some(NOW), to: Some(NOW), ..DeliveryFilter::default() };
-    let (conditions, values) = rows::conditions(&filter);
-    let sql = format!("select id from delivery {conditions} and id > 7 order by id limit 5000");
-    let found = steps(&sql, &values);
-    assert!(found.contains("INTEGER PRIMARY KEY (rowid>?)"), "{found}");
-    assert!(!found.contains("B-TREE"), "{found}");
-}
 
 /// By destination and state, from every row there is.
 fn counted(queue: &Queue) -> Vec<(u32, String, u64)> {

@@ -102,6 +102,10 @@ async fn what_waits_is_counted_and_what_is_due_of_it() {
     assert_eq!(waiting, Waiting { count: 3, due: 2 });
     let waiting = queue.deliveries.waiting(NOW.plus_s(100)).await.unwrap();
     assert_eq!(waiting, Waiting { count: 3, due: 3 });
+    // What is behind another one waits, and is not due before that is settled.
+    queue.take("4/2 notice reversed 0", TWO).await;
+    let waiting = queue.deliveries.waiting(NOW.plus_s(100)).await.unwrap();
+    assert_eq!(waiting, Waiting { count: 4, due: 3 });
     assert_eq!(Queue::new().deliveries.waiting(NOW).await.unwrap(), Waiting::default());
 }
 
