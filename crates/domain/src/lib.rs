@@ -16,6 +16,7 @@
 //! | [`builder`] | macro, gap | URLs that are handed out, with the other side's macros, and gaps where nobody knows them |
 //! | [`settings`] | network | what holds for all integrations |
 //! | [`setup`] | setup | all of the above, with its history |
+//! | [`visitor`] | country, device, os, browser | what a click knows of its visitor that is not personal |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
 //! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
 //! | [`conversion`] | conversion, status | one paid-for act |
@@ -54,3 +55,4 @@ pub mod settings;
 pub mod setup;
 pub mod sub_labels;
 pub mod time;
+pub mod visitor;
