@@ -7,6 +7,7 @@
 use super::client;
 use super::head::{self, Head};
 use super::reply::Manner;
+use super::visitor;
 use super::worker::Worker;
 use crate::config::WhenDiskFails;
 use axum::http::StatusCode;
@@ -125,6 +126,7 @@ pub(super) fn receive(
         external_id: said.external_id,
         labels: said.labels,
         personal: personal(worker, peer, head),
+        visitor: visitor::visitor(head.values("user-agent").next().unwrap_or_default()),
     };
     let ticket = if is_head { None } else { Some(journal(worker, &click)) };
     if said.dropped > 0 && !is_head {

@@ -23,6 +23,7 @@ pub(crate) mod serve;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod visitor;
 mod waiting;
 mod worker;
 

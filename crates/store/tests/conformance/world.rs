@@ -13,6 +13,7 @@ use domain::id::{CampaignId, LinkId, NodeId, Position, PublisherId};
 use domain::ledger;
 use domain::record::{Record, Stamped};
 use domain::time::Timestamp;
+use domain::visitor::Visitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -204,6 +205,7 @@ impl World {
             external_id: b"ext".to_vec().into(),
             labels,
             personal: Personal::default(),
+            visitor: Visitor::default(),
         };
         (id, self.record(Record::Click(click)))
     }
