@@ -15,6 +15,7 @@ use domain::ledger::{Cause, Facts, Occasion, decide, read};
 use domain::reason::Verdict;
 use domain::setup::Setup;
 use domain::time::Timestamp;
+use domain::visitor::Visitor;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -153,6 +154,7 @@ fn click(id: ClickId) -> Click<'static> {
         external_id: Cow::Borrowed(b"external"),
         labels: Labels::default(),
         personal: Personal::default(),
+        visitor: Visitor::default(),
     }
 }
 

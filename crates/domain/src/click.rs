@@ -6,6 +6,7 @@
 use crate::click_id::ClickId;
 use crate::id::{CampaignId, PublisherId};
 use crate::money::Micros;
+use crate::visitor::Visitor;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -179,6 +180,8 @@ pub struct Click<'a> {
     pub labels: Labels<'a>,
     #[serde(borrow)]
     pub personal: Personal<'a>,
+    #[serde(borrow)]
+    pub visitor: Visitor<'a>,
 }
 
 impl Click<'_> {
@@ -193,6 +196,7 @@ impl Click<'_> {
             external_id: Cow::Owned(self.external_id.into_owned()),
             labels: self.labels.into_owned(),
             personal: self.personal.into_owned(),
+            visitor: self.visitor.into_owned(),
         }
     }
 }

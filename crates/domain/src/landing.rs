@@ -85,6 +85,7 @@ impl Target {
             Macro::Source => label(Label::Source),
             Macro::Creative => label(Label::Creative),
             Macro::Placement => label(Label::Placement),
+            Macro::Visitor(known) => Value::from(click.visitor.word(known)),
             Macro::Ip => click.personal.ip.map_or(Value::Empty, Value::Ip),
             Macro::UserAgent => Value::from(&*click.personal.user_agent),
             Macro::Timestamp => Value::Number(click.id.at_ms() / 1000),
@@ -99,12 +100,15 @@ mod tests {
     use crate::campaign::Status;
     use crate::command::{Act, CampaignChanges};
     use crate::ledger::tests::world::{CAMPAIGN, LEAD, LINK, OWN_ID, World, goals, keyring, plain};
+    use crate::visitor::Country;
 
     /// Where the click `a` goes, made by the link as it stands.
     fn location(world: &mut World, link: LinkId) -> Option<String> {
         let mut click = world.click("a", link).clone();
         click.labels.set(Label::Sub(1), "us/east");
         click.personal.user_agent = "A \"B\"".into();
+        click.visitor.country = Country::parse(b"AT");
+        click.visitor.browser = "Samsung Internet".into();
         let target = Target::of(&world.setup, world.setup.link(link).unwrap()).unwrap();
         assert_eq!(target.is_live, click.is_live);
         let (id, mut out) = (keyring().format(click.id), Vec::new());
@@ -124,9 +128,11 @@ mod tests {
     fn a_visitor_takes_along_what_setup_asks_for() {
         let mut world = World::new(plain(), LEAD);
         let asks = "c={click_id}&k={campaign_id}&p={publisher_id}&s={sub1}&t={sub2}&x={external_id}\
-            &u={user_agent}&r={random}&cur={currency}&other={gaid}";
+            &u={user_agent}&r={random}&cur={currency}&other={gaid}\
+            &in={country}&on={device}&os={os}&by={browser}";
         land_on(&mut world, &format!("https://shop.example/?{asks}"));
-        let goes = "c=ID&k=1&p=1&s=us%2Feast&t=&x=external&u=A%20%22B%22&r=7&cur=USD&other={gaid}";
+        let goes = "c=ID&k=1&p=1&s=us%2Feast&t=&x=external&u=A%20%22B%22&r=7&cur=USD&other={gaid}\
+            &in=AT&on=&os=&by=Samsung%20Internet";
         let expected = format!("https://shop.example/?{goes}");
         assert_eq!(location(&mut world, LINK).as_deref(), Some(&*expected));
     }

@@ -17,6 +17,7 @@
 //! | [`secret`] | secret | what proves a sender, signs a request or opens an account |
 //! | [`settings`] | network | what holds for all integrations |
 //! | [`setup`] | setup | all of the above, with its history |
+//! | [`visitor`] | country, device, os, browser | what a click knows of its visitor that is not personal |
 //! | [`click`], [`landing`], [`macros`] | click, external id, sub1 … sub10 | one visit, and the landing URL it goes to |
 //! | [`hit`], [`postback`] | hit, postback | a request kept byte for byte; what it says |
 //! | [`conversion`] | conversion, status | one paid-for act |
@@ -56,3 +57,4 @@ pub mod settings;
 pub mod setup;
 pub mod sub_labels;
 pub mod time;
+pub mod visitor;

@@ -3,12 +3,16 @@
 //! Formats are frozen: a change to one of these structs is a new format number beside the old
 //! one, and a reader refuses numbers it does not know. `docs/journal.md` lists them.
 
-use crate::click::Click;
+use crate::click::{Click, Labels, Personal};
+use crate::click_id::ClickId;
 use crate::command::Command;
 use crate::hit::Hit;
-use crate::id::Position;
+use crate::id::{CampaignId, Position, PublisherId};
+use crate::money::Micros;
 use crate::time::Timestamp;
+use crate::visitor::Visitor;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The rules this build decides by, stamped on each record it journals.
@@ -28,14 +32,48 @@ impl Kind {
     /// The format this build writes.
     pub fn format(self) -> u8 {
         match self {
-            Self::Hit => 2,
-            Self::Click | Self::Command | Self::Tick => 1,
+            Self::Click | Self::Hit => 2,
+            Self::Command | Self::Tick => 1,
         }
     }
 
     fn from_number(number: u8) -> Option<Self> {
         let all = [Self::Click, Self::Hit, Self::Command, Self::Tick];
         all.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// A click as format 1 has it.
+#[derive(Deserialize)]
+struct Click1<'a> {
+    id: ClickId,
+    campaign_id: CampaignId,
+    publisher_id: PublisherId,
+    is_live: bool,
+    is_test: bool,
+    cost: Option<Micros>,
+    #[serde(borrow)]
+    external_id: Cow<'a, [u8]>,
+    #[serde(borrow)]
+    labels: Labels<'a>,
+    #[serde(borrow)]
+    personal: Personal<'a>,
+}
+
+impl<'a> From<Click1<'a>> for Click<'a> {
+    fn from(click: Click1<'a>) -> Self {
+        Self {
+            id: click.id,
+            campaign_id: click.campaign_id,
+            publisher_id: click.publisher_id,
+            is_live: click.is_live,
+            is_test: click.is_test,
+            cost: click.cost,
+            external_id: click.external_id,
+            labels: click.labels,
+            personal: click.personal,
+            visitor: Visitor::default(),
+        }
     }
 }
 
@@ -134,6 +172,9 @@ pub fn read(kind: u8, format: u8, rules: u16, payload: &[u8]) -> Result<Record<'
         return Err(Unreadable::Newer { kind, format, rules });
     };
     match (known, format) {
+        (Kind::Click, 1) => {
+            packed(payload).map(|click: Click1| Record::Click(click.into())).map_err(damaged)
+        }
         (Kind::Click, _) => packed(payload).map(Record::Click).map_err(damaged),
         (Kind::Hit, 1) => packed(payload).map(|hit: Hit1| Record::Hit(hit.into())).map_err(damaged),
         (Kind::Hit, _) => packed(payload).map(Record::Hit).map_err(damaged),
@@ -156,11 +197,8 @@ fn packed<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::click::{Label, Labels, Personal};
-    use crate::click_id::ClickId;
-    use crate::id::{CampaignId, PublisherId};
-    use crate::money::Micros;
-    use std::borrow::Cow;
+    use crate::click::Label;
+    use crate::visitor::{Country, Device};
 
     fn click() -> Click<'static> {
         let mut labels = Labels::default();
@@ -179,6 +217,12 @@ mod tests {
                 ip: Some("203.0.113.7".parse().unwrap()),
                 user_agent: "ua".into(),
                 referrer: "".into(),
+            },
+            visitor: Visitor {
+                country: Country::parse(b"AT"),
+                device: Some(Device::Tablet),
+                os: "iOS".into(),
+                browser: "".into(),
             },
         }
     }
@@ -200,7 +244,21 @@ mod tests {
         let id = [7; 16];
         let rest = b"\xAC\x02\x02\x01\x00\x01\x03\x01e\x02\x00\x02us\x0A\x01x\
             \x01\x00\xCB\x00\x71\x07\x02ua\x00";
-        assert_eq!(write(&Record::Click(click())), [&id[..], &rest[..]].concat());
+        let known = b"\x01AT\x01\x02\x03iOS\x00";
+        assert_eq!(write(&Record::Click(click())), [&id[..], &rest[..], &known[..]].concat());
+        let first = Click { visitor: Visitor::default(), ..click() };
+        let payload = [&id[..], &rest[..]].concat();
+        assert_eq!(read(Kind::Click as u8, 1, RULES, &payload), Ok(Record::Click(first)));
+        for (known, is_read) in [
+            (&b"\0\0\0\0"[..], true),
+            (b"\x01aa\0\0\0", false),
+            (b"\x01XX\0\0\0", false),
+            (b"\0\x01\x07\0\0", false),
+        ] {
+            let payload = [&payload[..], known].concat();
+            let read = read(Kind::Click as u8, 2, RULES, &payload);
+            assert_eq!(read.is_ok(), is_read, "{}", known.escape_ascii());
+        }
         let address = b"\x20\x01\x0D\xB8\0\0\0\0\0\0\0\0\0\0\0\x07";
         let own = [b"\x03GET\x02/p\x00\x00\x01\x01", &address[..], b"\x00"].concat();
         let more = b"\x01\x0Awebhook-id\x01m\x09https://t";

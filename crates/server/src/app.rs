@@ -6,6 +6,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
+use crate::countries::Countries;
 use crate::deliver::{self, Teller, Watch};
 use crate::engine::Engine;
 use crate::http::ring::Ring;
@@ -54,6 +55,8 @@ pub(crate) struct App {
     /// Who holds one of them tries a destination out.
     pub(crate) trials: tokio::sync::Semaphore,
     pub(crate) live: Arc<Live>,
+    /// Where visitors are.
+    pub(crate) countries: Arc<Countries>,
     pub(crate) keys: Keys,
     pub(crate) minter: Mutex<Minter>,
     pub(crate) ingest: Handle,
@@ -126,6 +129,7 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let (disk, data) = (ground.disk.clone(), config.data.clone());
+        let countries = Arc::new(Countries::open(config.country_database.as_deref())?);
         open::data_dir(&*disk, &data)?;
         let clock = Arc::new(Clock::default());
         let is_restored = data.join(RESTORED).exists();
@@ -171,6 +175,7 @@ impl App {
             teller,
             trials: tokio::sync::Semaphore::new(TRIALS_MAX),
             live: Arc::new(Live::new(setup)),
+            countries,
             keys,
             minter: Mutex::new(Minter::new(node, floor_ms)),
             ingest: Handle::new(journal, secrets),

@@ -4,6 +4,7 @@
 //! configuration. Secrets come from the environment or a file of their own, and show as `***`.
 
 use anyhow::{Context, anyhow, bail};
+use axum::http::HeaderName;
 use domain::contract::Network;
 use domain::destination::WAITS_S;
 use domain::id::NodeId;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Every key is also an environment variable: this, and the key in capitals.
 const PREFIX: &str = "COUNTERFOIL_";
@@ -62,6 +64,10 @@ pub(crate) struct Config {
     pub(crate) answer_within_ms: u64,
     /// Proxies that tell the client's address in `X-Forwarded-For`.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// The header in which those proxies name the visitor's country.
+    pub(crate) country_header: Option<String>,
+    /// An MMDB file that says which country an address is in.
+    pub(crate) country_database: Option<PathBuf>,
     /// Networks that destinations may be in beside the internet.
     pub(crate) outbound_allow: Vec<Network>,
     /// How many requests to destinations are under way at once.
@@ -144,6 +150,8 @@ impl Default for Config {
             idle_timeout_s: 75,
             answer_within_ms: 1_500,
             trusted_proxies: Vec::new(),
+            country_header: None,
+            country_database: None,
             outbound_allow: Vec::new(),
             outbound_concurrency: 256,
             outbound_connect_timeout_ms: 5_000,
@@ -217,6 +225,11 @@ impl Config {
                     .to_owned(),
             );
         }
+        if config.country_header.is_some() && config.trusted_proxies.is_empty() {
+            warnings.push(
+                "country_header is set and trusted_proxies is not: nobody is believed".to_owned(),
+            );
+        }
         Ok((config, warnings))
     }
 
@@ -250,6 +263,11 @@ impl Config {
             bail!("{name} must not be 0");
         }
         self.check_outbound()?;
+        if let Some(name) = &self.country_header
+            && HeaderName::from_str(name).is_err()
+        {
+            bail!("country_header is the name of a header, such as `CF-IPCountry`, not `{name}`");
+        }
         if let Some(url) = &self.external_url {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if !rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' '])) {
@@ -307,7 +325,8 @@ fn name_of(file: Option<&Path>) -> String {
 fn is_key(key: &str) -> bool {
     let defaults = toml::Table::try_from(Config::default()).expect("defaults are TOML");
     // What is none by default does not stand in the table.
-    defaults.contains_key(key) || ["external_url", "admin_key"].contains(&key)
+    defaults.contains_key(key)
+        || ["external_url", "admin_key", "country_header", "country_database"].contains(&key)
 }
 
 /// That a key which holds a list was given something else, and how it is written.
@@ -406,6 +425,8 @@ mod tests {
                 let value = match (key, defaults.get(key)) {
                     (_, Some(value)) => value.to_string(),
                     ("external_url", None) => "\"https://track.example.com\"".to_owned(),
+                    ("country_header", None) => "\"CF-IPCountry\"".to_owned(),
+                    ("country_database", None) => "\"country.mmdb\"".to_owned(),
                     ("admin_key", None) => "\"a long random text\"".to_owned(),
                     _ => panic!("{key} needs an example"),
                 };
@@ -429,6 +450,8 @@ mod tests {
         let expected = Config {
             external_url: config.external_url.clone(),
             admin_key: config.admin_key.clone(),
+            country_header: config.country_header.clone(),
+            country_database: config.country_database.clone(),
             ..Config::default()
         };
         assert_eq!(config, expected);
@@ -526,6 +549,8 @@ mod tests {
             "personal_data_days = 800",
             "answer_within_ms = 0",
             "external_url = 'track.example.com'",
+            "country_header = ''",
+            "country_header = 'CF IPCountry'",
             "external_url = 'https://track.example.com/x'",
         ] {
             assert!(load(toml, &[]).is_err(), "{toml}");

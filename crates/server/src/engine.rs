@@ -124,9 +124,10 @@ impl Engine {
         tokio::spawn(sender.run(self.stop.subscribe()));
     }
 
-    /// Looks after the deliveries, once there are any.
+    /// Looks after the deliveries, once there are any, and after the country database.
     pub(crate) fn watch(&self) {
         tokio::spawn(Watch::run(self.app.clone(), self.stop.subscribe()));
+        tokio::spawn(self.app.countries.clone().run(self.stop.subscribe()));
     }
 
     /// Tries to open the deliveries until they open: nobody else waits for them.

@@ -15,6 +15,7 @@ mod catalogue;
 mod client;
 mod clock;
 mod config;
+mod countries;
 mod deliver;
 mod deliveries;
 mod demo;
@@ -37,6 +38,7 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 use config::Config;
+use countries::Countries;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -110,6 +112,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::CheckConfig => {
+            let countries = Countries::open(config.country_database.as_deref())?;
+            if let Some(described) = countries.described() {
+                remark!("country_database: {described}");
+            }
             terminal::print(format_args!("{}", toml::to_string(&config)?));
             Ok(ExitCode::SUCCESS)
         }

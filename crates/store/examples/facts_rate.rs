@@ -11,6 +11,7 @@ use domain::id::{CampaignId, Position, PublisherId};
 use domain::record::{Record, Stamped};
 use domain::report::{Dimension, Query, Test};
 use domain::time::Timestamp;
+use domain::visitor::{Country, Device, Visitor};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,27 @@ fn click(position: u64, has_extras: bool) -> Click<'static> {
         external_id: external_id.into(),
         labels,
         personal,
+        visitor: visitor(position),
+    }
+}
+
+/// Mostly phones, of fifty countries.
+fn visitor(position: u64) -> Visitor<'static> {
+    let country = pick(position, 15, 50).to_le_bytes()[0];
+    let (device, os, browser) = match pick(position, 16, 20) {
+        0..9 => (Device::Mobile, "Android", "Chrome"),
+        9..13 => (Device::Mobile, "iOS", "Safari"),
+        13 => (Device::Mobile, "iOS", "Facebook"),
+        14 => (Device::Mobile, "Android", "Samsung Internet"),
+        15 => (Device::Tablet, "iOS", "Safari"),
+        16 => (Device::Desktop, "macOS", "Safari"),
+        _ => (Device::Desktop, "Windows", "Chrome"),
+    };
+    Visitor {
+        country: Country::parse(&[b'A' + country % 10, b'A' + country / 10]),
+        device: Some(device),
+        os: os.into(),
+        browser: browser.into(),
     }
 }
 

@@ -11,6 +11,7 @@ use domain::hit::Hit;
 use domain::id::{CampaignId, LinkId, NodeId, Position, PublisherId};
 use domain::money::Micros;
 use domain::record::{self, Record};
+use domain::visitor::{Country, Device, Visitor};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -108,6 +109,12 @@ impl Recorder {
                 ip: Some(ip.parse()?),
                 user_agent: "Mozilla/5.0".into(),
                 referrer: "https://news.example/".into(),
+            },
+            visitor: Visitor {
+                country: Country::parse([&b"AT"[..], b"XX"][(number % 2) as usize]),
+                device: Device::ALL.get((number % 8) as usize).copied(),
+                os: "Android".into(),
+                browser: "".into(),
             },
         };
         self.put(&Record::Click(click))?;

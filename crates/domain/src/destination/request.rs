@@ -232,6 +232,9 @@ impl Values<'_> {
                 let own = conversion.values.iter().find(|(own, _)| *own == name);
                 own.map(|(_, text)| text.clone()).unwrap_or_default()
             }
+            Field::Visitor(known) => {
+                click.map_or(String::new(), |click| click.visitor.word(*known).to_owned())
+            }
             Field::Ip => personal.and_then(|one| one.ip).map_or(String::new(), |ip| ip.to_string()),
             Field::UserAgent => personal.map_or(String::new(), |one| one.user_agent.to_string()),
             Field::Timestamp => at.as_s().to_string(),

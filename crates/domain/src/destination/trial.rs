@@ -13,6 +13,7 @@ use crate::money::{Currency, Micros};
 use crate::reason::Flags;
 use crate::setup::{History, Setup};
 use crate::time::Timestamp;
+use crate::visitor::{Country, Device, Visitor};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -24,6 +25,8 @@ const REVENUE: Micros = Micros(2_000_000);
 const SALE_AMOUNT: Micros = Micros(10_000_000);
 /// An address that is kept free for documentation.
 const VISITOR: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Antarctica: it reads as a country, and nobody takes it for a visitor's.
+const COUNTRY: &[u8] = b"AQ";
 
 /// A conversion that there is not, and all that is told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +126,12 @@ impl Destination {
                 ip: Some(VISITOR),
                 user_agent: Cow::Borrowed("test-user-agent"),
                 referrer: Cow::Borrowed(""),
+            },
+            visitor: Visitor {
+                country: Country::parse(COUNTRY),
+                device: Some(Device::Desktop),
+                os: Cow::Borrowed("test-os"),
+                browser: Cow::Borrowed("test-browser"),
             },
         }
     }

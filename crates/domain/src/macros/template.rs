@@ -4,6 +4,7 @@
 //! filled in, and the text around them when it is compiled.
 
 use crate::money::Micros;
+use crate::visitor::Known;
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
@@ -25,6 +26,8 @@ pub enum Macro {
     Source,
     Creative,
     Placement,
+    /// `country`, `device`, `os` or `browser`.
+    Visitor(Known),
     Ip,
     UserAgent,
     Timestamp,
@@ -49,14 +52,15 @@ impl Macro {
             "user_agent" => Self::UserAgent,
             "timestamp" => Self::Timestamp,
             "random" => Self::Random,
-            _ => {
-                let digits = name
-                    .strip_prefix("sub")
-                    .filter(|digits| digits.starts_with(|digit| matches!(digit, '1'..='9')))?;
-                Self::Sub(digits.parse().ok().filter(|number| *number <= SUBS)?)
-            }
+            _ => return Known::from_name(name).map(Self::Visitor).or_else(|| sub(name)),
         })
     }
+}
+
+fn sub(name: &str) -> Option<Macro> {
+    let digits = name.strip_prefix("sub")?;
+    let digits = Some(digits).filter(|it| it.starts_with(|digit| matches!(digit, '1'..='9')))?;
+    digits.parse().ok().filter(|number| *number <= SUBS).map(Macro::Sub)
 }
 
 /// What a macro stands for in one visit.
@@ -213,6 +217,8 @@ mod tests {
             Macro::Ip => Value::Ip("2001:db8::1".parse().unwrap()),
             Macro::UserAgent => "M\u{f6}zilla/5.0 (X11)\r\nA: b".into(),
             Macro::ExternalId => Value::Bytes(&[0, 0xFF, b'~', b'&', b'=', b'#', b'{', b'}']),
+            Macro::Visitor(Known::Browser) => "Samsung Internet".into(),
+            Macro::Visitor(known) => known.name().into(),
             Macro::Sub(1) => "one".into(),
             Macro::Sub(10) => "ten".into(),
             _ => Value::Empty,
@@ -234,6 +240,7 @@ mod tests {
             ("{sub1}-{sub10}", "one-ten"),
             ("{payout}:{revenue}:", "1.75::"),
             ("{ip}", "2001%3Adb8%3A%3A1"),
+            ("{country}-{device}-{os}-{browser}", "country-device-os-Samsung%20Internet"),
             ("#{click_id}", "#01abc"),
             ("({click_id})", "(01abc)"),
         ];
@@ -265,7 +272,8 @@ mod tests {
             "{CLICK_ID}",
             "{+click_id+}",
             "{click_id:raw}",
-            "{country}",
+            "{Country}",
+            "{country_code}",
             "{gaid}",
             "{{click_id}}",
             "{{{click_id}}}",

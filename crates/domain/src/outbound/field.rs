@@ -3,6 +3,7 @@
 use crate::click::{Label, SUBS};
 use crate::contract::PARAMS;
 use crate::time::{self, Timestamp};
+use crate::visitor::Known;
 use jiff::fmt::strtime::BrokenDownTime;
 
 /// The longest a name of an account's value may be, in bytes.
@@ -46,6 +47,8 @@ pub enum Field {
     Label(Label),
     /// `param1` … `param20`, as the advertiser sent them.
     Param(u8),
+    /// `country`, `device`, `os` or `browser`, as long as the click is kept.
+    Visitor(Known),
     Ip,
     UserAgent,
     /// Unix seconds: when the request is made.
@@ -213,8 +216,16 @@ impl Field {
         let numbered = |word: &str, max: u8| {
             (1..=max).find(|number| name.strip_prefix(word) == Some(&number.to_string()))
         };
+        if let Some(known) = Known::from_name(name) {
+            return Some(Self::Visitor(known));
+        }
         let sub = numbered("sub", SUBS).map(|number| Self::Label(Label::Sub(number)));
         sub.or_else(|| numbered("param", PARAMS).map(Self::Param))
+    }
+
+    /// Only the click itself says it.
+    pub fn is_of_click(&self) -> bool {
+        matches!(self, Self::Ip | Self::UserAgent | Self::Visitor(_))
     }
 
     /// Every name once, but those of accounts, and without what may stand behind a colon.
@@ -222,6 +233,7 @@ impl Field {
         let numbered =
             |word: &'static str, max: u8| (1..=max).map(move |number| format!("{word}{number}"));
         let plain = Self::PLAIN.iter().map(|(_, name)| *name).chain([Self::USER_AGENT]);
+        let plain = plain.chain(Known::ALL.map(Known::name));
         let moments = Self::MOMENTS.iter().map(|(_, name)| *name);
         let plain = plain.chain(moments).map(str::to_owned);
         plain.chain(numbered("sub", SUBS)).chain(numbered("param", PARAMS))

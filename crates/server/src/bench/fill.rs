@@ -24,6 +24,7 @@ use domain::reason::Verdict;
 use domain::record::{self, Kind as RecordKind, Record};
 use domain::setup::Setup;
 use domain::time::Timestamp;
+use domain::visitor::{Agent, Country, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,6 +48,8 @@ const APPLY_RECORDS_MAX: usize = 2_048;
 const APPLY_BYTES_MAX: usize = 4 << 20;
 /// Who says "bench" in the audit trail.
 const ACTOR: &str = "bench";
+/// How many kinds of user agents there are.
+const AGENTS: u64 = 6;
 /// How many publishers send the clicks, by one link each.
 pub(crate) const PUBLISHERS: u64 = 20;
 /// The window of the campaign: older clicks than this convert no more.
@@ -384,15 +387,10 @@ fn click<'a>(
     labels.set(Label::Sub(3), format!("phase-{phases}"));
     labels.set(Label::Sub(4), format!("creative-{creatives:04}"));
     labels.set(Label::Sub(5), format!("{}", 100_000 + zones));
-    let agent = format!(
-        "Mozilla/5.0 (Linux; Android {}) AppleWebKit/537.36 Chrome/1{:02}.0.{}.{} Mobile \
-         Safari/537.36",
-        8 + random.often_low(8),
-        random.often_low(40),
-        5_000 + random.often_low(20),
-        random.often_low(50)
-    );
+    let agent = agent(random);
     let [a, b, c, d, ..] = random.next().to_le_bytes();
+    let Agent { device, os, browser } = Agent::read(agent.as_bytes());
+    let country = Country::parse(country(countries).as_bytes());
     Click {
         id,
         campaign_id,
@@ -407,7 +405,24 @@ fn click<'a>(
             user_agent: Cow::Owned(agent),
             referrer: Cow::Borrowed(""),
         },
+        visitor: Visitor { country, device, os: os.into(), browser: browser.into() },
     }
+}
+
+/// What phones send, mostly, and some others.
+fn agent(random: &mut Random) -> String {
+    let numbers = [8, 40, 20, 50].map(|many| random.often_low(many));
+    let [system, version, build, patch] = numbers;
+    let (begins, browser, ends) = match random.often_low(AGENTS) {
+        0 => (format!("Linux; Android {}", 8 + system), "Chrome/1", " Mobile Safari/537.36"),
+        1 => (format!("iPhone; CPU iPhone OS 1{system}_1"), "Version/1", " Mobile Safari/605.1"),
+        2 => ("Windows NT 10.0; Win64".to_owned(), "Chrome/1", " Safari/537.36"),
+        3 => (format!("iPhone; CPU iPhone OS 1{system}_1"), "FBAV/1", " Mobile [FBAN/FBIOS]"),
+        4 => (format!("Linux; Android {}", 8 + system), "SamsungBrowser/1", " Mobile Safari/53"),
+        _ => ("Macintosh; Intel Mac OS X 10_15".to_owned(), "Version/1", " Safari/605.1"),
+    };
+    let version = format!("{version:02}.0.{}.{patch}", 5_000 + build);
+    format!("Mozilla/5.0 ({begins}) AppleWebKit/537.36 {browser}{version}{ends}")
 }
 
 /// Two letters that look like a country.

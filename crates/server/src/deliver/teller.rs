@@ -125,8 +125,7 @@ impl Teller {
         let found = self.asked(|| self.store.conversion(id)).await?;
         let there_is_none = || Unmade::Ever(format!("there is no conversion {id}"));
         let (conversion, _) = found.ok_or_else(there_is_none)?;
-        let is_personal = |field: &Field| matches!(field, Field::Ip | Field::UserAgent);
-        let click = match destination.fields().iter().any(is_personal) {
+        let click = match destination.fields().iter().any(Field::is_of_click) {
             true => self.asked(|| self.store.click(conversion.click_id)).await?,
             false => None,
         };

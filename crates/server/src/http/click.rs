@@ -7,6 +7,7 @@
 use super::client;
 use super::head::{self, Head};
 use super::reply::Manner;
+use super::visitor::{self, Signs};
 use super::worker::Worker;
 use crate::config::WhenDiskFails;
 use axum::http::StatusCode;
@@ -20,6 +21,7 @@ use domain::landing::{Target, Visit};
 use domain::money::Micros;
 use domain::postback::PAIRS_MAX;
 use domain::record::{self, Kind};
+use domain::visitor::Visitor;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::PoisonError;
@@ -115,6 +117,7 @@ pub(super) fn receive(
         return Click::Answered;
     };
     let said = Said::read(query(head.target));
+    let personal = personal(worker, peer, head);
     let click = Record {
         id: if is_head { ClickId::from_bytes([0; 16]) } else { mint(worker, &target) },
         campaign_id: target.campaign_id,
@@ -124,7 +127,8 @@ pub(super) fn receive(
         cost: said.cost,
         external_id: said.external_id,
         labels: said.labels,
-        personal: personal(worker, peer, head),
+        visitor: visitor(worker, peer, head, &personal),
+        personal,
     };
     let ticket = if is_head { None } else { Some(journal(worker, &click)) };
     if said.dropped > 0 && !is_head {
@@ -188,6 +192,19 @@ fn personal<'b>(worker: &Worker, peer: IpAddr, head: &Head<'_, 'b>) -> Personal<
         head::text(value, PERSONAL_BYTES_MAX)
     };
     Personal { ip: Some(ip), user_agent: text("user-agent"), referrer: text("referer") }
+}
+
+fn visitor(
+    worker: &Worker,
+    peer: IpAddr,
+    head: &Head<'_, '_>,
+    personal: &Personal<'_>,
+) -> Visitor<'static> {
+    let app = &worker.app;
+    let header = app.config.country_header.as_deref();
+    let country = header.and_then(|name| head.values(name).next_back());
+    let agent = head.values("user-agent").next().unwrap_or_default();
+    visitor::visitor(app, &Signs { peer, ip: personal.ip.unwrap_or(peer), agent, country })
 }
 
 fn query(target: &[u8]) -> &[u8] {

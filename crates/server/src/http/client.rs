@@ -19,7 +19,7 @@ pub(super) fn address<'a>(
     forwarded: impl DoubleEndedIterator<Item = &'a [u8]>,
     trusted: &[Network],
 ) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let is_trusted = |address: IpAddr| is_trusted(address, trusted);
     let mut client = peer.to_canonical();
     if !is_trusted(client) {
         return client;
@@ -33,6 +33,12 @@ pub(super) fn address<'a>(
         }
     }
     client
+}
+
+/// Whether what an address says of others is believed.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(address))
 }
 
 /// An address, with or without a port.

@@ -169,10 +169,10 @@ impl<'b> RequestLine<'b> {
 
 impl<'h, 'b> Head<'h, 'b> {
     /// The values of a header, in the order they were sent.
-    pub(super) fn values(
+    pub(super) fn values<'n>(
         &self,
-        name: &'static str,
-    ) -> impl DoubleEndedIterator<Item = &'b [u8]> + use<'h, 'b> {
+        name: &'n str,
+    ) -> impl DoubleEndedIterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
         let headers: &'h [Header<'b>] = self.headers;
         let is_named = move |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);
         headers.iter().filter(is_named).map(|header| header.value)

@@ -23,6 +23,7 @@ pub(crate) mod serve;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod visitor;
 mod waiting;
 mod worker;
 
@@ -41,6 +42,7 @@ use head::Request;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tower::ServiceExt;
+use visitor::Peer;
 use worker::Worker;
 
 /// The longest a body of an API request may be, in bytes.
@@ -134,7 +136,7 @@ async fn answer(worker: &Worker, surface: Surface, peer: IpAddr, request: Reques
     }
     match place(app, request.path()) {
         Place::Postback => postback::receive(worker, peer, request).await,
-        Place::Api => api(worker, request).await,
+        Place::Api => api(worker, peer, request).await,
         _ if !is_read => Error::Method("GET, HEAD".into()).into_response(),
         Place::Receipt(receipt) => receipt::show(app, receipt).await.into_response(),
         Place::Contract(name) => contract::show(app, name),
@@ -150,7 +152,7 @@ fn router(app: Arc<App>) -> Router {
         .fallback(async || Error::NotFound("such path".to_owned()))
 }
 
-async fn api(worker: &Worker, request: Request) -> Response {
+async fn api(worker: &Worker, peer: IpAddr, request: Request) -> Response {
     if needs_key(request.path())
         && let Err(error) = api::auth::check(&worker.app, &request.headers)
     {
@@ -163,6 +165,7 @@ async fn api(worker: &Worker, request: Request) -> Response {
     *sent.method_mut() = request.method;
     *sent.uri_mut() = uri;
     *sent.headers_mut() = request.headers;
+    sent.extensions_mut().insert(Peer(peer));
     let router = worker.router.clone();
     match worker.rest.spawn(router.oneshot(sent)).await {
         Ok(Ok(answer)) => answer,

@@ -13,6 +13,7 @@ use domain::id::{
 use domain::money::Micros;
 use domain::record::{self, Record, Stamped};
 use domain::time::Timestamp;
+use domain::visitor::Visitor;
 use std::path::Path;
 use store::deliveries::{Attempt, Fate, Incoming, PauseRule, SqliteDeliveries};
 use store::disk::RealDisk;
@@ -54,6 +55,7 @@ fn keeper(dir: &Path, clicks: u32) -> Keeper {
             external_id: Vec::new().into(),
             labels: domain::click::Labels::default(),
             personal: Personal { user_agent: "curl/8".into(), ..Personal::default() },
+            visitor: Visitor::default(),
         };
         let payload = record::write(&Record::Click(click.clone()));
         let ticket =

@@ -6,6 +6,7 @@ use domain::click::{Click, Labels, Personal};
 use domain::click_id::{Keyring, Minter};
 use domain::id::{CampaignId, LinkId, NodeId, PublisherId};
 use domain::record::{self, Kind};
+use domain::visitor::Visitor;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(crate) fn clicks(server: &Server, origin: &Origin, ages_h: &[u64]) -> Vec<St
             external_id: Cow::Borrowed(b""),
             labels: Labels::default(),
             personal: Personal::default(),
+            visitor: Visitor::default(),
         };
         let mut payload = Vec::new();
         record::write_click(&click, &mut payload);

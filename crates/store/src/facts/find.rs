@@ -16,6 +16,7 @@ use domain::click::{Click, Label, Labels, Personal};
 use domain::click_id::ClickId;
 use domain::id::{CampaignId, Position, PublisherId};
 use domain::money::Micros;
+use domain::visitor::{Known, Visitor};
 use hashbrown::HashMap;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -97,6 +98,7 @@ impl Facts {
             external_id: Cow::Owned(cells.word(click::EXTERNAL_ID)?.unwrap_or_default()),
             labels,
             personal: Personal::default(),
+            visitor: cells.visitor()?,
         };
         Ok(Some(Found { position, click }))
     }
@@ -149,6 +151,15 @@ impl Cells<'_, '_> {
         let Some(word) = self.word(column)? else { return Ok(None) };
         let text = String::from_utf8(word);
         text.map(Some).map_err(|_| self.damaged(column, "a text is not UTF-8"))
+    }
+
+    fn visitor(&mut self) -> Result<Visitor<'static>, Error> {
+        let mut words = <[String; Known::ALL.len()]>::default();
+        for (place, word) in words.iter_mut().enumerate() {
+            *word = self.text(click::VISITOR + place)?.unwrap_or_default();
+        }
+        let visitor = Visitor::from_words(words);
+        visitor.ok_or_else(|| self.damaged(click::VISITOR, "it is no visitor's country or device"))
     }
 
     fn number(&mut self, column: usize) -> Result<u32, Error> {

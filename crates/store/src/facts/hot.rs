@@ -11,6 +11,7 @@ use domain::click_id::ClickId;
 use domain::id::{CampaignId, Position, PublisherId};
 use domain::money::Micros;
 use domain::time::Timestamp;
+use domain::visitor::{Known, Visitor};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -46,6 +47,7 @@ pub(super) struct Rows {
     costs: Vec<Option<Micros>>,
     external_ids: Words,
     labels: [Option<Box<Coded>>; Label::ALL.len()],
+    visitors: [Coded; Known::ALL.len()],
     by_id: HashTable<u32>,
     hasher: DefaultHashBuilder,
     hits: usize,
@@ -69,6 +71,12 @@ impl Coded {
     fn push(&mut self, word: &[u8]) {
         let code = self.words.intern(word);
         self.codes.push(code);
+    }
+
+    /// A row's value, where it has one.
+    pub(super) fn word(&self, row: usize) -> Option<&[u8]> {
+        let code = self.codes.get(row).copied().filter(|code| *code != NONE)?;
+        self.words.words().get(code as usize)
     }
 }
 
@@ -124,6 +132,12 @@ impl Rows {
             let column = self.labels[usize::from(label.code())].get_or_insert_default();
             column.codes.resize(row, NONE);
             column.push(value.as_bytes());
+        }
+        for (column, word) in self.visitors.iter_mut().zip(click.visitor.words()) {
+            if !word.is_empty() {
+                column.codes.resize(row, NONE);
+                column.push(word.as_bytes());
+            }
         }
         let Self { by_id, hasher, ids, .. } = self;
         let hash = hasher.hash_one(click.id);
@@ -191,6 +205,12 @@ impl Rows {
         self.labels[usize::from(label.code())].as_deref()
     }
 
+    /// The columns of what is known of the visitor, in the order of its words; each as long as
+    /// there is something.
+    pub(super) fn visitors(&self) -> &[Coded; Known::ALL.len()] {
+        &self.visitors
+    }
+
     /// The first click of this id, where its position is below `before`.
     pub(super) fn find(&self, id: ClickId, before: Position) -> Option<Found> {
         let found = self.by_id.find(self.hasher.hash_one(id), |row| self.ids[*row as usize] == id);
@@ -201,11 +221,9 @@ impl Rows {
         }
         let mut labels = Labels::default();
         for label in Label::ALL {
-            let Some(column) = self.label(label) else { continue };
-            let code = column.codes.get(row).copied().filter(|code| *code != NONE);
-            let word = code.and_then(|code| column.words.words().get(code as usize));
+            let word = self.label(label).and_then(|column| column.word(row));
             if let Some(word) = word {
-                labels.set(label, String::from_utf8_lossy(word).into_owned());
+                labels.set(label, text(word));
             }
         }
         let click = Click {
@@ -218,9 +236,20 @@ impl Rows {
             external_id: Cow::Owned(self.external_id(row).to_vec()),
             labels,
             personal: Personal::default(),
+            visitor: self.visitor(row),
         };
         Some(Found { position, click })
     }
+
+    fn visitor(&self, row: usize) -> Visitor<'static> {
+        let words =
+            self.visitors.each_ref().map(|column| column.word(row).map_or_else(String::new, text));
+        Visitor::from_words(words).expect("they are the words of one that was added")
+    }
+}
+
+fn text(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).into_owned()
 }
 
 fn number_at(column: &Coded, row: usize) -> u32 {

@@ -87,8 +87,12 @@ pub(super) static CLICK: Layout = Layout {
         optional("source", Form::Text),
         optional("creative", Form::Text),
         optional("placement", Form::Text),
+        optional("country", Form::Text),
+        optional("device", Form::Text),
+        optional("os", Form::Text),
+        optional("browser", Form::Text),
     ],
-    formats: &[23],
+    formats: &[23, 27],
     page_rows: 2_048,
     group_rows: 131_072,
 };
@@ -107,6 +111,8 @@ pub(super) mod click {
     pub(in super::super) const EXTERNAL_ID: usize = 9;
     /// The first label's; the others follow in the order of their codes.
     pub(in super::super) const LABELS: usize = 10;
+    /// The first of what is known of the visitor, in the order of its words.
+    pub(in super::super) const VISITOR: usize = 23;
 }
 
 /// What says who a click's visitor is, sorted by position.
@@ -247,6 +253,7 @@ fn schema(columns: &[Spec]) -> Arc<SchemaDescriptor> {
 mod tests {
     use super::*;
     use domain::click::Label;
+    use domain::visitor::Known;
 
     #[test]
     fn every_layout_is_a_schema() {
@@ -267,7 +274,13 @@ mod tests {
             let column = &CLICK.columns[click::LABELS + usize::from(label.code())];
             assert_eq!(column.name, label.name());
         }
-        assert_eq!(CLICK.columns.len(), click::LABELS + Label::ALL.len());
+        assert_eq!(click::VISITOR, click::LABELS + Label::ALL.len());
         assert_eq!(CLICK.columns[click::EXTERNAL_ID].name, "external_id");
+    }
+
+    #[test]
+    fn what_is_known_of_the_visitor_comes_last_in_the_order_of_its_words() {
+        let names: Vec<&str> = CLICK.columns[click::VISITOR..].iter().map(|it| it.name).collect();
+        assert_eq!(names, Known::ALL.map(Known::name));
     }
 }

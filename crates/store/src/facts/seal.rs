@@ -8,7 +8,6 @@ use super::folder::{Folder, Segment};
 use super::hits::{add_hit, add_personal};
 use super::hot::{Coded, Generation, IS_LIVE, IS_TEST, Rows};
 use super::layout::{CLICK, click};
-use super::words::NONE;
 use super::write::Writer;
 use super::{Error, Facts, Records, Span, lock};
 use crate::disk::Disk;
@@ -204,6 +203,9 @@ fn write_clicks(rows: &Rows, writer: &mut Writer) -> Result<(), Error> {
                 None => part.iter().for_each(|_| column.push_word(None)),
             }
         }
+        for (place, coded) in rows.visitors().iter().enumerate() {
+            push_coded(coded, part, &mut columns[click::VISITOR + place]);
+        }
         writer.end_rows()?;
     }
     Ok(())
@@ -211,7 +213,6 @@ fn write_clicks(rows: &Rows, writer: &mut Writer) -> Result<(), Error> {
 
 fn push_coded(from: &Coded, rows: &[usize], to: &mut super::column::Column) {
     for row in rows {
-        let code = from.codes.get(*row).copied().filter(|code| *code != NONE);
-        to.push_word(code.and_then(|code| from.words.words().get(code as usize)));
+        to.push_word(from.word(*row));
     }
 }

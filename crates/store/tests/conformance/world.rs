@@ -14,6 +14,7 @@ use domain::ledger;
 use domain::record::{self, Kind, Record, Stamped};
 use domain::secret::{NONCE_BYTES, SecretsKey};
 use domain::time::Timestamp;
+use domain::visitor::Visitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -223,6 +224,7 @@ impl World {
             external_id: b"ext".to_vec().into(),
             labels,
             personal: Personal::default(),
+            visitor: Visitor::default(),
         };
         (id, self.record(Record::Click(click)))
     }

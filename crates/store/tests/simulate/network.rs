@@ -16,6 +16,7 @@ use domain::money::{Currency, Micros};
 use domain::record::{Record, Stamped};
 use domain::report::{Dimension, Query, Sums, Test};
 use domain::time::Timestamp;
+use domain::visitor::Visitor;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -200,6 +201,7 @@ impl Network {
             external_id: Vec::new().into(),
             labels,
             personal: Personal::default(),
+            visitor: Visitor::default(),
         };
         self.journal(Record::Click(click)).await;
     }

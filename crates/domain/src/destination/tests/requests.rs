@@ -6,6 +6,7 @@ use crate::hit::Hit;
 use crate::ledger::tests::world;
 use crate::outbound::{Method, Request};
 use crate::postback::{Pairs, Sender, verify};
+use crate::visitor::{Country, Device, Visitor};
 
 const NOW: Timestamp = Timestamp::from_s(1_800_000_000);
 
@@ -61,6 +62,7 @@ fn every_macro_is_filled_in() {
         ("{sub1}/{raw:sub1}/{source}/{sub2}", "us%26eu/us&eu/s%201/"),
         ("{param1}/{param2}", "p/"),
         ("{ip}/{user_agent}", "/"),
+        ("{country}/{device}/{os}/{browser}", "///"),
         ("{timestamp}/{random}", "1800000000/42"),
         ("{clicked_at:%Y}", "2026"),
         ("{converted_at:unix}/{changed_at:%d,Europe/Kyiv}", "1795165200/20"),
@@ -69,6 +71,35 @@ fn every_macro_is_filled_in() {
         let made = without_id(&url(&format!("https://t.example/{template}")));
         assert_eq!(made.strip_prefix("https://t.example/"), Some(expected), "{template}");
     }
+}
+
+#[test]
+fn what_its_click_knows_of_the_visitor_is_told() {
+    let template = "https://t.example/{country}/{device}/{os}/{browser}/{raw:browser}/{ip}";
+    let mut network = Network::of([new(template)]);
+    let visitor = Visitor {
+        country: Country::parse(b"AT"),
+        device: Some(Device::Tablet),
+        os: "iOS".into(),
+        browser: "Samsung Internet".into(),
+    };
+    let click = network.world.click("a", world::LINK);
+    click.visitor = visitor;
+    let click = click.clone();
+    network.send("?click_id=@a");
+    let made = network.world.setup.destination(DestinationId(1)).unwrap().request(&Told {
+        owed: &network.owed[0],
+        idempotency_key: "1-1-1",
+        conversion: network.world.conversion(),
+        click_id: "ID",
+        click: Some(&click),
+        receipt: "r3c31pt",
+        at: NOW,
+        random: 42,
+    });
+    let url = made.unwrap().request.url;
+    let expected = "https://t.example/AT/tablet/iOS/Samsung%20Internet/Samsung%20Internet/";
+    assert_eq!(url, expected);
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn a_made_up_conversion_says_so_wherever_it_can() {
             "test-sub1/test-sub10/test-placement/test-param20",
         ),
         ("{ip}/{user_agent}", "192.0.2.1/test-user-agent"),
+        ("{country}/{device}/{os}/{browser}", "AQ/desktop/test-os/test-browser"),
         ("{clicked_at:unix}/{converted_at:unix}", "1800000000/1800000000"),
     ];
     for (template, expected) in cases {

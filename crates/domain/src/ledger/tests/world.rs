@@ -28,6 +28,7 @@ use crate::reason::{Flag, Verdict};
 use crate::secret::Secret;
 use crate::setup::Setup;
 use crate::time::Timestamp;
+use crate::visitor::Visitor;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -282,6 +283,7 @@ impl World {
             external_id: Cow::Borrowed(b"external"),
             labels: Labels::default(),
             personal: Personal::default(),
+            visitor: Visitor::default(),
         };
         self.ids.insert(name.to_owned(), id);
         self.clicks.entry(id).or_insert(click)

@@ -17,6 +17,7 @@ use domain::contract::Canonical;
 use domain::id::{CampaignId, LinkId, PublisherId};
 use domain::money::Currency;
 use domain::time::Timestamp;
+use domain::visitor::Known;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -46,6 +47,12 @@ pub(super) struct Shown<'a> {
     currency: Option<Currency>,
     is_test: bool,
     is_live: Option<bool>,
+    /// ISO 3166-1 alpha-2, in capitals.
+    country: Option<&'a str>,
+    /// `desktop`, `mobile`, `tablet`, `tv`, `console`, `wearable` or `bot`.
+    device: Option<&'a str>,
+    os: Option<&'a str>,
+    browser: Option<&'a str>,
     ip: Option<IpAddr>,
     user_agent: Option<&'a str>,
     referrer: Option<&'a str>,
@@ -95,9 +102,13 @@ pub(super) async fn one(
         currency: setup.campaign(campaign_id).map(|campaign| campaign.currency),
         is_test: click.map_or(link.test, |click| click.is_test),
         is_live: click.map(|click| click.is_live),
+        country: known(click, Known::Country),
+        device: known(click, Known::Device),
+        os: known(click, Known::Os),
+        browser: known(click, Known::Browser),
         ip: click.and_then(|click| click.personal.ip),
-        user_agent: personal(click, |click| &click.personal.user_agent),
-        referrer: personal(click, |click| &click.personal.referrer),
+        user_agent: said(click, |click| &click.personal.user_agent),
+        referrer: said(click, |click| &click.personal.referrer),
         detail_missing: found.is_none(),
         events,
         conversions: conversions
@@ -108,7 +119,12 @@ pub(super) async fn one(
     Ok(Body::of(shown))
 }
 
-fn personal<'a>(
+fn known<'a>(click: Option<&'a Click<'static>>, known: Known) -> Option<&'a str> {
+    said(click, |click| click.visitor.word(known))
+}
+
+/// Empty is none.
+fn said<'a>(
     click: Option<&'a Click<'static>>,
     text: impl FnOnce(&'a Click<'static>) -> &'a str,
 ) -> Option<&'a str> {

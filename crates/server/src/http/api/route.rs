@@ -12,6 +12,7 @@ use super::reply::Reply;
 use super::{Base, ContractId, Id, Routes};
 use crate::app::App;
 use crate::http::Error;
+use crate::http::visitor::Asking;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
@@ -76,6 +77,7 @@ pub(super) trait Part {
 
 impl Part for State<Arc<App>> {}
 impl Part for Base {}
+impl Part for Asking {}
 impl Part for Id {}
 impl Part for ContractId {}
 impl Part for Query {

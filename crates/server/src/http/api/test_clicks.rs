@@ -10,6 +10,7 @@ use super::route::Route;
 use super::{caught_up, command, odd};
 use crate::app::App;
 use crate::http::Error;
+use crate::http::visitor::Asking;
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::click::{Click, Labels, Personal};
@@ -18,6 +19,7 @@ use domain::command::{Act, Answer};
 use domain::id::LinkId;
 use domain::landing::{Target, Visit};
 use domain::setup::Setup;
+use domain::visitor::Visitor;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -54,6 +56,7 @@ pub(super) struct Made<'a> {
 
 pub(super) async fn create(
     State(app): State<Arc<App>>,
+    Asking(visitor): Asking,
     mut sent: Sent,
 ) -> Result<Created<Made<'static>>, Error> {
     let link_id = sent.fields().required("link_id", number)?;
@@ -67,22 +70,19 @@ pub(super) async fn create(
     let Answer::TestClick { click_id: made_id, link_id } = answer else {
         return Err(odd(&answer));
     };
-    let (click, landing_url) = {
-        let setup = app.live.setup();
-        let click = test_click(&setup, made_id)
-            .ok_or_else(|| Error::Internal(format!("test click on {link_id}: no such link")))?;
-        let landing_url = landing_url(&setup, &app, &click);
-        (click, landing_url)
-    };
-    make_sure(&app, &click).await?;
+    let click = test_click(&app.live.setup(), made_id, visitor)
+        .ok_or_else(|| Error::Internal(format!("test click on {link_id}: no such link")))?;
+    let click = made(&app, click).await?;
+    let landing_url = landing_url(&app.live.setup(), &app, &click);
     let text = app.keys.click.format(made_id);
     Ok(Created::of(Made { click_id: text.as_str(), link_id, landing_url }))
 }
 
 /// The command names the click, and the click is a record of its own: whatever became of that at
-/// an earlier try, it is on disk when this returns. Where that fails the command stands all the
-/// same, so it is answered as late: sent again under its key, it makes the click.
-async fn make_sure(app: &App, click: &Click<'_>) -> Result<(), Error> {
+/// an earlier try, it is on disk when this returns; answers with it as it is there. Where that
+/// fails the command stands all the same, so it is answered as late: sent again under its key, it
+/// makes the click.
+async fn made(app: &App, click: Click<'static>) -> Result<Click<'static>, Error> {
     let Ok(_alone) = tokio::time::timeout(ALONE_WITHIN, JOURNALING.lock()).await else {
         return Err(Error::Late);
     };
@@ -92,15 +92,16 @@ async fn make_sure(app: &App, click: &Click<'_>) -> Result<(), Error> {
     };
     caught_up(app).await.map_err(is_late)?;
     let found = app.store.click(click.id).await.map_err(|error| is_late(error.into()))?;
-    if found.is_none() {
-        app.ingest.click(click).await.map_err(|unavailable| is_late(unavailable.into()))?;
+    if let Some((_, found)) = found {
+        return Ok(found);
     }
-    Ok(())
+    app.ingest.click(&click).await.map_err(|unavailable| is_late(unavailable.into()))?;
+    Ok(click)
 }
 
 /// The click as it is kept. It is live whether or not the campaign is active: testing comes
 /// before that.
-fn test_click(setup: &Setup, id: ClickId) -> Option<Click<'static>> {
+fn test_click(setup: &Setup, id: ClickId, visitor: Visitor<'static>) -> Option<Click<'static>> {
     let link = setup.link(id.link())?;
     Some(Click {
         id,
@@ -112,6 +113,7 @@ fn test_click(setup: &Setup, id: ClickId) -> Option<Click<'static>> {
         external_id: Cow::Borrowed(&[]),
         labels: Labels::default(),
         personal: Personal::default(),
+        visitor,
     })
 }
 
@@ -153,9 +155,10 @@ mod tests {
         setup.put(Timestamp::UNIX_EPOCH, Change::Campaign(campaign.clone()));
         setup.put(Timestamp::UNIX_EPOCH, Change::Link(link));
         let mut minter = Minter::new(NodeId::MAX, 0);
-        let click = test_click(&setup, minter.next(1, LinkId(5), 0)).unwrap();
+        let make = |id| test_click(&setup, id, Visitor::default());
+        let click = make(minter.next(1, LinkId(5), 0)).unwrap();
         assert!(click.is_test && click.is_live);
         assert_eq!((click.campaign_id, click.publisher_id), (campaign.id, PublisherId(2)));
-        assert_eq!(test_click(&setup, minter.next(1, LinkId(6), 0)), None);
+        assert_eq!(make(minter.next(1, LinkId(6), 0)), None);
     }
 }

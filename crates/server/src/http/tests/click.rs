@@ -25,7 +25,7 @@ fn a_click_is_in_the_journal_when_its_visitor_is_sent_on() {
     let next = rig.app.journal.next();
     let reply = rig.ask(format!(
         "GET /c/{TOKEN}?sub1=us+east&external_id=Ab%2F1&cost=0.02&sub2={} HTTP/1.1\r\n\
-         X-Forwarded-For: 192.0.2.1, 203.0.113.9\r\nUser-Agent: Browser/1 (x)\r\n\
+         X-Forwarded-For: 192.0.2.1, 203.0.113.9\r\nUser-Agent: Firefox/1 (Windows)\r\n\
          Referer: https://news.example/\r\nCookie: secret\r\nConnection: close\r\n\r\n",
         "a".repeat(501),
     ));
@@ -36,7 +36,7 @@ fn a_click_is_in_the_journal_when_its_visitor_is_sent_on() {
     let id = click_id(reply.location());
     let parsed = rig.app.keys.click.parse(id).expect("it is an id of ours");
     let expected =
-        format!("https://shop.example/?c={id}&s=us%20east&x=Ab%2F1&u=Browser%2F1%20%28x%29");
+        format!("https://shop.example/?c={id}&s=us%20east&x=Ab%2F1&u=Firefox%2F1%20%28Windows%29");
     assert_eq!(reply.location(), expected);
     assert_eq!(rig.app.journal.next().0, next.0 + 1);
     let Record::Click(click) = rig.last_record() else { panic!("it is a click") };
@@ -48,7 +48,8 @@ fn a_click_is_in_the_journal_when_its_visitor_is_sent_on() {
     assert_eq!(&*click.external_id, b"Ab/1");
     assert_eq!(click.cost.map(|cost| cost.0), Some(20_000));
     assert_eq!(click.personal.ip, Some("203.0.113.9".parse().unwrap()));
-    assert_eq!(click.personal.user_agent, "Browser/1 (x)");
+    assert_eq!(click.personal.user_agent, "Firefox/1 (Windows)");
+    assert_eq!(click.visitor.words(), ["", "desktop", "Windows", "Firefox"]);
     assert_eq!(click.personal.referrer, "https://news.example/");
 }
 

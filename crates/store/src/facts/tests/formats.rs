@@ -1,12 +1,13 @@
 //! Files that an earlier release wrote are read, checked and merged like those of this one.
 
 use super::*;
-use crate::facts::layout::{HIT_PERSONAL, Layout};
+use crate::facts::Found;
+use crate::facts::layout::{CLICK, HIT_PERSONAL, Layout, click as place};
 use crate::facts::table::Table;
 use crate::facts::write::Writer;
 
 /// The sidecar of hits before they had a base and headers.
-static FIRST: Layout = Layout {
+static FIRST_REQUESTS: Layout = Layout {
     name: "hit personal",
     columns: HIT_PERSONAL.columns.split_at(7).0,
     formats: &[7],
@@ -22,7 +23,7 @@ fn plain(number: u64) -> Hit {
 fn rewrite(bench: &Bench) {
     let snapshot = bench.facts.snapshot();
     let segment = snapshot.hits.last().unwrap();
-    let mut writer = Writer::create(&bench.disk, &segment.sidecar, &FIRST).unwrap();
+    let mut writer = Writer::create(&bench.disk, &segment.sidecar, &FIRST_REQUESTS).unwrap();
     for (position, _, hit) in bench.journal.hits() {
         if position < segment.span().from {
             continue;
@@ -80,5 +81,85 @@ fn a_sidecar_of_the_first_format_is_read_and_merged_with_later_ones() {
     while bench.facts.merge().unwrap().is_some() {}
     assert_eq!(bench.facts.snapshot().hits.len(), 1);
     all_read(&bench);
+    assert_eq!(verified(&bench), []);
+}
+
+/// Clicks before anything was known of their visitors.
+static FIRST_CLICKS: Layout = Layout {
+    name: "click",
+    columns: CLICK.columns.split_at(23).0,
+    formats: &[23],
+    page_rows: 2_048,
+    group_rows: 131_072,
+};
+
+fn click_of(number: u64) -> Click<'static> {
+    click(number, at(number))
+}
+
+fn add_clicks(bench: &Bench, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        bench.add(at(number), Record::Click(click_of(number)));
+    }
+    bench.facts.seal_all().unwrap();
+}
+
+/// Writes the newest file of clicks again, as the first format has it.
+fn rewrite_clicks(bench: &Bench) {
+    let snapshot = bench.facts.snapshot();
+    let segment = snapshot.clicks.last().unwrap();
+    let mut clicks = bench.journal.clicks();
+    clicks.sort_by_key(|(_, _, click)| click.id.to_bytes());
+    let path = segment.sidecar.with_file_name(
+        segment.sidecar.file_name().unwrap().to_str().unwrap().replace(".personal", ""),
+    );
+    let mut writer = Writer::create(&bench.disk, &path, &FIRST_CLICKS).unwrap();
+    for (position, _, click) in clicks {
+        let columns = writer.columns();
+        columns[place::ID].push_fixed(&click.id.to_bytes());
+        columns[place::AT].push_long(click.id.at_ms().cast_signed());
+        columns[place::POSITION].push_long(position.0.cast_signed());
+        columns[place::LINK].push_word(Some(&click.id.link().0.to_le_bytes()));
+        columns[place::CAMPAIGN].push_word(Some(&click.campaign_id.0.to_le_bytes()));
+        columns[place::PUBLISHER].push_word(Some(&click.publisher_id.0.to_le_bytes()));
+        columns[place::IS_LIVE].push_flag(click.is_live);
+        columns[place::IS_TEST].push_flag(click.is_test);
+        let cost = click.cost.map(|cost| cost.0.to_le_bytes());
+        columns[place::COST].push_word(cost.as_ref().map(<[u8; 8]>::as_slice));
+        let external_id = Some(&click.external_id[..]).filter(|id| !id.is_empty());
+        columns[place::EXTERNAL_ID].push_word(external_id);
+        for label in Label::ALL {
+            let word = click.labels.get(label).map(str::as_bytes);
+            columns[place::LABELS + usize::from(label.code())].push_word(word);
+        }
+        writer.end_rows().unwrap();
+    }
+    writer.finish(&segment.span()).unwrap();
+}
+
+#[test]
+fn of_clicks_of_the_first_format_nothing_is_known_but_what_they_have() {
+    let bench = Bench::new();
+    add_clicks(&bench, 0..300);
+    rewrite_clicks(&bench);
+    let bench = bench.reopen();
+    assert_eq!(bench.facts.snapshot().clicks[0].table.columns, place::VISITOR);
+    for first in (300..2_400).step_by(300) {
+        add_clicks(&bench, first..first + 300);
+    }
+    let all_found = |bench: &Bench| {
+        for (place, (position, _, click)) in bench.journal.clicks().into_iter().enumerate() {
+            let found = bench.facts.find(&[click.id], Position(u64::MAX)).unwrap().remove(0);
+            let visitor = if place < 300 { Visitor::default() } else { click.visitor.clone() };
+            let click = Click { personal: Personal::default(), visitor, ..click };
+            assert_eq!(found, Some(Found { position, click }), "{position}");
+        }
+    };
+    all_found(&bench);
+    let verified = |bench: &Bench| crate::facts::verify(&bench.disk, Path::new(DIR), &mut |_| {});
+    assert_eq!(verified(&bench), []);
+    while bench.facts.merge().unwrap().is_some() {}
+    assert_eq!(bench.facts.snapshot().clicks.len(), 1);
+    all_found(&bench);
     assert_eq!(verified(&bench), []);
 }

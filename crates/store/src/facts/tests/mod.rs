@@ -17,6 +17,7 @@ use domain::id::{CampaignId, Position, PublisherId};
 use domain::money::Micros;
 use domain::record::{Record, Stamped};
 use domain::time::Timestamp;
+use domain::visitor::{Country, Device, Visitor};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -173,6 +174,15 @@ fn click(number: u64, at: Timestamp) -> Click<'static> {
             ip: (pick(16, 9) > 0).then(|| [192, 0, 2, noise(number, 17).to_be_bytes()[0]].into()),
             user_agent: ["Mozilla/5.0", "", "curl/8"][usize::try_from(pick(18, 3)).unwrap()].into(),
             referrer: format!("https://example.net/{number}").into(),
+        },
+        visitor: Visitor {
+            country: Country::parse(
+                [*b"XX", *b"DE", *b"FR"][usize::try_from(pick(19, 3)).unwrap()].as_slice(),
+            ),
+            device: Device::ALL.get(usize::try_from(pick(20, 9)).unwrap()).copied(),
+            os: ["", "iOS"][usize::try_from(pick(21, 2)).unwrap()].into(),
+            browser: ["", "Chrome", "Samsung Internet"][usize::try_from(pick(22, 3)).unwrap()]
+                .into(),
         },
     }
 }
