@@ -319,8 +319,10 @@ impl Outbound {
         if body.len() > BODY_BYTES_MAX {
             return Some(format!("body: longer than {BODY_BYTES_MAX} bytes"));
         }
-        let fault = self.body_template()?.err()?;
-        Some(format!("body: {fault}"))
+        match self.body_template()? {
+            Err(fault) => Some(format!("body: {fault}")),
+            Ok(template) => Some(format!("body: {}", template.json_fault()?)),
+        }
     }
 
     fn url_fault(&self) -> Option<String> {

@@ -13,6 +13,8 @@ use std::fmt;
 
 /// How many fields a template may have.
 const FIELDS_MAX: usize = 200;
+/// So much is shown of a body that would be no JSON, in characters.
+const SHOWN_CHARS_MAX: usize = 200;
 /// Stands for an account's value in an authority: it can be a host's part, or a port.
 const ACCOUNT_IN_HOST: char = '1';
 
@@ -70,7 +72,8 @@ pub enum Syntax {
     Url,
     /// Percent-encoded.
     Form,
-    /// As the inside of a JSON string; nothing, outside of one, as `null`.
+    /// As the inside of a JSON string; outside of one as a number or a string, and nothing as
+    /// `null`.
     Json,
     Xml,
     /// Percent-encoded where they are no printable ASCII.
@@ -248,6 +251,18 @@ impl Template {
         Some(name.filter(is_name).map(str::to_owned).ok_or_else(|| alone.to_owned()))
     }
 
+    /// Why it makes no JSON, where it is to; `None`: it does.
+    pub(super) fn json_fault(&self) -> Option<String> {
+        if self.syntax != Syntax::Json {
+            return None;
+        }
+        // What is raw may be anything, and a number can stand wherever something can.
+        let filled = self.render(|_| Value::Number(1));
+        let error = serde_json::from_str::<serde::de::IgnoredAny>(&filled).err()?;
+        let part: String = filled.chars().take(SHOWN_CHARS_MAX).collect();
+        Some(format!("filled in it would be no JSON ({error}): {part}"))
+    }
+
     /// The text with every field filled in.
     pub fn render<'v>(&self, mut value: impl FnMut(&Field) -> Value<'v>) -> String {
         let mut out = Vec::new();
@@ -296,6 +311,11 @@ impl Template {
                 out.extend_from_slice(b"null");
             }
             _ if is_raw => push_plain(&bytes, out),
+            Syntax::Json if place == Place::Outside && !is_json(&bytes) => {
+                out.push(b'"');
+                push_json(&bytes, out);
+                out.push(b'"');
+            }
             Syntax::Json => push_json(&bytes, out),
             Syntax::Xml => push_xml(&bytes, out),
             Syntax::Plain => push_plain(&bytes, out),
@@ -429,6 +449,12 @@ fn push_plain(bytes: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(bytes);
     let kept: String = text.chars().filter(|char| !char.is_control()).collect();
     out.extend_from_slice(kept.as_bytes());
+}
+
+/// Whether it is a number, or one of the words, as JSON writes them.
+fn is_json(bytes: &[u8]) -> bool {
+    use serde_json::Value::{Bool, Null, Number};
+    matches!(serde_json::from_slice(bytes), Ok(Bool(_) | Null | Number(_)))
 }
 
 fn push_json(bytes: &[u8], out: &mut Vec<u8>) {

@@ -172,6 +172,9 @@ fn a_value_stays_in_its_place_in_every_kind_of_body() {
     assert_eq!(body("application/json; charset=utf-8", json), filled);
     let json = r#"{{"{goal}":{goal},"a\"":[{raw:param1},{payout}],"s":{status:pending=1}}}"#;
     assert_eq!(body("application/json", json), r#"{"":null,"a\"":[null,1.5],"s":null}"#);
+    let json = r#"{{"a":{sub10},"b":{param1},"n":{payout},"s":{status:approved=true}}}"#;
+    let filled = r#"{"a":"ö\"<\r\n","b":null,"n":1.5,"s":true}"#;
+    assert_eq!(body("application/json", json), filled, "a text is quoted where nobody has");
     assert_eq!(body("text/plain", "{goal}-{payout}"), "-1.5");
     let form = "a={sub10}&b={raw:external_id}";
     assert_eq!(
@@ -188,6 +191,18 @@ fn a_body_comes_with_its_type_and_a_method_that_has_one() {
     let url = r#""url":"https://a.example/""#;
     assert!(fault(&format!(r#"{{{url},"body":"a"}}"#)).contains("a GET has none"));
     assert!(fault(&format!(r#"{{{url},"content_type":"a/b"}}"#)).contains("there is no body"));
+    let body = |body: &str| {
+        let mut made = outbound(&format!(r#"{{"method":"POST",{url}}}"#));
+        made.content_type = Some("application/json".to_owned());
+        made.body = Some(body.to_owned());
+        made.fault().unwrap_or_default()
+    };
+    for good in [r#"{{"a":"{sub1}"}}"#, "[{raw:param1}]", "{goal}"] {
+        assert_eq!(body(good), "", "{good}");
+    }
+    for bad in [r#"{{"a":"{sub1}}}"#, r"{{a:{sub1}}}", "[{sub1},]", "a={sub1}", ""] {
+        assert!(body(bad).starts_with("body: filled in it would be no JSON"), "{}", body(bad));
+    }
     let post = format!(r#"{url},"method":"POST","body":"a""#);
     assert!(fault(&format!("{{{post}}}")).contains("a body needs one"));
     assert!(fault(&format!(r#"{{{post},"content_type":"a/b\r\nc: d"}}"#)).contains("needs one"));
