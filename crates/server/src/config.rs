@@ -274,6 +274,14 @@ impl Config {
             let each = if name == "outbound_waits_s" { "each of " } else { "" };
             bail!("{each}{name} is 1 to {max}, not {value}");
         }
+        if self.outbound_connect_timeout_ms > self.outbound_timeout_ms {
+            bail!(
+                "outbound_connect_timeout_ms ({}) is longer than outbound_timeout_ms ({}), which \
+                 holds for connecting and answering together",
+                self.outbound_connect_timeout_ms,
+                self.outbound_timeout_ms
+            );
+        }
         if self.outbound_waits_s.len() > OUTBOUND_WAITS_MAX {
             bail!("outbound_waits_s: at most {OUTBOUND_WAITS_MAX}");
         }
@@ -499,8 +507,8 @@ mod tests {
     fn what_would_send_nothing_or_without_end_is_refused_by_its_name() {
         for (key, good, bad) in [
             ("outbound_concurrency", ["1", "10000"], ["0", "10001"]),
-            ("outbound_connect_timeout_ms", ["1", "600000"], ["0", "600001"]),
-            ("outbound_timeout_ms", ["1", "600000"], ["0", "9223372036854775807"]),
+            ("outbound_connect_timeout_ms", ["1", "15000"], ["0", "600001"]),
+            ("outbound_timeout_ms", ["5000", "600000"], ["0", "9223372036854775807"]),
             ("outbound_pause_after", ["1", "1000000"], ["0", "4294967295"]),
             ("outbound_probe_every_s", ["1", "86400"], ["0", "86401"]),
             ("outbound_waits_s", ["[]", "[1, 2592000]"], ["[5, 0]", "[2592001]"]),
@@ -516,6 +524,26 @@ mod tests {
         let waits = format!("outbound_waits_s = {:?}", [1; OUTBOUND_WAITS_MAX + 1]);
         let error = load(&waits, &[]).unwrap_err().to_string();
         assert_eq!(error, "outbound_waits_s: at most 100");
+    }
+
+    #[test]
+    fn no_connection_is_waited_for_longer_than_for_its_answer() {
+        let both = |connect: u32, total: u32| {
+            let text = "outbound_connect_timeout_ms = {connect}\noutbound_timeout_ms = {total}";
+            let text = text.replace("{connect}", &connect.to_string());
+            load(&text.replace("{total}", &total.to_string()), &[])
+        };
+        for (connect, total) in [(1, 1), (600_000, 600_000), (1, 600_000)] {
+            assert!(both(connect, total).is_ok(), "{connect} {total}");
+        }
+        for (connect, total) in [(2, 1), (15_001, 15_000)] {
+            let error = both(connect, total).unwrap_err().to_string();
+            for name in ["outbound_connect_timeout_ms", "outbound_timeout_ms"] {
+                assert!(error.contains(name), "{error}");
+            }
+        }
+        let error = load("outbound_timeout_ms = 3000", &[]).unwrap_err().to_string();
+        assert!(error.contains("outbound_connect_timeout_ms (5000)"), "{error}");
     }
 
     #[test]
