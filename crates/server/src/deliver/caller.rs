@@ -11,7 +11,7 @@ use super::guard::Guard;
 use super::idle::Idle;
 use super::names::{Lookup, Names, System};
 use bytes::Bytes;
-use domain::destination::RETRY_AFTER_S_MAX;
+use domain::destination::{ANSWER_READ_BYTES_MAX, RETRY_AFTER_S_MAX};
 use domain::outbound::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::StatusCode;
@@ -34,7 +34,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// How much of an answer's body is read, in bytes.
-pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = ANSWER_READ_BYTES_MAX;
 /// How long an answer's head may be, in bytes, and how many headers it may have.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
