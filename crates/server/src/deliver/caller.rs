@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -40,6 +41,8 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
 /// How many of a host's addresses are tried.
 const ADDRESSES_MAX: usize = 8;
+/// How many connections are tried beside the first of their requests at once: each is an open file.
+pub(crate) const FURTHER_MAX: usize = 128;
 /// After how long without a connection the next address is tried as well, at the latest.
 const TURN_MAX: Duration = Duration::from_millis(250);
 /// How long a connection rests behind an answer that has no body. Some send one all the same, a
@@ -163,6 +166,7 @@ pub(crate) struct Caller {
     guard: Guard,
     patience: Patience,
     names: Names,
+    further: Arc<Semaphore>,
     tls: TlsConnector,
     idle: Idle<Origin, SendRequest<Full<Bytes>>>,
 }
@@ -176,7 +180,9 @@ impl Caller {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let tls = TlsConnector::from(Arc::new(config));
-        Self { guard, patience, names: Names::new(lookup), tls, idle: Idle::default() }
+        let (names, idle) = (Names::new(lookup), Idle::default());
+        let further = Arc::new(Semaphore::new(FURTHER_MAX));
+        Self { guard, patience, names, further, tls, idle }
     }
 
     /// Sends a request; `key` stays the same however often that is done.
@@ -246,9 +252,48 @@ impl Caller {
 
     async fn open(&self, origin: &Origin) -> Result<SendRequest<Full<Bytes>>, Failure> {
         let addresses = by_turns(self.resolve(origin).await?);
-        let stream = first_of(&addresses, self.patience.connect).await?;
+        let stream = self.first_of(&addresses).await?;
         self.check(origin, &stream)?;
         self.greet(origin, stream).await
+    }
+
+    /// The first connection that is made. One address after another is tried, so that all have
+    /// their turn within the time, each beside those before, or in their place where there is no
+    /// room.
+    async fn first_of(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+        let places = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let turn = TURN_MAX.min(self.patience.connect / places);
+        let mut rest = addresses.iter().copied();
+        let mut under_way = JoinSet::new();
+        let mut failed = Failure::Name("it has no address".to_owned());
+        loop {
+            if let Some(address) = rest.next() {
+                let mut room = None;
+                if !under_way.is_empty() {
+                    room = self.further.clone().try_acquire_owned().ok();
+                    if room.is_none() {
+                        under_way.shutdown().await;
+                    }
+                }
+                under_way.spawn(async move {
+                    let _room = room;
+                    TcpStream::connect(address).await
+                });
+            }
+            let ended = match rest.len() {
+                0 => under_way.join_next().await,
+                _ => match tokio::time::timeout(turn, under_way.join_next()).await {
+                    Ok(ended) => ended,
+                    Err(_) => continue,
+                },
+            };
+            match ended {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => failed = Failure::Connect(error.to_string()),
+                Some(Err(error)) => failed = Failure::Connect(error.to_string()),
+                None => return Err(failed),
+            }
+        }
     }
 
     /// Every address of the host. One that must not be called is reason enough to call none: a
@@ -308,34 +353,6 @@ fn by_turns(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
         turn => Some([turn.0, turn.1]),
     });
     turns.flatten().flatten().take(ADDRESSES_MAX).collect()
-}
-
-/// The first connection that is made. One address after another is tried, each without giving up
-/// those before, so that all have their turn within the time.
-async fn first_of(addresses: &[SocketAddr], within: Duration) -> Result<TcpStream, Failure> {
-    let places = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let turn = TURN_MAX.min(within / places);
-    let mut rest = addresses.iter();
-    let mut under_way = JoinSet::new();
-    let mut failed = Failure::Name("it has no address".to_owned());
-    loop {
-        if let Some(address) = rest.next() {
-            under_way.spawn(TcpStream::connect(*address));
-        }
-        let ended = match rest.len() {
-            0 => under_way.join_next().await,
-            _ => match tokio::time::timeout(turn, under_way.join_next()).await {
-                Ok(ended) => ended,
-                Err(_) => continue,
-            },
-        };
-        match ended {
-            Some(Ok(Ok(stream))) => return Ok(stream),
-            Some(Ok(Err(error))) => failed = Failure::Connect(error.to_string()),
-            Some(Err(error)) => failed = Failure::Connect(error.to_string()),
-            None => return Err(failed),
-        }
-    }
 }
 
 async fn shake_hands(

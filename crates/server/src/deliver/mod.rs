@@ -12,7 +12,7 @@ mod teller;
 mod watch;
 
 pub(crate) use alerts::{Alert, Kind};
-pub(crate) use caller::{Caller, Patience, headers};
+pub(crate) use caller::{Caller, FURTHER_MAX, Patience, headers};
 pub(crate) use guard::Guard;
 pub(crate) use idle::IDLE_MAX;
 pub(crate) use sender::{Manner, Sender};

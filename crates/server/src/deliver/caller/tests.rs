@@ -555,8 +555,12 @@ async fn a_host_whose_first_addresses_say_nothing_is_called_at_its_next() {
     let allowed = vec![Network::parse("127.0.0.0/8").unwrap()];
     let patience = Patience { connect: Duration::from_secs(2), ..PATIENCE };
     let caller = Caller::looking_up(Guard { allowed }, patience, Arc::new(Several(all)));
-    let answer = caller.call(&get(&format!("http://both.example:{port}/")), "k").await;
-    assert_eq!(answer.map(|heard| heard.status), Ok(200));
+    let request = get(&format!("http://both.example:{port}/"));
+    assert_eq!(caller.call(&request, "k").await.map(|heard| heard.status), Ok(200));
+    // And where there is room for one connection alone.
+    caller.idle.clear();
+    let _none = caller.further.acquire_many(u32::try_from(FURTHER_MAX).unwrap()).await.unwrap();
+    assert_eq!(caller.call(&request, "k").await.map(|heard| heard.status), Ok(200));
 }
 
 #[tokio::test]
