@@ -14,6 +14,7 @@ mod trial;
 mod tests;
 
 pub use backfill::{BACKFILL_CONVERSIONS_MAX, Backfilled, Period, backfilled};
+pub use mask::{ANSWER_BYTES_MAX, ANSWER_READ_BYTES_MAX, SECRET_BYTES_MAX};
 pub use news::{Hearing, News, news};
 pub use owed::{Owed, OwedKind, owed};
 pub use request::{Made, Told, Unmade};
@@ -102,6 +103,7 @@ impl Destination {
             return Some(Fault::at(key, detail));
         }
         self.account_fault()
+            .or_else(|| self.long_secret_fault())
             .or_else(|| self.host_fault(&self.outbound))
             .or_else(|| self.signing_fault())
             .or_else(|| self.corrections_fault())
@@ -175,6 +177,17 @@ impl Destination {
         }
         let idle = self.secrets.keys().find(|name| *name != SIGNING && !is_asked(name, true))?;
         Some(Fault::at(format!("secrets.{idle}"), format!("nothing uses `{{account.{idle}}}`")))
+    }
+
+    /// Every answer is searched for them.
+    fn long_secret_fault(&self) -> Option<Fault> {
+        let mut secrets = self.secrets.iter();
+        let (name, _) = secrets.find(|(_, one)| one.expose().len() > SECRET_BYTES_MAX)?;
+        let place = match name.as_str() {
+            SIGNING => "secret".to_owned(),
+            name => format!("secrets.{name}"),
+        };
+        Some(Fault::at(place, format!("a secret has at most {SECRET_BYTES_MAX} bytes")))
     }
 
     fn corrections_fault(&self) -> Option<Fault> {

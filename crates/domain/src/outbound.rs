@@ -339,7 +339,11 @@ impl Outbound {
         };
         let origin = format!("{scheme}://{authority}/");
         let fault = macros::LandingUrl::parse(&origin, None).err().map(|error| error.to_string());
-        fault.or_else(|| self.placeholder())
+        fault.or_else(|| self.placeholder()).or_else(|| {
+            let why = "what is behind `#` is never sent: leave it out, or write `%23` for a `#` in \
+                a value";
+            template.has_fragment().then(|| why.to_owned())
+        })
     }
 
     /// A parameter whose value stands for another one, in somebody else's words.

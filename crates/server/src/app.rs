@@ -72,10 +72,13 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// How many connections to destinations are open at the most: under way, tried out and kept.
+    /// How many connections to destinations are open at the most: under way, with
+    /// other addresses of their names beside them, tried out and kept.
     pub(crate) fn outbound_max(&self) -> usize {
         let under_way = usize::try_from(self.config.outbound_concurrency).unwrap_or(usize::MAX);
-        under_way.saturating_add(TRIALS_MAX).saturating_add(deliver::IDLE_MAX)
+        [TRIALS_MAX, deliver::FURTHER_MAX, deliver::IDLE_MAX]
+            .into_iter()
+            .fold(under_way, usize::saturating_add)
     }
 }
 

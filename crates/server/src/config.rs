@@ -72,7 +72,7 @@ pub(crate) struct Config {
     pub(crate) outbound_allow: Vec<Network>,
     /// How many requests to destinations are under way at once.
     pub(crate) outbound_concurrency: u32,
-    /// How long it may take to connect to a destination, in milliseconds.
+    /// How long it may take to connect to a destination, in milliseconds: no longer than all of it.
     pub(crate) outbound_connect_timeout_ms: u64,
     /// How long a request to a destination may take in all, in milliseconds.
     pub(crate) outbound_timeout_ms: u64,

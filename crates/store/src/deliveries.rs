@@ -20,7 +20,7 @@ use domain::time::Timestamp;
 use std::sync::Arc;
 
 /// How much of an answer is kept, in bytes.
-pub const ANSWER_BYTES_MAX: usize = 4 * 1024;
+pub const ANSWER_BYTES_MAX: usize = domain::destination::ANSWER_BYTES_MAX;
 
 /// Where a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

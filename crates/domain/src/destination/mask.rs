@@ -1,141 +1,165 @@
 //! Hides secrets in what a receiver answers, however it writes them.
 //!
-//! An answer may hold a request as it was sent, or as a program prints it: in JSON, in HTML, in a
-//! URL. A secret is found in any of these, and in a mixture of them.
+//! An answer may hold a request as it was sent, or as programs print it: in JSON, in HTML, in a
+//! URL, and one within another. All that a text can be read as is found once; then all places of
+//! all secrets are followed through it at the same time, a bit for each. So it takes as long for
+//! what nearly is a secret as for anything else.
+
+mod readings;
+#[cfg(test)]
+mod tests;
+
+use readings::{READING_BYTES_MAX, Readings};
+use std::collections::BTreeMap;
 
 /// What stands for a secret.
 pub(super) const MASK: &str = "***";
-/// The longest way to write one character that is looked for: `&#x0010FFFF;`, in bytes.
-const ENTITY_BYTES_MAX: usize = 12;
-/// The characters that HTML and XML have names for.
-const ENTITIES: [(&str, char); 5] =
-    [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\'')];
+/// How much of an answer is read, in bytes: one that is as long may go on.
+pub const ANSWER_READ_BYTES_MAX: usize = 64 * 1024;
+/// How much of it is kept, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// How long a secret may be, in bytes.
+pub const SECRET_BYTES_MAX: usize = 2 * 1024;
+/// How many bytes a secret's characters are written with on average, at the most, for its end to be
+/// looked for. Of one that takes more, the beginning is masked.
+const WRITTEN_BYTES_MAX: usize = 24;
 
-/// The text with [`MASK`] for each secret.
+/// The beginning of a text, with [`MASK`] for the secrets. What is cut off of it hides none: one
+/// that is not there to its end is masked as well.
 pub(super) fn masked<'a>(text: &[u8], secrets: impl Iterator<Item = &'a str>) -> Vec<u8> {
-    let secrets: Vec<&str> = secrets.filter(|secret| !secret.is_empty()).collect();
-    let mut made = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        // One secret may begin as another does.
-        match secrets.iter().filter_map(|secret| length_of(secret, rest)).max() {
-            Some(length) => {
-                made.extend_from_slice(MASK.as_bytes());
-                rest = &rest[length..];
-            }
-            None => {
-                made.push(*first);
-                rest = after;
-            }
+    let kept = &text[..text.len().min(ANSWER_BYTES_MAX)];
+    let Some(sought) = Sought::of(secrets) else { return kept.to_vec() };
+    let reach = ANSWER_BYTES_MAX + sought.longest * WRITTEN_BYTES_MAX + 2 * READING_BYTES_MAX;
+    let looked_at = &text[..text.len().min(reach)];
+    let is_cut = looked_at.len() < text.len() || text.len() >= ANSWER_READ_BYTES_MAX;
+    let readings = Readings::of(looked_at, |read| sought.places.contains_key(&folded(read)));
+    let hidden = sought.hidden(&readings, kept.len(), is_cut);
+    let mut made = Vec::with_capacity(kept.len());
+    let mut was_hidden = false;
+    for (byte, is_hidden) in kept.iter().zip(hidden) {
+        match (was_hidden, is_hidden) {
+            (_, false) => made.push(*byte),
+            (false, true) => made.extend_from_slice(MASK.as_bytes()),
+            (true, true) => {}
         }
+        was_hidden = is_hidden;
     }
     made
 }
 
-/// How many bytes the text begins with that can be read as the secret; letters in either case.
-fn length_of(secret: &str, text: &[u8]) -> Option<usize> {
-    // A backslash, say, is one as it stands and one where two stand: both are followed.
-    let mut ends = vec![0];
-    for wanted in secret.chars() {
-        let mut next: Vec<usize> = Vec::new();
-        for end in ends {
-            let fitting = readings(&text[end..])
-                .filter(|(read, _)| read.eq_ignore_ascii_case(&wanted))
-                .map(|(_, length)| end + length);
-            next.extend(fitting);
+/// Letters are the same in either case: `%2f` is `%2F`.
+fn folded(character: char) -> char {
+    character.to_ascii_lowercase()
+}
+
+/// Places in secrets, a bit for each. Those of one secret are followed by one behind its end, and
+/// that by those of the next secret.
+type Places = Vec<u64>;
+
+/// The secrets.
+struct Sought {
+    /// Where each character stands in them.
+    places: BTreeMap<char, Places>,
+    beginnings: Places,
+    ends: Places,
+    /// How many characters the longest has.
+    longest: usize,
+}
+
+impl Sought {
+    /// `None`: there are none.
+    fn of<'a>(secrets: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let secrets: Vec<&str> = secrets.filter(|secret| !secret.is_empty()).collect();
+        let count = |secret: &&str| secret.chars().count();
+        let longest = secrets.iter().map(count).max()?;
+        let all = secrets.iter().map(|secret| count(secret) + 1).sum::<usize>();
+        let none = vec![0; all.div_ceil(64)];
+        let mut sought =
+            Self { places: BTreeMap::new(), beginnings: none.clone(), ends: none.clone(), longest };
+        let mut place = 0;
+        let mark = |places: &mut Places, place: usize| places[place / 64] |= 1 << (place % 64);
+        for secret in secrets {
+            mark(&mut sought.beginnings, place);
+            for character in secret.chars() {
+                let own = sought.places.entry(folded(character)).or_insert_with(|| none.clone());
+                mark(own, place);
+                place += 1;
+            }
+            mark(&mut sought.ends, place);
+            place += 1;
         }
-        next.sort_unstable();
-        next.dedup();
-        ends = next;
-        if ends.is_empty() {
-            return None;
-        }
+        Some(sought)
     }
-    ends.last().copied()
-}
 
-/// What the first character of a text may be, and how many bytes it takes.
-fn readings(text: &[u8]) -> impl Iterator<Item = (char, usize)> {
-    let written = match text.first() {
-        Some(b'%') => percent_encoded(text),
-        Some(b'+') => Some((' ', 1)),
-        Some(b'\\') => escaped(text),
-        Some(b'&') => entity(text),
-        _ => None,
-    };
-    plain(text).into_iter().chain(written)
-}
-
-fn plain(text: &[u8]) -> Option<(char, usize)> {
-    let length = character_length(*text.first()?)?;
-    let read = std::str::from_utf8(text.get(..length)?).ok()?.chars().next()?;
-    Some((read, length))
-}
-
-/// How many bytes a character of UTF-8 has that begins so.
-fn character_length(first: u8) -> Option<usize> {
-    match first {
-        0x00..=0x7f => Some(1),
-        0xc0..=0xdf => Some(2),
-        0xe0..=0xef => Some(3),
-        0xf0..=0xf7 => Some(4),
-        _ => None,
-    }
-}
-
-fn percent_encoded(text: &[u8]) -> Option<(char, usize)> {
-    let byte = |place: usize| {
-        let three = text.get(place * 3..place * 3 + 3)?;
-        let digits = three.strip_prefix(b"%")?;
-        u8::try_from(hexadecimal(digits)?).ok()
-    };
-    let length = character_length(byte(0)?)?;
-    let bytes: Vec<u8> = (0..length).map_while(byte).collect();
-    let (read, taken) = plain(&bytes)?;
-    Some((read, taken * 3))
-}
-
-/// As in the strings of JSON, and of what looks like them.
-fn escaped(text: &[u8]) -> Option<(char, usize)> {
-    let read = match text.get(1)? {
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => return utf_16(text),
-        other @ (b'"' | b'\'' | b'\\' | b'/') => char::from(*other),
-        _ => return None,
-    };
-    Some((read, 2))
-}
-
-fn utf_16(text: &[u8]) -> Option<(char, usize)> {
-    let unit = |at: usize| {
-        let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
-        u16::try_from(hexadecimal(digits)?).ok()
-    };
-    let units = [unit(0)?].into_iter().chain(unit(6));
-    let read = char::decode_utf16(units).next()?.ok()?;
-    Some((read, read.len_utf16() * 6))
-}
-
-fn entity(text: &[u8]) -> Option<(char, usize)> {
-    let end = text.iter().take(ENTITY_BYTES_MAX).position(|byte| *byte == b';')?;
-    let name = &text[1..end];
-    let read = match name.strip_prefix(b"#") {
-        Some([b'x' | b'X', digits @ ..]) => char::from_u32(hexadecimal(digits)?)?,
-        Some(digits) if digits.iter().all(u8::is_ascii_digit) => {
-            char::from_u32(std::str::from_utf8(digits).ok()?.parse().ok()?)?
+    /// Whether each of the first `kept` bytes is of a secret.
+    fn hidden(&self, readings: &Readings, kept: usize, is_cut: bool) -> Vec<bool> {
+        let words = self.ends.len();
+        let fitting = self.fitting(readings, is_cut);
+        let mut hidden = vec![false; kept];
+        // The places that are reached from a beginning, and go on to an end.
+        let mut reached = vec![0; kept * words];
+        for at in 0..kept {
+            let (before, behind) = reached.split_at_mut((at + 1) * words);
+            let own = &mut before[at * words..];
+            for (word, own) in own.iter_mut().enumerate() {
+                *own |= self.beginnings[word] & fitting[at * words + word];
+            }
+            if own.iter().all(|own| *own == 0) {
+                continue;
+            }
+            for (places, end) in self.steps(readings, at) {
+                let mut carried = 0;
+                let mut is_any = false;
+                for word in 0..words {
+                    let stepping = own[word] & places[word];
+                    let stepped = (stepping << 1 | carried) & fitting[end * words + word];
+                    carried = stepping >> 63;
+                    is_any |= stepped != 0;
+                    if end < kept {
+                        behind[(end - at - 1) * words + word] |= stepped;
+                    }
+                }
+                if is_any {
+                    hidden[at..end.min(kept)].fill(true);
+                }
+            }
         }
-        Some(_) => return None,
-        None => ENTITIES.into_iter().find(|(own, _)| own.as_bytes() == name)?.1,
-    };
-    Some((read, end + 1))
-}
+        hidden
+    }
 
-fn hexadecimal(digits: &[u8]) -> Option<u32> {
-    let is_number = digits.iter().all(u8::is_ascii_hexdigit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
-    u32::from_str_radix(text, 16).ok()
+    /// For each place in the text the places in secrets from which on it can be read to their end.
+    fn fitting(&self, readings: &Readings, is_cut: bool) -> Places {
+        let words = self.ends.len();
+        let length = readings.text_bytes();
+        let mut all = vec![0; (length + 1) * words];
+        for at in (0..=length).rev() {
+            let (before, behind) = all.split_at_mut((at + 1) * words);
+            let own = &mut before[at * words..];
+            if is_cut && at + READING_BYTES_MAX >= length {
+                // Whatever it would have become.
+                own.fill(u64::MAX);
+                continue;
+            }
+            own.copy_from_slice(&self.ends);
+            for (places, end) in self.steps(readings, at) {
+                let next = &behind[(end - at - 1) * words..][..words];
+                for word in 0..words {
+                    let carried = next.get(word + 1).map_or(0, |next| next << 63);
+                    own[word] |= (next[word] >> 1 | carried) & places[word];
+                }
+            }
+        }
+        all
+    }
+
+    /// What a text can be read as from there on, by the places of that in secrets, and where it
+    /// ends.
+    fn steps<'s>(
+        &'s self,
+        readings: &'s Readings,
+        at: usize,
+    ) -> impl Iterator<Item = (&'s Places, usize)> {
+        let known = |(character, end)| Some((self.places.get(&folded(character))?, end));
+        readings.at(at).filter_map(known)
+    }
 }

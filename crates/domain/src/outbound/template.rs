@@ -214,6 +214,11 @@ impl Template {
         }
     }
 
+    /// Whether a `#` is written out in it.
+    pub(super) fn has_fragment(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.contains('#')))
+    }
+
     pub(super) fn is_signed(&self) -> bool {
         self.fields().any(|field| *field == Field::Signature)
     }
@@ -304,8 +309,10 @@ impl Template {
         let bytes = bytes(value);
         match self.syntax {
             Syntax::Header => encode(&bytes, out, is_printable),
-            // What no URL may hold is encoded all the same: nobody could be called with it.
-            Syntax::Url | Syntax::Form if is_raw => encode(&bytes, out, is_of_urls),
+            // What no URL may hold is encoded all the same: nobody could be called with it. And so
+            // is what would cut off the rest.
+            Syntax::Url if is_raw => encode(&bytes, out, |byte| is_of_urls(byte) && byte != b'#'),
+            Syntax::Form if is_raw => encode(&bytes, out, is_of_urls),
             Syntax::Url | Syntax::Form => encode(&bytes, out, is_unreserved),
             Syntax::Json if bytes.is_empty() && place == Place::Outside => {
                 out.extend_from_slice(b"null");

@@ -1,7 +1,7 @@
 //! Calls a destination: one request, one answer, within limits.
 //!
-//! A name is looked up once, every address it has is checked, and the one that was checked is
-//! called. Redirects are answers like any other. Whatever the other side does, a call ends within
+//! A name is looked up once, every address it has is checked, and only those that were checked
+//! are called. Redirects are answers like any other. Whatever the other side does, a call ends within
 //! its time and reads no more than it may.
 
 #[cfg(test)]
@@ -11,8 +11,10 @@ use super::guard::Guard;
 use super::idle::Idle;
 use super::names::{Lookup, Names, System};
 use bytes::Bytes;
+use domain::destination::{ANSWER_READ_BYTES_MAX, RETRY_AFTER_S_MAX};
 use domain::outbound::{Method, Request};
 use http_body_util::{BodyExt, Full};
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -26,15 +28,26 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// How much of an answer's body is read, in bytes.
-pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = ANSWER_READ_BYTES_MAX;
 /// How long an answer's head may be, in bytes, and how many headers it may have.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
+/// How many of a host's addresses are tried.
+const ADDRESSES_MAX: usize = 8;
+/// How many connections are tried beside the first of their requests at once: each is an open file.
+pub(crate) const FURTHER_MAX: usize = 128;
+/// After how long without a connection the next address is tried as well, at the latest.
+const TURN_MAX: Duration = Duration::from_millis(250);
+/// How long a connection rests behind an answer that has no body. Some send one all the same, a
+/// moment later: that would be taken for the beginning of the next answer.
+const REST: Duration = Duration::from_millis(200);
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("counterfoil/", env!("CARGO_PKG_VERSION"));
 /// The header that stays the same however often something is sent.
@@ -45,6 +58,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) struct Heard {
     pub(crate) status: u16,
     pub(crate) retry_after_s: Option<u32>,
+    /// It was sent before, over a connection that broke: that may have arrived, whatever is said to
+    /// the repeat.
+    pub(crate) is_repeat: bool,
     /// The beginning of it.
     pub(crate) body: Bytes,
 }
@@ -54,19 +70,27 @@ pub(crate) struct Heard {
 pub(crate) enum Failure {
     Url(&'static str),
     Name(String),
-    Forbidden { host: String, address: IpAddr },
-    Own { host: String, address: IpAddr },
+    Forbidden {
+        host: String,
+        address: IpAddr,
+    },
+    Own {
+        host: String,
+        address: IpAddr,
+    },
     Connect(String),
     Tls(String),
     Answer(String),
     ConnectTimeout(Duration),
     Timeout(Duration),
+    /// It was sent over a connection that broke, and then this.
+    Repeat(Box<Failure>),
 }
 
 impl Failure {
     /// The request may have been read: only the answer was not.
     pub(crate) fn may_have_arrived(&self) -> bool {
-        matches!(self, Self::Answer(_) | Self::Timeout(_))
+        matches!(self, Self::Answer(_) | Self::Timeout(_) | Self::Repeat(_))
     }
 }
 
@@ -92,6 +116,7 @@ impl fmt::Display for Failure {
                 write!(f, "no connection within {} ms", time.as_millis())
             }
             Self::Timeout(time) => write!(f, "no answer within {} ms", time.as_millis()),
+            Self::Repeat(then) => write!(f, "the connection ended once it was sent; then {then}"),
         }
     }
 }
@@ -102,10 +127,12 @@ struct Broken {
     /// The connection ended before anything was heard: a kept one may have been closed before the
     /// request came.
     is_closed: bool,
+    /// Some of the request was written.
+    was_sent: bool,
 }
 
 impl Broken {
-    fn by(error: &hyper::Error) -> Self {
+    fn by(error: &hyper::Error, was_sent: bool) -> Self {
         let is_closed = error.is_closed()
             || error.is_canceled()
             || error.is_incomplete_message()
@@ -113,7 +140,7 @@ impl Broken {
                 let cause = cause.downcast_ref::<io::Error>().map(io::Error::kind);
                 matches!(cause, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
             });
-        Self { failure: Failure::Answer(causes(error)), is_closed }
+        Self { failure: Failure::Answer(causes(error)), is_closed, was_sent }
     }
 }
 
@@ -139,6 +166,7 @@ pub(crate) struct Caller {
     guard: Guard,
     patience: Patience,
     names: Names,
+    further: Arc<Semaphore>,
     tls: TlsConnector,
     idle: Idle<Origin, SendRequest<Full<Bytes>>>,
 }
@@ -152,7 +180,9 @@ impl Caller {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let tls = TlsConnector::from(Arc::new(config));
-        Self { guard, patience, names: Names::new(lookup), tls, idle: Idle::default() }
+        let (names, idle) = (Names::new(lookup), Idle::default());
+        let further = Arc::new(Semaphore::new(FURTHER_MAX));
+        Self { guard, patience, names, further, tls, idle }
     }
 
     /// Sends a request; `key` stays the same however often that is done.
@@ -165,15 +195,28 @@ impl Caller {
     async fn call_in_time(&self, request: &Request, key: &str) -> Result<Heard, Failure> {
         let (origin, authority, target) = parts(&request.url).map_err(Failure::Url)?;
         let wire = || wire(request, authority, &target, key).map_err(Failure::Url);
+        let mut is_repeat = false;
         if let Some(sender) = self.idle.take(&origin, |sender| !sender.is_closed()) {
             match self.exchange(&origin, sender, wire()?).await {
                 // It was closed meanwhile: another is tried.
-                Err(Broken { is_closed: true, .. }) => {}
+                Err(Broken { is_closed: true, was_sent, .. }) => is_repeat = was_sent,
                 exchanged => return exchanged.map_err(|broken| broken.failure),
             }
         }
-        let sender = self.connect(&origin).await?;
-        self.exchange(&origin, sender, wire()?).await.map_err(|broken| broken.failure)
+        match self.call_anew(&origin, wire()?).await {
+            Ok(heard) => Ok(Heard { is_repeat, ..heard }),
+            Err(failure) if is_repeat => Err(Failure::Repeat(Box::new(failure))),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn call_anew(
+        &self,
+        origin: &Origin,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<Heard, Failure> {
+        let sender = self.connect(origin).await?;
+        self.exchange(origin, sender, request).await.map_err(|broken| broken.failure)
     }
 
     async fn exchange(
@@ -182,19 +225,23 @@ impl Caller {
         mut sender: SendRequest<Full<Bytes>>,
         request: hyper::Request<Full<Bytes>>,
     ) -> Result<Heard, Broken> {
-        let answered = async {
-            sender.ready().await?;
-            sender.send_request(request).await
-        };
-        let answer = answered.await.map_err(|error| Broken::by(&error))?;
+        sender.ready().await.map_err(|error| Broken::by(&error, false))?;
+        let answered = sender.try_send_request(request).await;
+        let answer = answered.map_err(|mut error| {
+            // Whoever gets it back knows that none of it was written.
+            let was_sent = error.take_message().is_none();
+            Broken::by(error.error(), was_sent)
+        })?;
         let status = answer.status().as_u16();
         let retry_after_s = retry_after(answer.headers());
+        let rest = rest_behind(&answer);
         let body = read(answer.into_body()).await;
-        let (body, is_whole) = body.map_err(|failure| Broken { failure, is_closed: false })?;
-        if is_whole {
-            self.idle.keep(origin, sender);
+        let (body, is_whole) =
+            body.map_err(|failure| Broken { failure, is_closed: false, was_sent: true })?;
+        if let Some(rest) = rest.filter(|_| is_whole) {
+            self.idle.keep(origin, sender, rest);
         }
-        Ok(Heard { status, retry_after_s, body })
+        Ok(Heard { status, retry_after_s, is_repeat: false, body })
     }
 
     async fn connect(&self, origin: &Origin) -> Result<SendRequest<Full<Bytes>>, Failure> {
@@ -204,18 +251,49 @@ impl Caller {
     }
 
     async fn open(&self, origin: &Origin) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let addresses = self.resolve(origin).await?;
-        let mut failed = None;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    self.check(origin, &stream)?;
-                    return self.greet(origin, stream).await;
+        let addresses = by_turns(self.resolve(origin).await?);
+        let stream = self.first_of(&addresses).await?;
+        self.check(origin, &stream)?;
+        self.greet(origin, stream).await
+    }
+
+    /// The first connection that is made. One address after another is tried, so that all have
+    /// their turn within the time, each beside those before, or in their place where there is no
+    /// room.
+    async fn first_of(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+        let places = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let turn = TURN_MAX.min(self.patience.connect / places);
+        let mut rest = addresses.iter().copied();
+        let mut under_way = JoinSet::new();
+        let mut failed = Failure::Name("it has no address".to_owned());
+        loop {
+            if let Some(address) = rest.next() {
+                let mut room = None;
+                if !under_way.is_empty() {
+                    room = self.further.clone().try_acquire_owned().ok();
+                    if room.is_none() {
+                        under_way.shutdown().await;
+                    }
                 }
-                Err(error) => failed = Some(Failure::Connect(error.to_string())),
+                under_way.spawn(async move {
+                    let _room = room;
+                    TcpStream::connect(address).await
+                });
+            }
+            let ended = match rest.len() {
+                0 => under_way.join_next().await,
+                _ => match tokio::time::timeout(turn, under_way.join_next()).await {
+                    Ok(ended) => ended,
+                    Err(_) => continue,
+                },
+            };
+            match ended {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => failed = Failure::Connect(error.to_string()),
+                Some(Err(error)) => failed = Failure::Connect(error.to_string()),
+                None => return Err(failed),
             }
         }
-        Err(failed.unwrap_or_else(|| Failure::Name("it has no address".to_owned())))
     }
 
     /// Every address of the host. One that must not be called is reason enough to call none: a
@@ -264,6 +342,19 @@ impl Caller {
     }
 }
 
+/// The addresses that are tried, each family in its turn: one of them may lead nowhere from here.
+fn by_turns(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_first = found.first().is_none_or(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|one| one.is_ipv6() == is_first);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let turns = std::iter::from_fn(|| match (first.next(), second.next()) {
+        (None, None) => None,
+        turn => Some([turn.0, turn.1]),
+    });
+    turns.flatten().flatten().take(ADDRESSES_MAX).collect()
+}
+
 async fn shake_hands(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<SendRequest<Full<Bytes>>, Failure> {
@@ -274,6 +365,18 @@ async fn shake_hands(
     // It ends with its last sender.
     tokio::spawn(connection);
     Ok(sender)
+}
+
+/// How long a connection rests before it is used again; `None`: nobody knows where that answer
+/// ends, for it can have no body, and says that it has one.
+fn rest_behind<B>(answer: &hyper::Response<B>) -> Option<Duration> {
+    if !matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Some(Duration::ZERO);
+    }
+    let headers = answer.headers();
+    let lengths = headers.get_all(header::CONTENT_LENGTH);
+    let is_empty = lengths.iter().all(|length| length == "0");
+    (is_empty && !headers.contains_key(header::TRANSFER_ENCODING)).then_some(REST)
 }
 
 /// The beginning of a body, and whether that was all of it.
@@ -291,16 +394,19 @@ async fn read(mut body: Incoming) -> Result<(Bytes, bool), Failure> {
     Ok((all.into(), true))
 }
 
-/// In whole seconds. A date is held against the receiver's own, for its clock may be another.
+/// In whole seconds, up to a day. A date is held against the receiver's own, for its clock may be another.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let asked = text(header::RETRY_AFTER)?;
-    if let Ok(seconds) = asked.parse() {
-        return Some(seconds);
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        // What has no place in a number is long as well.
+        return Some(
+            asked.parse().map_or(RETRY_AFTER_S_MAX, |asked: u32| asked.min(RETRY_AFTER_S_MAX)),
+        );
     }
     let instant = |text| Some(rfc2822::parse(text).ok()?.timestamp().as_second());
     let seconds = instant(asked)? - instant(text(header::DATE)?)?;
-    u32::try_from(seconds).ok()
+    u32::try_from(seconds.min(RETRY_AFTER_S_MAX.into())).ok()
 }
 
 /// Origin, authority and target of a URL.

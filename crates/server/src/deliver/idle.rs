@@ -19,10 +19,17 @@ pub(super) struct Idle<O, C>(Arc<Mutex<Kept<O, C>>>);
 
 struct Kept<O, C> {
     /// Of each the newest last.
-    connections: HashMap<O, Vec<(Instant, C)>>,
+    connections: HashMap<O, Vec<One<C>>>,
     count: usize,
     /// Somebody removes those that are old.
     is_swept: bool,
+}
+
+struct One<C> {
+    since: Instant,
+    /// It is not used before.
+    rests_until: Instant,
+    connection: C,
 }
 
 impl<O, C> Default for Idle<O, C> {
@@ -33,10 +40,10 @@ impl<O, C> Default for Idle<O, C> {
 }
 
 impl<O: Clone + Eq + Hash + Send + 'static, C: Send + 'static> Idle<O, C> {
-    /// The newest of them, which is not kept any more.
+    /// The newest of them that has rested, which is not kept any more.
     pub(super) fn take(&self, origin: &O, is_good: impl Fn(&C) -> bool) -> Option<C> {
         let mut kept = lock(&self.0);
-        while let Some((since, connection)) = kept.pop(origin) {
+        while let Some(One { since, connection, .. }) = kept.pop(origin) {
             if since.elapsed() < IDLE_FOR && is_good(&connection) {
                 return Some(connection);
             }
@@ -44,8 +51,9 @@ impl<O: Clone + Eq + Hash + Send + 'static, C: Send + 'static> Idle<O, C> {
         None
     }
 
-    /// Where there is no room for it, it is closed. To be called within a runtime.
-    pub(super) fn keep(&self, origin: &O, connection: C) {
+    /// It is used again after `rest` at the earliest. Where there is no room for it, it is closed.
+    /// To be called within a runtime.
+    pub(super) fn keep(&self, origin: &O, connection: C, rest: Duration) {
         let mut kept = lock(&self.0);
         if kept.count >= IDLE_MAX {
             kept.sweep();
@@ -54,7 +62,8 @@ impl<O: Clone + Eq + Hash + Send + 'static, C: Send + 'static> Idle<O, C> {
         if kept.count >= IDLE_MAX || own >= OF_ONE_MAX {
             return;
         }
-        let new = (Instant::now(), connection);
+        let since = Instant::now();
+        let new = One { since, rests_until: since + rest, connection };
         kept.connections.entry(origin.clone()).or_default().push(new);
         kept.count += 1;
         if !kept.is_swept {
@@ -73,20 +82,21 @@ impl<O: Clone + Eq + Hash + Send + 'static, C: Send + 'static> Idle<O, C> {
 }
 
 impl<O: Eq + Hash, C> Kept<O, C> {
-    fn pop(&mut self, origin: &O) -> Option<(Instant, C)> {
+    fn pop(&mut self, origin: &O) -> Option<One<C>> {
         let own = self.connections.get_mut(origin)?;
-        let popped = own.pop();
+        let now = Instant::now();
+        let popped = own.remove(own.iter().rposition(|one| one.rests_until <= now)?);
         if own.is_empty() {
             self.connections.remove(origin);
         }
-        self.count -= usize::from(popped.is_some());
-        popped
+        self.count -= 1;
+        Some(popped)
     }
 
     /// Closes those that are old.
     fn sweep(&mut self) {
         self.connections.retain(|_, own| {
-            own.retain(|(since, _)| since.elapsed() < IDLE_FOR);
+            own.retain(|one| one.since.elapsed() < IDLE_FOR);
             !own.is_empty()
         });
         self.count = self.connections.values().map(Vec::len).sum();
@@ -116,6 +126,8 @@ mod tests {
     use super::super::pass;
     use super::*;
 
+    const NONE: Duration = Duration::ZERO;
+
     /// Says who holds it: the pool, or nobody any more.
     fn connection() -> (Arc<()>, Weak<()>) {
         let one = Arc::new(());
@@ -127,10 +139,10 @@ mod tests {
     async fn what_nobody_calls_again_is_closed() {
         let idle = Idle::default();
         let (one, seen) = connection();
-        idle.keep(&"a", one);
+        idle.keep(&"a", one, NONE);
         pass(IDLE_FOR / 2).await;
         let (two, seen_later) = connection();
-        idle.keep(&"b", two);
+        idle.keep(&"b", two, NONE);
         assert!(seen.upgrade().is_some());
         pass(IDLE_FOR).await;
         assert!(seen.upgrade().is_none());
@@ -138,7 +150,7 @@ mod tests {
         assert!(seen_later.upgrade().is_none());
         // And so is what is kept after that.
         let (three, seen) = connection();
-        idle.keep(&"a", three);
+        idle.keep(&"a", three, NONE);
         pass(IDLE_FOR * 2).await;
         assert!(seen.upgrade().is_none());
     }
@@ -147,14 +159,27 @@ mod tests {
     async fn the_newest_that_is_good_is_taken() {
         let idle = Idle::default();
         for number in 1..=3 {
-            idle.keep(&"a", number);
+            idle.keep(&"a", number, NONE);
         }
         assert_eq!(idle.take(&"b", |_| true), None);
         assert_eq!(idle.take(&"a", |number| *number < 3), Some(2));
         assert_eq!(idle.take(&"a", |_| true), Some(1));
         assert_eq!(idle.take(&"a", |_| true), None);
-        idle.keep(&"a", 4);
+        idle.keep(&"a", 4, NONE);
         tokio::time::advance(IDLE_FOR).await;
+        assert_eq!(idle.take(&"a", |_| true), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_rests_is_passed_over_and_kept() {
+        let rest = IDLE_FOR / 4;
+        let idle = Idle::default();
+        idle.keep(&"a", 1, NONE);
+        idle.keep(&"a", 2, rest);
+        assert_eq!(idle.take(&"a", |_| true), Some(1));
+        assert_eq!(idle.take(&"a", |_| true), None);
+        tokio::time::advance(rest).await;
+        assert_eq!(idle.take(&"a", |_| true), Some(2));
         assert_eq!(idle.take(&"a", |_| true), None);
     }
 
@@ -163,15 +188,15 @@ mod tests {
         let idle = Idle::default();
         let count = || lock(&idle.0).count;
         for _ in 0..2 * OF_ONE_MAX {
-            idle.keep(&0, ());
+            idle.keep(&0, (), NONE);
         }
         assert_eq!(count(), OF_ONE_MAX);
         for origin in 1..=IDLE_MAX {
-            idle.keep(&origin, ());
+            idle.keep(&origin, (), NONE);
         }
         assert_eq!(count(), IDLE_MAX);
         tokio::time::advance(IDLE_FOR).await;
-        idle.keep(&0, ());
+        idle.keep(&0, (), NONE);
         assert_eq!(count(), 1, "the old ones make room");
     }
 }

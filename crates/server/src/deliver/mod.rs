@@ -12,7 +12,7 @@ mod teller;
 mod watch;
 
 pub(crate) use alerts::{Alert, Kind};
-pub(crate) use caller::{Caller, Patience, headers};
+pub(crate) use caller::{Caller, FURTHER_MAX, Patience, headers};
 pub(crate) use guard::Guard;
 pub(crate) use idle::IDLE_MAX;
 pub(crate) use sender::{Manner, Sender};
@@ -31,8 +31,10 @@ const LEASE_BEYOND: Duration = Duration::from_secs(30);
 
 /// What calls destinations, as it is configured.
 pub(crate) fn caller(config: &Config) -> Caller {
+    // A short one for all of it is often all that is set.
+    let connect_ms = config.outbound_connect_timeout_ms.min(config.outbound_timeout_ms);
     let patience = Patience {
-        connect: Duration::from_millis(config.outbound_connect_timeout_ms),
+        connect: Duration::from_millis(connect_ms),
         total: Duration::from_millis(config.outbound_timeout_ms),
     };
     Caller::new(Guard { allowed: config.outbound_allow.clone() }, patience)

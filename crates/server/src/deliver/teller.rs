@@ -73,14 +73,16 @@ impl Teller {
         let called = self.caller.call(&made.request, key).await;
         let latency_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let answer = match &called {
-            Ok(Heard { status, retry_after_s, body }) => {
+            Ok(Heard { status, retry_after_s, body, .. }) => {
                 Answer::Answered { status: *status, body, retry_after_s: *retry_after_s }
             }
             Err(_) => Answer::None,
         };
         let next = self.schedule.next(&destination.outbound, answer, tries, self.clock.now());
         let fate = match (&called, next) {
-            (Ok(_), Next::Delivered | Next::Unverified) => Fate::MayHaveArrived,
+            // What is said to a repeat says nothing of the first.
+            (Ok(_), Next::Delivered | Next::Unverified)
+            | (Ok(Heard { is_repeat: true, .. }), _) => Fate::MayHaveArrived,
             // It would be the same the next time.
             (Err(Failure::Url(_)), _) => Fate::Unmade,
             (Err(failure), _) if failure.may_have_arrived() => Fate::MayHaveArrived,

@@ -308,3 +308,17 @@ fn there_are_only_so_many() {
     network.world.act(Act::ArchiveDestination { id: DestinationId(3) });
     assert!(network.world.attempt(&one_more).is_ok());
 }
+
+#[test]
+fn a_secret_that_is_too_long_is_refused_where_it_is_given() {
+    let url = "https://t.example/{account.domain}?c={click_id}";
+    let of_length = |length: usize| hosted(url, &"s".repeat(length), true);
+    let detail = "at most 2048 bytes";
+    check([(of_length(SECRET_BYTES_MAX + 1), "secrets.domain", detail)]);
+    let mut world = World::new(plain(), LEAD);
+    let made = world.attempt(&Act::CreateDestination(Box::new(of_length(SECRET_BYTES_MAX))));
+    assert!(made.is_ok(), "{made:?}");
+    let mut signed = new("https://t.example/?c={click_id}");
+    signed.secrets.insert(SIGNING.to_owned(), Secret::new("c3Nz".repeat(513)));
+    check([(signed, "secret", detail)]);
+}

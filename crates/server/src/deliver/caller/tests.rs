@@ -64,7 +64,12 @@ async fn call(port: u16, patience: Patience) -> Result<Heard, Failure> {
 async fn a_request_is_written_as_it_was_made_and_the_answer_is_read() {
     let answer = b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nOK";
     let (port, mut heard) = saying(answer).await;
-    let expected = Heard { status: 200, retry_after_s: Some(7), body: Bytes::from_static(b"OK") };
+    let expected = Heard {
+        status: 200,
+        retry_after_s: Some(7),
+        is_repeat: false,
+        body: Bytes::from_static(b"OK"),
+    };
     assert_eq!(call(port, PATIENCE).await, Ok(expected));
     let asked = heard.recv().await.unwrap().to_ascii_lowercase();
     assert!(asked.starts_with("get /c?a=%20&b={x} http/1.1\r\n"), "{asked}");
@@ -331,7 +336,11 @@ fn how_long_a_receiver_wants_to_be_left_alone() {
         ("Sat, 21 Nov 2026 09:00:00 GMT", Some(date), None),
         ("soon", Some(date), None),
         ("-1", Some(date), None),
-        ("99999999999", Some(date), None),
+        ("86401", None, Some(86_400)),
+        ("99999999999", None, Some(86_400)),
+        ("99999999999999999999999999", None, Some(86_400)),
+        ("Tue, 21 Nov 2226 10:00:00 GMT", Some(date), Some(86_400)),
+        ("", Some(date), None),
     ] {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, asked.parse().unwrap());
@@ -378,5 +387,206 @@ fn the_parts_of_a_url() {
     }
     for url in ["", "t.example", "http://", "http://:80/", "http://t.example:x/"] {
         assert!(parts(url).is_err(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_over_a_kept_connection_may_have_arrived_whoever_is_gone_then() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It takes the second request, and is gone before it answers.
+    let receiver = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        for is_answered in [true, false] {
+            let mut asked = Vec::new();
+            while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
+            }
+            if is_answered {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+            }
+        }
+    });
+    let caller = Caller::new(loopback(), PATIENCE);
+    let request = get(&format!("http://127.0.0.1:{port}/"));
+    assert_eq!(caller.call(&request, "k").await.unwrap().status, 200);
+    let failure = caller.call(&request, "k").await.unwrap_err();
+    receiver.await.expect("it has read the second request");
+    assert!(failure.may_have_arrived(), "{failure}");
+}
+
+/// Takes a request to its end; whether there was one.
+async fn takes(stream: &mut tokio::net::TcpStream) -> bool {
+    let mut asked = Vec::new();
+    while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+        if stream.read_buf(&mut asked).await.unwrap_or(0) == 0 {
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn what_is_said_to_a_repeat_is_told_from_a_first_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It takes the second request and says nothing; sent again, it knows the key.
+    tokio::spawn(async move {
+        let answers: [&[u8]; 3] = [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            b"",
+            b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n",
+        ];
+        let (mut first, _) = listener.accept().await.unwrap();
+        for answer in &answers[..2] {
+            assert!(takes(&mut first).await);
+            first.write_all(answer).await.unwrap();
+        }
+        drop(first);
+        let (mut second, _) = listener.accept().await.unwrap();
+        assert!(takes(&mut second).await);
+        second.write_all(answers[2]).await.unwrap();
+    });
+    let caller = Caller::new(loopback(), PATIENCE);
+    let request = get(&format!("http://127.0.0.1:{port}/"));
+    for (status, is_repeat) in [(200, false), (409, true)] {
+        let heard = caller.call(&request, "k").await.unwrap();
+        assert_eq!((heard.status, heard.is_repeat), (status, is_repeat));
+    }
+}
+
+#[tokio::test]
+async fn what_follows_an_answer_without_a_body_does_not_break_the_next_call() {
+    // What is said, what is said a moment later, and what only before the next answer.
+    for (lines, soon, late) in [
+        ("204 No Content\r\nContent-Length: 2\r\n", "", "OK"),
+        ("204 No Content\r\nTransfer-Encoding: chunked\r\n", "", "2\r\nOK\r\n0\r\n\r\n"),
+        ("304 Not Modified\r\nContent-Length: 2\r\n", "", "OK"),
+        ("204 No Content\r\n", "OK", ""),
+        ("204 No Content\r\nContent-Length: 0\r\n", "OK", ""),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Arc::<AtomicUsize>::default();
+        let counted = requests.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let counted = counted.clone();
+                tokio::spawn(async move {
+                    let mut before = "";
+                    while takes(&mut stream).await {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                        let answer = format!("{before}HTTP/1.1 {lines}\r\n");
+                        _ = stream.write_all(answer.as_bytes()).await;
+                        tokio::task::yield_now().await;
+                        _ = stream.write_all(soon.as_bytes()).await;
+                        before = late;
+                    }
+                });
+            }
+        });
+        let caller = Caller::new(loopback(), PATIENCE);
+        let request = get(&format!("http://127.0.0.1:{port}/"));
+        for _ in 0..4 {
+            let heard = caller.call(&request, "k").await;
+            assert!(heard.as_ref().is_ok_and(|heard| heard.status < 400), "{lines}: {heard:?}");
+        }
+        assert_eq!(requests.load(Ordering::Relaxed), 4, "{lines}");
+    }
+}
+
+#[test]
+fn how_long_a_connection_rests() {
+    let now = Duration::ZERO;
+    for (status, lines, expected) in [
+        (200, "content-length: 2", Some(now)),
+        (200, "transfer-encoding: chunked", Some(now)),
+        (404, "", Some(now)),
+        (204, "", Some(REST)),
+        (204, "content-length: 0", Some(REST)),
+        (304, "etag: x", Some(REST)),
+        (204, "content-length: 2", None),
+        (204, "transfer-encoding: chunked", None),
+        (304, "content-length: 2", None),
+    ] {
+        let mut answer = hyper::Response::builder().status(status);
+        if let Some((name, value)) = lines.split_once(": ") {
+            answer = answer.header(name, value);
+        }
+        assert_eq!(rest_behind(&answer.body(()).unwrap()), expected, "{status} {lines}");
+    }
+}
+
+/// A name with several addresses.
+struct Several(Vec<SocketAddr>);
+
+#[async_trait]
+impl Lookup for Several {
+    async fn addresses(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Says nothing at any of those, on that port: who comes when a queue is full is not answered.
+async fn silent(hosts: &[[u8; 4]], port: u16) -> (Vec<TcpListener>, Vec<TcpStream>) {
+    let (mut listeners, mut streams) = (Vec::new(), Vec::new());
+    for host in hosts {
+        let address = SocketAddr::from((*host, port));
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(address).unwrap();
+        listeners.push(socket.listen(1).unwrap());
+        let patience = Duration::from_millis(200);
+        while let Ok(Ok(stream)) = tokio::time::timeout(patience, TcpStream::connect(address)).await
+        {
+            streams.push(stream);
+        }
+    }
+    (listeners, streams)
+}
+
+#[tokio::test]
+async fn a_host_whose_first_addresses_say_nothing_is_called_at_its_next() {
+    let dead = [[127, 0, 0, 2], [127, 0, 0, 3], [127, 0, 0, 4]];
+    let (port, _heard) = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let _silent = silent(&dead, port).await;
+    let hosts = dead.into_iter().chain([[127, 0, 0, 1]]);
+    let all = hosts.map(|host| SocketAddr::from((host, port))).collect();
+    let allowed = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let patience = Patience { connect: Duration::from_secs(2), ..PATIENCE };
+    let caller = Caller::looking_up(Guard { allowed }, patience, Arc::new(Several(all)));
+    let request = get(&format!("http://both.example:{port}/"));
+    assert_eq!(caller.call(&request, "k").await.map(|heard| heard.status), Ok(200));
+    // And where there is room for one connection alone.
+    caller.idle.clear();
+    let _none = caller.further.acquire_many(u32::try_from(FURTHER_MAX).unwrap()).await.unwrap();
+    assert_eq!(caller.call(&request, "k").await.map(|heard| heard.status), Ok(200));
+}
+
+#[tokio::test]
+async fn where_none_of_a_hosts_addresses_answers_that_is_said_in_time() {
+    let (port, _heard) = saying(b"").await;
+    let dead = [[127, 0, 0, 5], [127, 0, 0, 6]];
+    let _silent = silent(&dead, port).await;
+    let all = dead.map(|host| SocketAddr::from((host, port))).to_vec();
+    let allowed = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let patience = Patience { connect: Duration::from_millis(100), ..PATIENCE };
+    let caller = Caller::looking_up(Guard { allowed }, patience, Arc::new(Several(all)));
+    let answer = caller.call(&get(&format!("http://none.example:{port}/")), "k").await;
+    assert_eq!(answer, Err(Failure::ConnectTimeout(patience.connect)));
+}
+
+#[test]
+fn addresses_are_tried_by_turns_of_their_families() {
+    let all = |text: &str| -> Vec<SocketAddr> {
+        text.split(' ').map(|one| SocketAddr::new(one.parse().unwrap(), 80)).collect()
+    };
+    for (found, tried) in [
+        ("8.8.8.8", "8.8.8.8"),
+        ("::1 ::2 ::3 8.8.8.8 8.8.4.4", "::1 8.8.8.8 ::2 8.8.4.4 ::3"),
+        ("8.8.8.8 ::1 ::2", "8.8.8.8 ::1 ::2"),
+        ("::1 ::2 ::3 ::4 ::5 ::6 ::7 ::8 ::9 8.8.8.8", "::1 8.8.8.8 ::2 ::3 ::4 ::5 ::6 ::7"),
+    ] {
+        assert_eq!(by_turns(all(found)), all(tried), "{found}");
     }
 }
