@@ -47,6 +47,26 @@ async fn a_change_is_owed_once_and_a_duplicate_is_not() {
     assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
 }
 
+/// What it was told last decides what is owed, not what it was told first.
+#[tokio::test]
+async fn what_was_taken_back_and_counts_again_is_told_anew() {
+    let mut world = World::new().await;
+    world.done(destination(URL)).await;
+    let click = world.click("us").await;
+    world.hit(click, "click_id={click}&txn_id=1&status=approved").await;
+    for to in [Status::Reversed, Status::Approved, Status::Reversed] {
+        let (id, reason) = (ConversionId(1), "fraud, or not".to_owned());
+        world.done(Act::ChangeConversionStatus { id, to, reason }).await;
+    }
+    let expected = [
+        "1: 1/1 to 1 notice approved 1.75",
+        "2: 1/2 to 1 withdrawal reversed 0",
+        "3: 1/3 to 1 notice approved 1.75",
+        "4: 1/4 to 1 withdrawal reversed 0",
+    ];
+    assert_eq!(owed(&world).await, expected);
+}
+
 #[tokio::test]
 async fn what_a_person_does_is_told_as_well() {
     let mut world = World::new().await;

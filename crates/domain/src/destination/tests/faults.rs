@@ -85,6 +85,27 @@ fn what_is_in_the_request_can_be_signed_wherever_it_stands() {
 }
 
 #[test]
+fn what_is_optional_is_signed_where_it_is_in_the_request_and_may_be_missing() {
+    for (url, optional, expected) in [
+        ("https://t.example/?click_id={sub1}&s={signature}", true, None),
+        ("https://t.example/?click_id={sub1}&txn={txn_id}&s={signature}", true, None),
+        ("https://t.example/?click_id={sub1}&txn={txn_id}&s={signature}", false, None),
+        ("https://t.example/?click_id={sub1}&s={signature}", false, Some("scheme.input.fields[1]")),
+    ] {
+        let mut new = signing(url, "click_id", "GET");
+        let optional: &[&str] = if optional { &["txn"] } else { &[] };
+        let input = serde_json::json!({
+            "kind": "fields", "fields": ["click_id", "txn"], "separator": ":", "optional": optional
+        });
+        let scheme = serde_json::json!({ "algorithm": "hmac_sha256", "input": input });
+        new.scheme = Some(serde_json::from_value(scheme).unwrap());
+        let made = World::new(plain(), LEAD).attempt(&Act::CreateDestination(Box::new(new)));
+        let field = made.err().and_then(|failure| failure.parameter);
+        assert_eq!(field.as_deref(), expected, "{url} {optional:?}");
+    }
+}
+
+#[test]
 fn the_url_that_takes_back_may_use_values_of_its_own() {
     let with = |own: &str, other: &str| {
         let rules =

@@ -126,6 +126,45 @@ fn a_person_s_change_is_told_like_a_postback_s() {
     assert_eq!(network.owe(), "1 withdrawal reversed 0/-1.75");
 }
 
+/// It stands for nothing, whatever status it came to be merged with.
+#[test]
+fn a_merged_conversion_is_taken_back_and_told_to_nobody() {
+    // Rules; what was sent; the status with which it is merged; what is owed then.
+    for (rules, sent_status, status, expected) in [
+        ("{}", "approved", Status::Approved, "1 withdrawal approved 0/-2"),
+        ("{}", "approved", Status::Rejected, "1 withdrawal rejected 0/-2"),
+        ("{}", "pending", Status::Rejected, ""),
+        ("{}", "pending", Status::Approved, ""),
+        (r#"{"statuses":["rejected"]}"#, "pending", Status::Rejected, ""),
+        (
+            r#"{"statuses":["pending","rejected"]}"#,
+            "pending",
+            Status::Rejected,
+            "1 withdrawal rejected 0/-2",
+        ),
+    ] {
+        let mut network = sent(Some(rules));
+        network.send(&format!("?click_id=@a&status={sent_status}&payout=2"));
+        let conversion = network.world.conversions.values_mut().next().unwrap();
+        conversion.merged_into = Some(ConversionId(9));
+        conversion.status = status;
+        conversion.sequence += 1;
+        assert_eq!(network.owe(), expected, "{rules} {sent_status} {status:?}");
+    }
+}
+
+/// What one is not told of, another is.
+#[test]
+fn each_destination_has_its_own_sample() {
+    let rules = Rules { sampling: "50".parse().unwrap(), ..Rules::default() };
+    let taken = |id| -> Vec<bool> {
+        (0..2_000).map(|number| rules.samples(DestinationId(id), ConversionId(number))).collect()
+    };
+    let (one, two) = (taken(1), taken(2));
+    let alike = one.iter().zip(&two).filter(|(one, two)| one == two).count();
+    assert!(alike.abs_diff(1_000) < 150, "{alike} of 2000 are told to both or to neither");
+}
+
 proptest! {
     /// Whatever happens, what was told adds up to what stands.
     #[test]

@@ -20,7 +20,7 @@ pub(super) struct Walk<'a> {
 
 impl Walk<'_> {
     /// A query for their ids, and its values. Those of a destination stand in their order within
-    /// each state: so many of each are looked at, and no more.
+    /// each state: SQLite merges them, and looks at none behind the last.
     pub(super) fn query(&self) -> (String, Vec<Value>) {
         let Self { filter, also, order, limit, .. } = self;
         let index = match narrowest(filter) {
@@ -29,22 +29,15 @@ impl Walk<'_> {
             index => index,
         };
         let (conditions, values) = index.conditions(filter);
-        let source = index.source();
-        let of_state = |state: &str| {
-            format!(
-                "select id from delivery {source} {conditions}{state}{also}
-                order by id {order} limit {limit}"
-            )
+        let all = format!("select id from delivery {} {conditions}{also}", index.source());
+        let all = match index == Index::Destination && filter.state.is_none() {
+            false => all,
+            true => {
+                let of = |state: &State| format!("{all} and state = '{}'", state.name());
+                self.states.iter().map(of).collect::<Vec<_>>().join("\nunion all\n")
+            }
         };
-        if index != Index::Destination || filter.state.is_some() {
-            return (of_state(""), values);
-        }
-        let states = self.states.iter().map(|state| {
-            let of_state = of_state(&format!(" and state = '{}'", state.name()));
-            format!("select id from ({of_state})")
-        });
-        let states = states.collect::<Vec<_>>().join(" union all ");
-        (format!("{states} order by id {order} limit {limit}"), values)
+        (format!("{all}\norder by id {order} limit {limit}"), values)
     }
 }
 

@@ -13,6 +13,7 @@ mod filters;
 mod lanes;
 mod lists;
 mod news;
+mod once;
 mod overview;
 mod replays;
 mod resumed;

@@ -43,7 +43,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
-    fn figures_are_what_counting_says(steps in prop::collection::vec((0..7_u8, 0..4_u8), 1..20)) {
+    fn figures_are_what_counting_says(steps in prop::collection::vec((0..9_u8, 0..4_u8), 1..30)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut queue = Queue::beside(NOW);
@@ -54,6 +54,11 @@ proptest! {
                         let kind = ["notice", "notice", "correction", "withdrawal"];
                         let kind = kind[usize::from(how)];
                         queue.take(&format!("{how}/{sequence} {kind} approved {how}"), of).await;
+                    }
+                    // Who cannot hear it is owed a correction of what was told.
+                    7 | 8 => {
+                        let kind = if what == 7 { "notice" } else { "correction" };
+                        queue.take(&format!("9/{sequence} {kind} approved {sequence}"), TWO).await;
                     }
                     2 | 3 => for id in queue.lease(of, Lane::First, 10).await {
                         let next = match how {
