@@ -3,7 +3,7 @@
 
 use crate::app::{App, Ground};
 use crate::catalogue;
-use crate::deliver::{self, Sender, Slots, Watch};
+use crate::deliver::{self, Sender, Settling, Slots, Unsettled, Watch};
 use crate::ingest::{Applier, SYSTEM, Unavailable};
 use crate::keeper::{Keeper, SaysEnded};
 use crate::open::{self, DELIVERIES, Failure, LEDGER, Parts, RESTORED};
@@ -108,6 +108,14 @@ impl Engine {
     fn deliver(&self, deliveries: Arc<dyn Deliveries>) {
         let app = &self.app;
         _ = app.deliveries.set(deliveries.clone());
+        let trouble = app.watch.trouble.clone();
+        let settling = Settling {
+            deliveries: deliveries.clone(),
+            clock: app.clock.clone(),
+            trouble: trouble.clone(),
+            rule: deliver::pause_rule(&app.config),
+            unsettled: Unsettled::default(),
+        };
         let sender = Arc::new(Sender {
             store: app.store.clone(),
             deliveries,
@@ -116,10 +124,11 @@ impl Engine {
             progress: app.progress.clone(),
             begins_at: app.journal.next(),
             teller: app.teller.clone(),
-            manner: deliver::manner(&app.config),
+            lease: deliver::lease(&app.config),
+            settling,
+            trouble,
             wake: app.wake_sender.clone(),
             slots: Mutex::new(Slots::new(app.config.outbound_concurrency)),
-            wake_watch: app.watch.wake.clone(),
         });
         tokio::spawn(sender.run(self.stop.subscribe()));
     }
@@ -142,7 +151,7 @@ impl Engine {
             match opened {
                 Ok(deliveries) => {
                     self.deliver(deliveries);
-                    app.watch.wake.notify_one();
+                    app.watch.trouble.wake.notify_one();
                     return;
                 }
                 Err(error) => app.watch.close(format!("{error:#}"), app.clock.now()),

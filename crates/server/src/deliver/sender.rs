@@ -5,8 +5,10 @@
 //! another destination. One settles, many at a time.
 
 use super::lag;
+use super::settling::Settling;
 use super::slots::{Asked, Slots};
 use super::teller::{Called, Teller, Unmade};
+use super::trouble::{Trouble, Work};
 use crate::clock::Clock;
 use crate::ingest::Progress;
 use crate::live::Live;
@@ -16,7 +18,7 @@ use domain::time::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Store;
-use store::deliveries::{Attempt, Deliveries, Delivery, Due, Fate, Incoming, Lane, PauseRule};
+use store::deliveries::{Attempt, Deliveries, Delivery, Due, Fate, Incoming, Lane};
 use store::list::StoredOwed;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -29,14 +31,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it is waited after a store did not answer.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// How it is sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Manner {
-    pub(crate) pause: PauseRule,
-    /// Nobody else begins an attempt for so long after one was begun.
-    pub(crate) lease: Duration,
-}
-
 /// What sends.
 pub(crate) struct Sender {
     pub(crate) store: Arc<dyn Store>,
@@ -48,12 +42,13 @@ pub(crate) struct Sender {
     /// destinations nor conversions yet.
     pub(crate) begins_at: Position,
     pub(crate) teller: Arc<Teller>,
-    pub(crate) manner: Manner,
+    /// Nobody else begins an attempt for so long after one was begun.
+    pub(crate) lease: Duration,
+    pub(crate) settling: Settling,
+    pub(crate) trouble: Arc<Trouble>,
     /// Something may be due.
     pub(crate) wake: Arc<Notify>,
     pub(crate) slots: Mutex<Slots>,
-    /// Looks at it when a destination is paused.
-    pub(crate) wake_watch: Arc<Notify>,
 }
 
 /// An attempt's place among those that are under way, however that ends.
@@ -92,14 +87,18 @@ impl Sender {
         let mut cursor = None;
         while !*stopped.borrow() {
             let position = self.progress.position();
-            match self.take_some(&mut cursor).await {
+            let taken = self.take_some(&mut cursor).await;
+            if taken.is_ok() {
+                self.trouble.has_succeeded(Work::TakingOver);
+            }
+            match taken {
                 Ok(0) => tokio::select! {
                     () = self.progress.passes(position) => {}
                     _ = stopped.changed() => {}
                 },
                 Ok(_) => self.wake.notify_one(),
                 Err(error) => {
-                    tracing::warn!(%error, "what is owed cannot be taken over");
+                    self.trouble.has_failed(Work::TakingOver, &error, self.clock.now());
                     pause(STORE_AGAIN, &mut stopped).await;
                 }
             }
@@ -142,9 +141,12 @@ impl Sender {
         while !*stopped.borrow() {
             turn += 1;
             let look_at = match self.begin_some(&done, turn).await {
-                Ok(look_at) => look_at,
+                Ok(look_at) => {
+                    self.trouble.has_succeeded(Work::Leasing);
+                    look_at
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "nothing can be leased");
+                    self.trouble.has_failed(Work::Leasing, &error, self.clock.now());
                     pause(STORE_AGAIN, &mut stopped).await;
                     continue;
                 }
@@ -214,7 +216,7 @@ impl Sender {
                 look_at = look_at.min(self.slots().next_at(id, now));
                 continue;
             }
-            let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
+            let until = now.plus_ms(i64::try_from(self.lease.as_millis()).unwrap_or(0));
             let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
             if leased.is_empty() {
                 continue;
@@ -223,6 +225,9 @@ impl Sender {
             // None is ever removed; were it so, the leases would run out.
             let Some(destination) = destination else { continue };
             for delivery in leased {
+                if self.settling.unsettled.is_left_alone(delivery.id, now) {
+                    continue;
+                }
                 self.slots().begin(asked);
                 let slot = Slot { sender: self.clone(), id, lane };
                 let (destination, done) = (destination.clone(), done.clone());
@@ -241,24 +246,8 @@ impl Sender {
         while settled.recv_many(&mut ended, SETTLED_MAX).await > 0 {
             let (attempts, slots): (Vec<_>, Vec<_>) =
                 ended.drain(..).map(|one| (one.attempt, one.slot)).unzip();
-            let attempts: Arc<[Attempt]> = attempts.into();
-            for attempt in &*attempts {
-                let labels = [("led_to", attempt.led_to())];
-                metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
-            }
-            loop {
-                match self.deliveries.settle(attempts.clone(), self.manner.pause).await {
-                    Ok(paused) => {
-                        if !paused.is_empty() {
-                            self.wake_watch.notify_one();
-                        }
-                        break;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "attempts cannot be settled");
-                        tokio::time::sleep(STORE_AGAIN).await;
-                    }
-                }
+            if !self.settling.settle(attempts).await.is_empty() {
+                self.trouble.wake.notify_one();
             }
             // Only now is it known who fails, and may have fewer.
             drop(slots);
