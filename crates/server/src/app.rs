@@ -234,8 +234,14 @@ impl Running {
         Ok(Self { app, engine, task, writer, write_last, ended: has_ended })
     }
 
+    /// Sends nothing more, once what is under way has ended.
+    pub(crate) async fn end_sending(&self) {
+        self.engine.end_sending().await;
+    }
+
     /// Stops applying, after all that is on disk has been applied, and closes the store.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.engine.end_sending().await;
         self.engine.stop();
         if let Some(task) = self.task {
             _ = task.await;

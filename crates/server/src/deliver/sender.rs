@@ -70,7 +70,7 @@ struct Ended {
 }
 
 impl Sender {
-    /// Sends until `stopped` says so. What is under way then is begun anew by the next.
+    /// Begins attempts until `stopped` says so, and settles those that are under way then.
     pub(crate) async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = self.progress.reaches(self.begins_at) => {}

@@ -33,6 +33,7 @@ mod rehearsals;
 mod reports;
 mod secrets;
 mod seeds;
+mod sending;
 mod setup;
 mod sub_labels;
 mod tidy;
