@@ -6,7 +6,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
-use crate::deliver::{self, Teller, Watch};
+use crate::deliver::{self, Halted, Teller, Watch};
 use crate::engine::Engine;
 use crate::http::ring::Ring;
 use crate::ingest::{Handle, Progress};
@@ -47,6 +47,8 @@ pub(crate) struct App {
     pub(crate) deliveries: Arc<OnceLock<Arc<dyn Deliveries>>>,
     /// Something may be due that was not.
     pub(crate) wake_sender: Arc<Notify>,
+    /// To which destinations nothing is begun.
+    pub(crate) halted: Arc<Halted>,
     /// Which alerts hold.
     pub(crate) watch: Watch,
     /// Calls destinations.
@@ -63,6 +65,8 @@ pub(crate) struct App {
     pub(crate) stage: tokio::sync::Semaphore,
     /// Who holds it has deliveries sent once more: whoever asks for the same finds it done.
     pub(crate) replays: tokio::sync::Mutex<()>,
+    /// Who holds it changes a destination: what is made of what it was is not overtaken by another.
+    pub(crate) changes: tokio::sync::Mutex<()>,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Where it listens, once it does: the configured port may be 0.
     pub(crate) address: OnceLock<SocketAddr>,
@@ -167,6 +171,7 @@ impl App {
             ledger,
             deliveries: Arc::default(),
             wake_sender: Arc::default(),
+            halted: Arc::default(),
             watch: Watch::default(),
             teller,
             trials: tokio::sync::Semaphore::new(TRIALS_MAX),
@@ -178,6 +183,7 @@ impl App {
             ring: Ring::default(),
             stage: tokio::sync::Semaphore::new(1),
             replays: tokio::sync::Mutex::default(),
+            changes: tokio::sync::Mutex::default(),
             metrics,
             config,
             address: OnceLock::new(),

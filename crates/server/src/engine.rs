@@ -146,6 +146,7 @@ impl Engine {
             lease: deliver::lease(&app.config),
             settling,
             trouble,
+            halted: app.halted.clone(),
             wake: app.wake_sender.clone(),
             slots: Mutex::new(Slots::new(app.config.outbound_concurrency)),
         });

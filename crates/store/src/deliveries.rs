@@ -316,6 +316,16 @@ pub trait Deliveries: Send + Sync {
         rule: PauseRule,
     ) -> Result<Vec<DestinationId>, Error>;
 
+    /// Gives back what was leased for its attempt of that number, and was not begun: that attempt has
+    /// never been. It waits as before; where it is `unheard`, its destination cannot be told any more.
+    async fn give_back(
+        &self,
+        id: DeliveryId,
+        number: u32,
+        unheard: bool,
+        now: Timestamp,
+    ) -> Result<(), Error>;
+
     async fn find(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<StoredAttempt>)>, Error>;
 
     /// Newest first.

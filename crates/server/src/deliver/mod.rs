@@ -3,6 +3,7 @@
 mod alerts;
 mod caller;
 mod guard;
+mod halted;
 mod idle;
 mod lag;
 mod names;
@@ -16,6 +17,7 @@ mod watch;
 pub(crate) use alerts::{Alert, Kind};
 pub(crate) use caller::{Caller, Patience, headers};
 pub(crate) use guard::Guard;
+pub(crate) use halted::Halted;
 pub(crate) use idle::IDLE_MAX;
 pub(crate) use sender::Sender;
 pub(crate) use settling::{Settling, Unsettled};

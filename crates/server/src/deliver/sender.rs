@@ -4,6 +4,7 @@
 //! first those that were never tried, so that none waits behind another's retries, nor behind
 //! another destination. One settles, many at a time.
 
+use super::halted::Halted;
 use super::lag;
 use super::settling::Settling;
 use super::slots::{Asked, Slots};
@@ -12,7 +13,7 @@ use super::trouble::{Trouble, Work};
 use crate::clock::Clock;
 use crate::ingest::Progress;
 use crate::live::Live;
-use domain::destination::{Destination, Hearing, Next};
+use domain::destination::{Destination, Hearing, Next, OwedKind};
 use domain::id::{DeliveryId, DestinationId, Position};
 use domain::time::Timestamp;
 use std::sync::{Arc, Mutex};
@@ -46,6 +47,7 @@ pub(crate) struct Sender {
     pub(crate) lease: Duration,
     pub(crate) settling: Settling,
     pub(crate) trouble: Arc<Trouble>,
+    pub(crate) halted: Arc<Halted>,
     /// Something may be due.
     pub(crate) wake: Arc<Notify>,
     pub(crate) slots: Mutex<Slots>,
@@ -232,9 +234,10 @@ impl Sender {
                 let slot = Slot { sender: self.clone(), id, lane };
                 let (destination, done) = (destination.clone(), done.clone());
                 tokio::spawn(async move {
-                    let attempt = slot.sender.attempt(&destination, delivery).await;
-                    // Where nobody settles any more, the lease runs out.
-                    _ = done.send(Ended { attempt, slot }).await;
+                    if let Some(attempt) = slot.sender.attempt(&destination, delivery).await {
+                        // Where nobody settles any more, the lease runs out.
+                        _ = done.send(Ended { attempt, slot }).await;
+                    }
                 });
             }
         }
@@ -255,8 +258,14 @@ impl Sender {
         }
     }
 
-    /// One try, from the request to what it leads to.
-    async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Attempt {
+    /// One try, from the request to what it leads to; `None`: it was not begun.
+    async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Option<Attempt> {
+        if !hears(destination, delivery.owed.kind) {
+            self.give_back(&delivery, true).await;
+            // What comes after it of the same conversion may be due.
+            self.wake.notify_one();
+            return None;
+        }
         let at = self.clock.now();
         let number = delivery.attempts;
         let tries = number.saturating_sub(delivery.attempts_past);
@@ -275,24 +284,53 @@ impl Sender {
             next: Next::Rejected,
         };
         let key = delivery.owed.idempotency_key();
-        let made = match self.teller.request(destination, &delivery.owed, &key, at).await {
+        let made = self.teller.request(destination, &delivery.owed, &key, at).await;
+        if self.is_halted(destination.id) {
+            self.give_back(&delivery, false).await;
+            return None;
+        }
+        let made = match made {
             Ok(made) => made,
             Err(why) => {
                 let next = match why {
                     Unmade::Ever(_) => Next::Rejected,
                     Unmade::Now(_) => self.teller.again((delivery.id, tries)),
                 };
-                return Attempt { error: Some(why.why()), next, ..bare };
+                return Some(Attempt { error: Some(why.why()), next, ..bare });
             }
         };
         let Called { latency_ms, http_status, answer, error, fate, next } =
             self.teller.call(destination, &made, &key, (delivery.id, tries)).await;
         let url = made.shown.url;
-        Attempt { url, latency_ms, http_status, answer, error, fate, next, ..bare }
+        Some(Attempt { url, latency_ms, http_status, answer, error, fate, next, ..bare })
+    }
+
+    /// Whether a person has paused or archived it since this was leased.
+    fn is_halted(&self, id: DestinationId) -> bool {
+        let setup = self.live.setup();
+        self.halted.has(id) || setup.destination(id).is_none_or(|one| one.archived)
+    }
+
+    /// Where that fails, the lease runs out.
+    async fn give_back(&self, leased: &Delivery, unheard: bool) {
+        let (id, number, now) = (leased.id, leased.attempts, self.clock.now());
+        if let Err(error) = self.deliveries.give_back(id, number, unheard, now).await {
+            tracing::debug!(%error, delivery.id = id.0, "a lease has to run out");
+        }
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, Slots> {
         self.slots.lock().expect("no panic happens under this lock")
+    }
+}
+
+/// Whether it can be told that by now. What it could hear when that came to be owed may have changed.
+fn hears(destination: &Destination, kind: OwedKind) -> bool {
+    let hearing = Hearing::of(&destination.rules.corrections);
+    match kind {
+        OwedKind::Notice => true,
+        OwedKind::Correction => hearing.corrections,
+        OwedKind::Withdrawal => hearing.withdrawals,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is sent once and what not at all: through an orderly stop, a pause, and changes meanwhile.
 
 use crate::deliveries::Scene;
+use crate::network::text;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::TcpStream;
@@ -55,4 +56,61 @@ fn a_server_that_is_stopped_in_an_orderly_way_sends_nothing_twice() {
     let told = scene.receiver.told();
     let keys: BTreeSet<&str> = told.iter().map(|told| told.key()).collect();
     assert_eq!((told.len(), keys.len()), (12, 12), "each once");
+}
+
+#[test]
+fn nothing_begins_once_a_pause_is_answered() {
+    let mut scene = Scene::start(&[]);
+    let destination = scene.destination("/?c={external_id}", &json!({}));
+    let path = format!("/destinations/{destination}");
+    let conversions: Vec<u64> = (0..30).map(|_| scene.converts().1).collect();
+    for conversion in &conversions {
+        scene.come_to(*conversion, &["delivered"]);
+    }
+    for _ in 0..5 {
+        let before = scene.receiver.told().len();
+        let replay = json!({ "destination_id": destination, "preview": false });
+        scene.network.make("/deliveries/replay", &replay);
+        scene.receiver.hears(before + 3);
+        let paused = scene.network.make(&format!("{path}/pause"), &json!({ "why": "x" }));
+        let paused_at = text(&paused["condition"]["pause"]["at"]).trim_end_matches('Z').to_owned();
+        // What had begun has ended.
+        let told = || scene.receiver.told().len() as u64;
+        scene.network.until("/deliveries", |found| {
+            let items = found["items"].as_array().unwrap().iter();
+            items.map(|one| one["attempt_count"].as_u64().unwrap()).sum::<u64>() == told()
+        });
+        for conversion in &conversions {
+            let of_it = format!("/deliveries?conversion_id={conversion}");
+            let found = scene.network.ask(&of_it)["items"][0].clone();
+            for attempt in found["attempts"].as_array().unwrap() {
+                let at = text(&attempt["at"]);
+                assert!(at.trim_end_matches('Z') <= paused_at.as_str(), "{at} after {paused_at}");
+            }
+        }
+        scene.network.make(&format!("{path}/resume"), &json!({}));
+        for conversion in &conversions {
+            scene.come_to(*conversion, &["delivered"]);
+        }
+    }
+}
+
+#[test]
+fn what_can_no_longer_be_taken_back_is_uncorrectable_and_was_not_tried() {
+    let mut scene = Scene::start(&[]);
+    let status = json!({ "corrections": { "how": "status" } });
+    let destination = scene.destination("/?s={status}", &status);
+    let path = format!("/destinations/{destination}");
+    let (click, conversion) = scene.converts();
+    scene.come_to(conversion, &["delivered"]);
+    scene.network.make(&format!("{path}/pause"), &json!({ "why": "x" }));
+    scene.says(&click, "reversed", "updated");
+    scene.come_to(conversion, &["delivered", "waiting"]);
+    let none = json!({ "corrections": { "how": "none" } });
+    scene.network.change("PATCH", &path, &none);
+    scene.network.make(&format!("{path}/resume"), &json!({}));
+    let withdrawal = scene.come_to(conversion, &["delivered", "uncorrectable"]).remove(1);
+    assert_eq!(withdrawal["attempts"], json!([]));
+    assert_eq!(withdrawal["attempt_count"], 0);
+    assert!(withdrawal["settled_at"].is_string(), "{withdrawal}");
 }

@@ -174,6 +174,19 @@ impl Deliveries for SqliteDeliveries {
         self.writer.ask(move |connection| queue::settle(connection, &attempts, rule)).await
     }
 
+    async fn give_back(
+        &self,
+        id: DeliveryId,
+        number: u32,
+        unheard: bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let give_back = move |connection: &mut Connection| {
+            queue::give_back(connection, id, number, unheard, now)
+        };
+        self.writer.ask(give_back).await
+    }
+
     async fn find(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<StoredAttempt>)>, Error> {
         self.reader.ask(move |connection| rows::find(connection, id)).await
     }

@@ -455,14 +455,21 @@ async fn pause(
         return Err(Error::parameter("why", detail));
     }
     in_use(&app.live.setup(), id)?;
+    let deliveries = deliveries::of(&app)?;
+    {
+        let _turn = app.changes.lock().await;
+        let halt = app.halted.halt(id);
+        let at = app.clock.now();
+        let pause = Pause { at, by: PausedBy::Person, why: why.clone(), probe_at: None };
+        deliveries.pause(id, pause).await?;
+        halt.keep();
+    }
     tracing::info!(
         actor = auth::ACTOR,
         destination.id = id.0,
         why,
-        "a person pauses a destination"
+        "a person has paused a destination"
     );
-    let pause = Pause { at: app.clock.now(), by: PausedBy::Person, why, probe_at: None };
-    deliveries::of(&app)?.pause(id, pause).await?;
     let doings = Doings::of(&app).await?;
     let setup = app.live.setup();
     Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
@@ -476,8 +483,17 @@ async fn resume(
 ) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
     in_use(&app.live.setup(), id)?;
-    tracing::info!(actor = auth::ACTOR, destination.id = id.0, "a person resumes a destination");
-    deliveries::of(&app)?.resume(id).await?;
+    let deliveries = deliveries::of(&app)?;
+    {
+        let _turn = app.changes.lock().await;
+        app.halted.release(id);
+        deliveries.resume(id).await?;
+    }
+    tracing::info!(
+        actor = auth::ACTOR,
+        destination.id = id.0,
+        "a person has resumed a destination"
+    );
     app.wake_sender.notify_one();
     let doings = Doings::of(&app).await?;
     let setup = app.live.setup();

@@ -163,6 +163,48 @@ pub(super) fn lease(
     Ok(leased)
 }
 
+/// Nothing, where the lease is another's by now.
+pub(super) fn give_back(
+    connection: &mut Connection,
+    id: DeliveryId,
+    number: u32,
+    unheard: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let state = if unheard { State::Uncorrectable } else { State::Waiting };
+    let tx = connection.transaction()?;
+    let given_back = tx
+        .prepare_cached(
+            "-- deliveries::give_back
+            update delivery set attempts = attempts - 1, leased_until = null, state = :state,
+                settled_at = case when :unheard then :now end
+            where id = :id and attempts = :number and leased_until is not null
+                and state = 'waiting'
+            returning conversion_id, destination_id",
+        )?
+        .query_row(
+            named_params! {
+                ":id": id.0,
+                ":number": number,
+                ":state": state.name(),
+                ":unheard": unheard,
+                ":now": now.as_us(),
+            },
+            |row| {
+                Ok((
+                    ConversionId(row.get("conversion_id")?),
+                    DestinationId(row.get("destination_id")?),
+                ))
+            },
+        )
+        .optional()?;
+    if let Some((conversion, destination)) = given_back {
+        line::advance(&tx, conversion, destination, now)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
 pub(super) fn settle(
     connection: &mut Connection,
     attempts: &[Attempt],

@@ -279,6 +279,29 @@ async fn a_lease_that_has_run_out_is_another_s() {
 }
 
 #[tokio::test]
+async fn what_is_given_back_was_never_tried() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    queue.take("2/1 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 2).await, [1, 2]);
+    for id in [1, 2] {
+        queue.deliveries.give_back(DeliveryId(id), 1, id == 2, queue.now).await.unwrap();
+        // Its lease is over.
+        queue.deliveries.give_back(DeliveryId(id), 1, true, queue.now).await.unwrap();
+    }
+    assert_eq!(queue.shown(2).await, "uncorrectable notice 2");
+    let (given, attempts) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!((given.state, given.attempts, attempts.len()), (State::Waiting, 0, 0));
+    assert_eq!(queue.lease(ONE, Lane::First, 2).await, [1], "in its lane");
+    // What came meanwhile ends it then.
+    queue.take("1/2 withdrawal reversed 0", ONE).await;
+    assert_eq!(queue.shown(1).await, "waiting notice 2");
+    queue.deliveries.give_back(DeliveryId(1), 1, false, queue.now).await.unwrap();
+    assert_eq!(queue.shown(1).await, "cancelled notice 2");
+    assert_eq!(queue.shown(3).await, "cancelled withdrawal 0");
+}
+
+#[tokio::test]
 async fn first_attempts_and_others_are_due_apart() {
     let mut queue = Queue::new();
     for number in 1..=3 {
