@@ -114,3 +114,27 @@ fn what_can_no_longer_be_taken_back_is_uncorrectable_and_was_not_tried() {
     assert_eq!(withdrawal["attempt_count"], 0);
     assert!(withdrawal["settled_at"].is_string(), "{withdrawal}");
 }
+
+#[test]
+fn changes_of_one_destination_that_come_together_are_all_made() {
+    let mut scene = Scene::start(&[]);
+    let destination = scene.destination("/?c={external_id}", &json!({}));
+    let path = format!("/destinations/{destination}");
+    for number in 1..=20 {
+        let changes = [json!({ "delay_s": number }), json!({ "sampling": number.to_string() })];
+        std::thread::scope(|scope| {
+            for change in &changes {
+                let mut client = scene.network.server.client();
+                let path = &path;
+                scope.spawn(move || {
+                    assert_eq!(client.api("PATCH", path, Some(change)).status, 200);
+                });
+            }
+        });
+        let now = scene.network.ask(&path);
+        assert_eq!(
+            (&now["delay_s"], &now["sampling"]),
+            (&json!(number), &json!(number.to_string()))
+        );
+    }
+}

@@ -10,9 +10,10 @@ use super::refusal;
 use super::reply::{Body, Created};
 use super::route::Route;
 use super::show::destination::{Doing, Shown};
-use super::{Id, auth, command, deliveries, not_found, odd};
+use super::{Id, auth, caught_up, command, deliveries, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
+use crate::ingest::Unavailable;
 use axum::extract::State;
 use domain::command::{Act, Answer, DestinationChanges, NewDestination, NewOutbound};
 use domain::contract::Scheme;
@@ -407,6 +408,9 @@ async fn change(
     mut sent: Sent,
 ) -> Result<Body<Shown<'static>>, Error> {
     let id: DestinationId = id.of(NOUN)?;
+    let _turn = app.changes.lock().await;
+    // What another turn has journaled is part of what it was, whether or not that was heard of.
+    caught_up(&app).await.map_err(|_| Unavailable::Busy)?;
     let was = there(&app.live.setup(), id)?.clone();
     let mut fields = sent.fields().some()?;
     let account: Option<BTreeMap<String, String>> = fields.change("account", plain)?;
