@@ -14,6 +14,7 @@ pub use sqlite::{SqliteDeliveries, copy};
 use crate::Error;
 use crate::list::{Page, StoredOwed};
 use async_trait::async_trait;
+use domain::command::Idempotency;
 use domain::destination::{Hearing, Next, Owed};
 use domain::id::{DeliveryId, DestinationId};
 use domain::time::Timestamp;
@@ -271,8 +272,10 @@ pub struct Replayable {
 pub struct Replayed {
     /// What the request was, as a hash.
     pub request: String,
-    /// How many were sent once more.
+    /// How many were sent once more, so far.
     pub count: u64,
+    /// Nothing is left of it; else it was cut off.
+    pub is_done: bool,
 }
 
 /// When a destination is paused by itself, and how it comes back.
@@ -338,16 +341,17 @@ pub trait Deliveries: Send + Sync {
     /// held only where the filter names that state.
     async fn replay(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, Error>;
 
-    /// A replay that was done under that key.
-    async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error>;
-
-    /// Keeps that a replay was done under a key.
-    async fn keep_replayed(
+    /// The same under a key: it is done once, whatever cuts it off. It goes on where it was, and what
+    /// was done before counts.
+    async fn replay_once(
         &self,
-        key: &str,
-        replayed: Replayed,
+        filter: &DeliveryFilter,
+        under: &Idempotency,
         now: Timestamp,
-    ) -> Result<(), Error>;
+    ) -> Result<u64, Error>;
+
+    /// The replay that was asked for under that key.
+    async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error>;
 
     /// Cancels some of what waits for a destination that is gone; how many. None are left once there
     /// are none, but those under way.

@@ -326,6 +326,15 @@ fn a_replay_is_counted_first_and_keeps_the_key() {
     scene.come_to(third, &["rejected"]);
     assert_eq!(once(&mut scene, &replay).json(), done, "it is done once");
     assert_eq!(scene.come_to(third, &["rejected"])[0]["is_replay"], false);
+    let key = [("Idempotency-Key", "replay-1")];
+    let other = json!({ "name": "Another" });
+    let reply = scene.network.client.api_with("POST", "/advertisers", &key, Some(&other));
+    assert_eq!((reply.status, &reply.json()["code"]), (409, &json!("idempotency_key_reused")));
+    let key = [("Idempotency-Key", "advertiser-1")];
+    let reply = scene.network.client.api_with("POST", "/advertisers", &key, Some(&other));
+    assert_eq!(reply.status, 201);
+    let reply = scene.network.client.api_with("POST", "/deliveries/replay", &key, Some(&replay));
+    assert_eq!((reply.status, &reply.json()["code"]), (409, &json!("idempotency_key_reused")));
     replay["state"] = "delivered".into();
     let reused = once(&mut scene, &replay);
     assert_eq!(reused.json()["code"], "idempotency_key_reused");

@@ -1,7 +1,7 @@
 //! What is done to very many deliveries: in chunks, for sending goes on between them.
 
 use super::super::{DeliveryFilter, Lane};
-use super::{line, rows};
+use super::{line, once, rows};
 use crate::Error;
 use domain::id::{ConversionId, DestinationId};
 use domain::time::Timestamp;
@@ -12,17 +12,22 @@ use std::collections::BTreeSet;
 /// How many are sent once more, or cancelled, in one transaction.
 const CHUNK: u64 = 1_000;
 
-/// One chunk of what is to be sent once more, after `after`: how many, and where it ended.
+/// One chunk of what is to be sent once more, after `after`: how many, and where it ended. Under a
+/// key that is noted with it.
 pub(super) fn replay(
     connection: &mut Connection,
     filter: &DeliveryFilter,
+    key: Option<&str>,
     after: u64,
     now: Timestamp,
 ) -> Result<(u64, Option<u64>), Error> {
     let (conditions, values) = rows::conditions(filter);
     let conditions = format!("{conditions} and {}", rows::replayable(filter));
     let tx = connection.transaction()?;
+    let note = |count, next| key.map_or(Ok(()), |key| once::note(&tx, key, count, next));
     let Some((first, last, next)) = ids(&tx, &conditions, &values, after)? else {
+        note(0, None)?;
+        tx.commit()?;
         return Ok((0, None));
     };
     let sql = format!(
@@ -42,6 +47,7 @@ pub(super) fn replay(
     for (conversion, destination) in lines.into_iter().collect::<BTreeSet<_>>() {
         line::advance(&tx, conversion, destination, now)?;
     }
+    note(count, next)?;
     tx.commit()?;
     Ok((count, next))
 }

@@ -2,7 +2,7 @@
 
 use super::super::{
     ANSWER_BYTES_MAX, Attempt, Delivery, Due, Fate, Incoming, Lane, Pause, PauseRule, PausedBy,
-    Replayed, State,
+    State,
 };
 use super::overview::destinations_of;
 use super::{line, outcomes, rows};
@@ -416,34 +416,5 @@ pub(super) fn resume(connection: &Connection, destination: DestinationId) -> Res
             where destination_id = ?1 and state = 'waiting' and lane = 1",
         )?
         .execute([destination.0])?;
-    Ok(())
-}
-
-pub(super) fn replayed(connection: &Connection, key: &str) -> Result<Option<Replayed>, Error> {
-    let found = connection
-        .prepare_cached(
-            "-- deliveries::replayed
-            select request, count from replay where key = ?1",
-        )?
-        .query_row([key], |row| {
-            Ok(Replayed { request: row.get("request")?, count: row.get("count")? })
-        })
-        .optional()?;
-    Ok(found)
-}
-
-pub(super) fn keep_replayed(
-    connection: &Connection,
-    key: &str,
-    replayed: &Replayed,
-    now: Timestamp,
-) -> Result<(), Error> {
-    connection
-        .prepare_cached(
-            "-- deliveries::keep_replayed
-            insert into replay (key, request, count, at) values (?1, ?2, ?3, ?4)
-            on conflict do nothing",
-        )?
-        .execute((key, &replayed.request, replayed.count, now.as_us()))?;
     Ok(())
 }

@@ -12,6 +12,7 @@ mod lanes;
 mod lists;
 mod news;
 mod overview;
+mod replays;
 mod retention;
 mod sums;
 
