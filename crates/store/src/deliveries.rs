@@ -180,6 +180,11 @@ pub enum Fate {
 }
 
 impl Attempt {
+    /// When what came of it was known.
+    pub fn ended_at(&self) -> Timestamp {
+        self.at.plus_ms(i64::try_from(self.latency_ms).unwrap_or(i64::MAX))
+    }
+
     pub fn led_to(&self) -> &'static str {
         led_to(self.next)
     }
@@ -368,6 +373,9 @@ pub trait Deliveries: Send + Sync {
 
     /// How attempts have ended of late, by destination; what was never tried is not there.
     async fn recent(&self, now: Timestamp) -> Result<Vec<(DestinationId, Recent)>, Error>;
+
+    /// The same of one of them.
+    async fn recent_of(&self, destination: DestinationId, now: Timestamp) -> Result<Recent, Error>;
 
     /// How much waits in all, and is due.
     async fn waiting(&self, now: Timestamp) -> Result<Waiting, Error>;

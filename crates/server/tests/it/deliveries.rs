@@ -127,7 +127,7 @@ fn a_publisher_is_sent_the_postback_that_it_asked_for_signed() {
     assert_eq!(attempt["url"], scene.receiver.url(&told.target));
     let condition = scene.condition(destination);
     assert_eq!((&condition["failures"], &condition["pause"]), (&json!(0), &json!(null)));
-    assert_eq!(condition["last_good_at"], attempt["at"]);
+    assert_eq!(condition["last_good_at"], delivery["settled_at"]);
     let metrics = Client::new(scene.network.server.metrics_address()).get("/metrics").text();
     let counted = r#"counterfoil_delivery_attempts_total{led_to="delivered"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");

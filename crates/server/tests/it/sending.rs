@@ -2,6 +2,7 @@
 
 use crate::deliveries::Scene;
 use crate::network::text;
+use crate::receiver::Told;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::TcpStream;
@@ -54,7 +55,7 @@ fn a_server_that_is_stopped_in_an_orderly_way_sends_nothing_twice() {
         scene.come_to(conversion, &["delivered"; 4]);
     }
     let told = scene.receiver.told();
-    let keys: BTreeSet<&str> = told.iter().map(|told| told.key()).collect();
+    let keys: BTreeSet<&str> = told.iter().map(Told::key).collect();
     assert_eq!((told.len(), keys.len()), (12, 12), "each once");
 }
 

@@ -269,6 +269,12 @@ impl Deliveries for SqliteDeliveries {
         self.reader.ask(move |connection| outcomes::recent(connection, now)).await
     }
 
+    async fn recent_of(&self, destination: DestinationId, now: Timestamp) -> Result<Recent, Error> {
+        let recent =
+            move |connection: &mut Connection| outcomes::recent_of(connection, destination, now);
+        self.reader.ask(recent).await
+    }
+
     async fn waiting(&self, now: Timestamp) -> Result<Waiting, Error> {
         self.reader.ask(move |connection| overview::waiting(connection, now)).await
     }

@@ -334,6 +334,19 @@ impl Doings {
         Ok(Self { is_known: deliveries.is_some(), all, none: Doing::default() })
     }
 
+    /// Of one of them.
+    async fn of_one(app: &App, id: DestinationId) -> Result<Self, Error> {
+        let mut all: HashMap<DestinationId, Doing> = HashMap::new();
+        let deliveries = app.deliveries.get();
+        if let Some(deliveries) = deliveries {
+            let mut conditions = deliveries.conditions().await?.into_iter();
+            let condition = conditions.find(|(own, _)| *own == id).map(|(_, one)| one);
+            let recent = deliveries.recent_of(id, app.clock.now()).await?;
+            all.insert(id, Doing { condition: condition.unwrap_or_default(), recent });
+        }
+        Ok(Self { is_known: deliveries.is_some(), all, none: Doing::default() })
+    }
+
     fn get(&self, id: DestinationId) -> Option<&Doing> {
         self.is_known.then(|| self.all.get(&id).unwrap_or(&self.none))
     }
@@ -387,7 +400,7 @@ fn in_use(setup: &Setup, id: DestinationId) -> Result<(), Error> {
 
 async fn one(State(app): State<Arc<App>>, id: Id) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     let setup = app.live.setup();
     Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }
@@ -398,7 +411,7 @@ async fn create(
 ) -> Result<Created<Shown<'static>>, Error> {
     let new = new_destination(sent.fields(), &app.live.setup())?;
     let made = settle(&app, sent, Act::CreateDestination(Box::new(new))).await?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, made.id).await?;
     Ok(Created::of(Shown::of(&app.live.setup(), &made, doings.get(made.id))))
 }
 
@@ -430,7 +443,7 @@ async fn change(
     };
     let act = Act::ChangeDestination { id, changes: Box::new(changes) };
     let changed = settle(&app, sent, act).await?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     Ok(Body::of(Shown::of(&app.live.setup(), &changed, doings.get(id))))
 }
 
@@ -441,7 +454,7 @@ async fn archive(
 ) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
     let archived = settle(&app, sent, Act::ArchiveDestination { id }).await?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     app.wake_sender.notify_one();
     Ok(Body::of(Shown::of(&app.live.setup(), &archived, doings.get(id))))
 }
@@ -474,7 +487,7 @@ async fn pause(
         why,
         "a person has paused a destination"
     );
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     let setup = app.live.setup();
     Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }
@@ -499,7 +512,7 @@ async fn resume(
         "a person has resumed a destination"
     );
     app.wake_sender.notify_one();
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     let setup = app.live.setup();
     Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }

@@ -272,7 +272,7 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
                 ":number": attempt.number,
                 ":state": state,
                 ":due_at": due_at,
-                ":at": attempt.at.as_us(),
+                ":at": attempt.ended_at().as_us(),
                 ":may_have_arrived": attempt.fate == Fate::MayHaveArrived,
                 // What the receiver says of it is the last that is known.
                 ":is_refused":
@@ -301,7 +301,9 @@ fn judge(
     let is_answer_good = attempt.http_status.is_some_and(|status| (200..300).contains(&status));
     match attempt.next {
         _ if attempt.fate == Fate::Unmade => return Ok(None),
-        Next::Delivered | Next::Unverified => alive(connection, destination, Some(attempt.at))?,
+        Next::Delivered | Next::Unverified => {
+            alive(connection, destination, Some(attempt.ended_at()))?;
+        }
         // It has looked at this one, and does not want it: the next may be another matter.
         Next::Rejected if is_answer_good => alive(connection, destination, None)?,
         _ => return failed(connection, destination, attempt, rule),

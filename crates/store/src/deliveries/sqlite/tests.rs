@@ -280,6 +280,19 @@ async fn a_lease_that_has_run_out_is_another_s() {
 }
 
 #[tokio::test]
+async fn what_was_answered_is_settled_when_it_was() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    queue.lease(ONE, Lane::First, 1).await;
+    let slow = Attempt { latency_ms: 15_000, ..queue.attempt(1, 1, Next::Delivered) };
+    queue.deliveries.settle([slow].into(), RULE).await.unwrap();
+    let (found, attempts) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!((found.settled_at, attempts[0].at), (Some(NOW.plus_s(15)), NOW));
+    let conditions = queue.deliveries.conditions().await.unwrap();
+    assert_eq!(conditions[0].1.last_good_at, Some(NOW.plus_s(15)));
+}
+
+#[tokio::test]
 async fn what_is_given_back_was_never_tried() {
     let mut queue = Queue::new();
     queue.take("1/1 notice approved 2", ONE).await;
