@@ -7,6 +7,7 @@ use crate::server::{ADMIN_KEY, PROGRAM, Server};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 use std::process::Command;
 
 /// The receivers of the tests are on this machine.
@@ -523,6 +524,20 @@ fn an_operator_looks_replays_and_pauses_from_the_command_line() {
     let (_, sent) = run(&["replay", "--state", "rejected", "--yes"]);
     assert!(sent.contains("sent once more: 1\n"), "{sent}");
     scene.come_to(conversion, &["delivered"]);
+    let replay = ["replay", "--state", "delivered", "--yes", "--key", "again"];
+    for _ in 0..2 {
+        let (_, sent) = run(&replay);
+        assert!(sent.contains("sent once more: 1\n"), "{sent}");
+    }
+    scene.receiver.hears(3);
+    scene.come_to(conversion, &["delivered"]);
+    assert_eq!(scene.receiver.told().len(), 3, "under one key it is done once");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = Command::new(PROGRAM);
+    command.args(["deliveries", "replay", "--id", "1", "--yes"]).current_dir(folder.path());
+    command.env("COUNTERFOIL_LISTEN", nobody).env("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY);
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("no server answers") && said.contains("`--key "), "{said}");
     let (is_good, said) = run(&["replay", "--yes"]);
     assert!(!is_good && said.contains("at least one of --id, --destination"), "{said}");
     let (is_good, said) = run(&["replay", "--state", "waiting"]);
