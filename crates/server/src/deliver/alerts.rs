@@ -61,7 +61,9 @@ impl Kind {
             Self::DeliveriesClosed => {
                 ("the deliveries do not open or answer", "the deliveries open and answer")
             }
-            Self::DestinationPaused => ("a destination is paused", "a destination is resumed"),
+            Self::DestinationPaused => {
+                ("a destination is paused", "a destination is resumed or archived")
+            }
             Self::FirstAttemptsLate => {
                 ("first attempts are over a minute late", "first attempts are in time again")
             }

@@ -192,8 +192,13 @@ fn deliveries_that_do_not_open_keep_nobody_from_being_decided() {
         assert!(ready.text().contains("the deliveries are closed"), "{}", ready.text());
         told.converts();
         assert_eq!(told.condition(), json!(null));
-        told.network.refused("GET", "/deliveries", None, (503, "unavailable"));
-        told.network.refused("GET", "/destinations?paused=true", None, (503, "unavailable"));
+        for path in ["/deliveries", "/destinations?paused=true"] {
+            let refused = told.network.refused("GET", path, None, (503, "unavailable"));
+            assert!(text(&refused["detail"]).contains("the deliveries are closed"), "{refused}");
+        }
+        let body = json!({ "why": "they move" });
+        told.network.refused("POST", "/destinations/1/pause", Some(&body), (503, "unavailable"));
+        assert!(!told.network.server.log().contains("they move"), "nobody has paused it");
         assert!(told.network.server.stop().success());
         let verified = told.network.server.run(&["verify"]);
         let said = String::from_utf8([verified.stdout, verified.stderr].concat()).unwrap();
@@ -258,8 +263,9 @@ fn an_operator_asks_from_the_command_line() {
     };
     assert_eq!(run(), "there are no alerts\n");
     let path = format!("/destinations/{}/pause", told.destination);
-    told.network.make(&path, &json!({ "why": "they move" }));
+    told.network.make(&path, &json!({ "why": "they \u{202e}move" }));
     let said = run();
     assert!(said.starts_with("destination_paused since 20"), "{said}");
-    assert!(said.contains("Z: a person has paused destination 1: they move."), "{said}");
+    let detail = "Z: a person has paused destination 1: they \\u{202e}move.";
+    assert!(said.contains(detail), "{said}");
 }

@@ -25,6 +25,9 @@ use std::sync::Arc;
 use store::deliveries::{Deliveries, Delivery, DeliveryFilter, Replayable, State, StoredAttempt};
 
 const NOUN: &str = "delivery";
+/// So many of them are shown with their attempts at once at the most: each may have many, with what was
+/// answered.
+const WITH_ATTEMPTS_MAX: u32 = 20;
 /// What can be sent once more.
 const REPLAYABLE: [State; 5] =
     [State::Delivered, State::Unverified, State::Rejected, State::Exhausted, State::Held];
@@ -72,8 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
 /// What has come of what destinations are owed.
 pub(super) fn of(app: &App) -> Result<&dyn Deliveries, Error> {
     let deliveries = app.deliveries.get().map(|deliveries| &**deliveries);
-    let closed = || store::Error::Unavailable("the deliveries are not open".to_owned());
-    deliveries.ok_or_else(|| closed().into())
+    deliveries.ok_or(Error::DeliveriesClosed)
 }
 
 /// The currency of a conversion, looked up once for all of its deliveries.
@@ -106,6 +108,10 @@ async fn list(
         before: slice.cursor,
         limit: slice.limit,
         ..DeliveryFilter::default()
+    };
+    let filter = match filter.conversion_id {
+        None => filter,
+        Some(_) => DeliveryFilter { limit: slice.limit.min(WITH_ATTEMPTS_MAX), ..filter },
     };
     let deliveries = of(&app)?;
     let page = deliveries.list(&filter).await?;
