@@ -67,6 +67,8 @@ pub(crate) struct App {
     pub(crate) replays: tokio::sync::Mutex<()>,
     /// Who holds it changes a destination: what is made of what it was is not overtaken by another.
     pub(crate) changes: tokio::sync::Mutex<()>,
+    /// Who holds it pauses a destination or resumes one.
+    pub(crate) pauses: tokio::sync::Mutex<()>,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Where it listens, once it does: the configured port may be 0.
     pub(crate) address: OnceLock<SocketAddr>,
@@ -184,6 +186,7 @@ impl App {
             stage: tokio::sync::Semaphore::new(1),
             replays: tokio::sync::Mutex::default(),
             changes: tokio::sync::Mutex::default(),
+            pauses: tokio::sync::Mutex::default(),
             metrics,
             config,
             address: OnceLock::new(),

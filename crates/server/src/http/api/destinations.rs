@@ -474,7 +474,7 @@ async fn pause(
     in_use(&app.live.setup(), id)?;
     let deliveries = deliveries::of(&app)?;
     {
-        let _turn = app.changes.lock().await;
+        let _turn = app.pauses.lock().await;
         let halt = app.halted.halt(id);
         let at = app.clock.now();
         let pause = Pause { at, by: PausedBy::Person, why: why.clone(), probe_at: None };
@@ -502,7 +502,7 @@ async fn resume(
     in_use(&app.live.setup(), id)?;
     let deliveries = deliveries::of(&app)?;
     {
-        let _turn = app.changes.lock().await;
+        let _turn = app.pauses.lock().await;
         app.halted.release(id);
         deliveries.resume(id).await?;
     }
