@@ -96,8 +96,10 @@ impl Destination {
         if let Some(fault) = self.told_outbound().fault() {
             let (key, detail) = fault.split_once(": ").unwrap_or(("url", &fault));
             // What is asked of the account is what is given of it, where the URL is one's own.
-            let key = if key == "accounts" { "account" } else { key };
-            return Some(Fault::at(key, detail));
+            return Some(match key {
+                "accounts" => Fault::at(self.place_of_account(detail), detail),
+                key => Fault::at(key, detail),
+            });
         }
         if let Some((key, detail)) = self.rules.fault().or_else(|| self.pace.fault()) {
             return Some(Fault::at(key, detail));
@@ -107,6 +109,15 @@ impl Destination {
             .or_else(|| self.host_fault(&self.outbound))
             .or_else(|| self.signing_fault())
             .or_else(|| self.corrections_fault())
+    }
+
+    /// Where that value of the account is given that a fault names.
+    fn place_of_account(&self, detail: &str) -> String {
+        let named = detail.split('`').nth(1);
+        match self.outbound.accounts.iter().find(|one| Some(one.name.as_str()) == named) {
+            Some(one) if one.secret => format!("secrets.{}", one.name),
+            _ => "account".to_owned(),
+        }
     }
 
     /// What is called, without those of the account's values that are only needed to take back.

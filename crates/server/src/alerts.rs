@@ -2,6 +2,7 @@
 
 use crate::asking::asked;
 use crate::config::Config;
+use crate::deliveries::safe;
 use clap::Args as ClapArgs;
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ pub(crate) fn run(_: Args, config: &Config) -> anyhow::Result<ExitCode> {
     for one in items {
         let text = |name: &str| one[name].as_str().unwrap_or_default();
         // It may repeat what a stranger has answered: that is not for a terminal to act on.
-        let detail: String = text("detail").chars().filter(|one| !one.is_control()).collect();
+        let detail = safe(text("detail"));
         say!("{} since {}: {detail}", text("kind"), text("since"));
     }
     if items.is_empty() {

@@ -7,7 +7,7 @@
 use crate::clock::Clock;
 use crate::config::{Config, Secret, WhenDiskFails};
 use crate::countries::Countries;
-use crate::deliver::{self, Teller, Watch};
+use crate::deliver::{self, Halted, Teller, Watch};
 use crate::engine::Engine;
 use crate::http::ring::Ring;
 use crate::ingest::{Handle, Progress};
@@ -48,6 +48,8 @@ pub(crate) struct App {
     pub(crate) deliveries: Arc<OnceLock<Arc<dyn Deliveries>>>,
     /// Something may be due that was not.
     pub(crate) wake_sender: Arc<Notify>,
+    /// To which destinations nothing is begun.
+    pub(crate) halted: Arc<Halted>,
     /// Which alerts hold.
     pub(crate) watch: Watch,
     /// Calls destinations.
@@ -66,6 +68,10 @@ pub(crate) struct App {
     pub(crate) stage: tokio::sync::Semaphore,
     /// Who holds it has deliveries sent once more: whoever asks for the same finds it done.
     pub(crate) replays: tokio::sync::Mutex<()>,
+    /// Who holds it changes a destination: what is made of what it was is not overtaken by another.
+    pub(crate) changes: tokio::sync::Mutex<()>,
+    /// Who holds it pauses a destination or resumes one.
+    pub(crate) pauses: tokio::sync::Mutex<()>,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Where it listens, once it does: the configured port may be 0.
     pub(crate) address: OnceLock<SocketAddr>,
@@ -174,6 +180,7 @@ impl App {
             ledger,
             deliveries: Arc::default(),
             wake_sender: Arc::default(),
+            halted: Arc::default(),
             watch: Watch::default(),
             teller,
             trials: tokio::sync::Semaphore::new(TRIALS_MAX),
@@ -186,6 +193,8 @@ impl App {
             ring: Ring::default(),
             stage: tokio::sync::Semaphore::new(1),
             replays: tokio::sync::Mutex::default(),
+            changes: tokio::sync::Mutex::default(),
+            pauses: tokio::sync::Mutex::default(),
             metrics,
             config,
             address: OnceLock::new(),
@@ -242,8 +251,14 @@ impl Running {
         Ok(Self { app, engine, task, writer, write_last, ended: has_ended })
     }
 
+    /// Sends nothing more, once what is under way has ended.
+    pub(crate) async fn end_sending(&self) {
+        self.engine.end_sending().await;
+    }
+
     /// Stops applying, after all that is on disk has been applied, and closes the store.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.engine.end_sending().await;
         self.engine.stop();
         if let Some(task) = self.task {
             _ = task.await;

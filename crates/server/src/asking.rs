@@ -2,7 +2,7 @@
 
 use crate::client::Connection;
 use crate::config::Config;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,18 +26,45 @@ pub(crate) fn exchanged(
     target: &str,
     body: &str,
 ) -> anyhow::Result<Value> {
+    let (status, answer) = heard(config, (method, target), body, None)?;
+    good(status, answer)
+}
+
+/// A POST that is done once under that key, however often it is sent: `Err` where it cannot be known
+/// whether it was done.
+pub(crate) fn posted_once(
+    config: &Config,
+    target: &str,
+    body: &str,
+    key: &str,
+) -> anyhow::Result<anyhow::Result<Value>> {
+    let (status, answer) = heard(config, ("POST", target), body, Some(key))?;
+    if status >= 500 {
+        return Err(good(status, answer).err().unwrap_or_else(|| anyhow!("it is no answer")));
+    }
+    Ok(good(status, answer))
+}
+
+/// Status and body of an answer.
+fn heard(
+    config: &Config,
+    (method, target): (&str, &str),
+    body: &str,
+    once: Option<&str>,
+) -> anyhow::Result<(u16, Value)> {
     let Some(key) = &config.admin_key else {
         bail!("the server is asked with its admin key: set COUNTERFOIL_ADMIN_KEY");
     };
     let address = reachable(config.listen);
     let request = format!(
         "{method} /api/v1{target} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+         Content-Type: application/json\r\n{}Content-Length: {}\r\n\r\n{body}",
         key.expose(),
+        once.map(|once| format!("Idempotency-Key: {once}\r\n")).unwrap_or_default(),
         body.len(),
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, answer) = runtime.block_on(async {
+    runtime.block_on(async {
         let asked = async {
             let mut connection = Connection::open(address).await?;
             let answer = connection.exchange(request.as_bytes()).await?;
@@ -49,7 +76,10 @@ pub(crate) fn exchanged(
             .await
             .context("it took too long")?
             .with_context(|| format!("no server answers at {address}"))
-    })?;
+    })
+}
+
+fn good(status: u16, answer: Value) -> anyhow::Result<Value> {
     if status == 200 && answer.is_object() {
         return Ok(answer);
     }

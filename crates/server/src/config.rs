@@ -332,9 +332,12 @@ fn is_key(key: &str) -> bool {
 /// That a key which holds a list was given something else, and how it is written.
 fn list_fault(key: &str, value: &toml::Value) -> Option<String> {
     let defaults = toml::Table::try_from(Config::default()).expect("defaults are TOML");
-    let is_list = defaults.get(key).is_some_and(toml::Value::is_array);
-    let example = r#"["127.0.0.1/32"]"#;
-    (is_list && !value.is_array()).then(|| format!("it is a list, such as {example}"))
+    let default = defaults.get(key)?.as_array()?;
+    let example = match default.is_empty() {
+        true => r#"["127.0.0.1/32"]"#.to_owned(),
+        false => toml::Value::from(default.clone()).to_string(),
+    };
+    (!value.is_array()).then(|| format!("it is a list, such as {example}"))
 }
 
 /// A value as TOML where its field is no text, else as it is.
@@ -513,6 +516,8 @@ mod tests {
         }
         let error = load("trusted_proxies = '127.0.0.1/32'", &[]).unwrap_err().to_string();
         assert!(error.ends_with(&format!("c.toml: trusted_proxies: {right}")), "{error}");
+        let error = load("", &[("COUNTERFOIL_OUTBOUND_WAITS_S", "5")]).unwrap_err().to_string();
+        assert!(error.contains("it is a list, such as [5, 300, "), "{error}");
         let (config, _) =
             load("", &[("COUNTERFOIL_TRUSTED_PROXIES", r#"["127.0.0.1/32"]"#)]).unwrap();
         assert_eq!(config.trusted_proxies.len(), 1);

@@ -1,14 +1,18 @@
 //! `counterfoil deliveries`: what destinations are told, and what is told once more. It asks the
 //! server that runs.
 
-use crate::asking::{asked, exchanged};
+use crate::asking::{asked, exchanged, posted_once};
 use crate::config::Config;
+use crate::keys::{self, hex};
 use crate::terminal::{Side, Table, number};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
+const REPLAY: &str = "/deliveries/replay";
+/// Of the key that a replay is done under, if none is said.
+const KEY_BYTES: usize = 16;
 /// Characters that turn the direction in which others are shown.
 const DIRECTIONS: [char; 12] = [
     '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
@@ -93,6 +97,9 @@ struct Replay {
     /// Send them; without it they are counted only
     #[arg(long)]
     yes: bool,
+    /// Of a replay that no answer was heard of: under its key it is done once
+    #[arg(long)]
+    key: Option<String>,
 }
 
 /// What a destination is told late.
@@ -250,7 +257,7 @@ fn show(one: &Value) {
 
 /// What a stranger says is not for a terminal to act on, nor to be read in another order than it
 /// stands in.
-fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     let acts = |one: char| one.is_control() || DIRECTIONS.contains(&one) || HIDDEN.contains(&one);
     text.chars()
         .map(|one| if acts(one) { one.escape_debug().to_string() } else { one.into() })
@@ -284,7 +291,7 @@ fn test(
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result<()> {
+fn replay(config: &Config, Replay { id, which, yes, key }: &Replay) -> anyhow::Result<()> {
     let Which { destination, conversion, state, from, to } = which;
     let numbers = id.is_some() || destination.is_some() || conversion.is_some();
     if !numbers && state.is_none() && from.is_none() && to.is_none() {
@@ -296,7 +303,11 @@ fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result
         "id": id, "destination_id": destination, "conversion_id": conversion, "state": state,
         "from": from, "to": to, "preview": !yes,
     });
-    let done = exchanged(config, "POST", "/deliveries/replay", &body.to_string())?;
+    let body = body.to_string();
+    let done = match yes {
+        true => sent_once_more(config, &body, key.as_deref())?,
+        false => exchanged(config, "POST", REPLAY, &body)?,
+    };
     let count = number(done["count"].as_u64().unwrap_or(0));
     if *yes {
         say!("sent once more: {count}");
@@ -309,6 +320,17 @@ fn replay(config: &Config, Replay { id, which, yes }: &Replay) -> anyhow::Result
         remark!("hint: --yes sends them");
     }
     Ok(())
+}
+
+/// Under a key, for whoever hears nothing asks again.
+fn sent_once_more(config: &Config, body: &str, key: Option<&str>) -> anyhow::Result<Value> {
+    let key = key.map_or_else(|| hex(&keys::random::<KEY_BYTES>()), str::to_owned);
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("--key: letters, digits and signs of ASCII");
+    }
+    posted_once(config, REPLAY, body, &key).with_context(|| {
+        format!("it may be done, or under way: the same with `--key {key}` does it once")
+    })?
 }
 
 /// As many calls as it takes: each looks at so many conversions and no more.

@@ -3,7 +3,7 @@
 
 use crate::app::{App, Ground};
 use crate::catalogue;
-use crate::deliver::{self, Sender, Slots, Watch};
+use crate::deliver::{self, Sender, Settling, Slots, Unsettled, Watch};
 use crate::ingest::{Applier, SYSTEM, Unavailable};
 use crate::keeper::{Keeper, SaysEnded};
 use crate::open::{self, DELIVERIES, Failure, LEDGER, Parts, RESTORED};
@@ -18,6 +18,11 @@ use tokio::sync::watch;
 
 /// How often it is tried again to open a ledger or deliveries that did not open, or to finish a start.
 const TRY_EVERY: Duration = Duration::from_secs(5);
+/// How long attempts that are under way may take once the server stops: as long as requests that are
+/// being answered.
+const SENT_WITHIN: Duration = Duration::from_secs(10);
+/// How long what they have led to may take to be written.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) struct Engine {
     app: Arc<App>,
@@ -25,13 +30,26 @@ pub(crate) struct Engine {
     /// The journal's next record when it was opened.
     next: Position,
     stop: watch::Sender<bool>,
+    sending: Sending,
     ended: watch::Sender<bool>,
     threads: Mutex<Option<Threads>>,
+}
+
+/// What sends what is owed, once the deliveries are open.
+struct Sending {
+    stop: watch::Sender<bool>,
+    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 struct Threads {
     applier: JoinHandle<anyhow::Result<()>>,
     keepers: Vec<JoinHandle<()>>,
+}
+
+impl Sending {
+    fn task(&self) -> MutexGuard<'_, Option<tokio::task::JoinHandle<()>>> {
+        self.task.lock().expect("no panic happens under this lock")
+    }
 }
 
 impl Engine {
@@ -43,7 +61,8 @@ impl Engine {
         next: Position,
     ) -> Self {
         let (stop, _) = watch::channel(false);
-        Self { app, ground, next, stop, ended, threads: Mutex::default() }
+        let sending = Sending { stop: watch::Sender::new(false), task: Mutex::default() };
+        Self { app, ground, next, stop, sending, ended, threads: Mutex::default() }
     }
 
     fn threads(&self) -> MutexGuard<'_, Option<Threads>> {
@@ -108,6 +127,14 @@ impl Engine {
     fn deliver(&self, deliveries: Arc<dyn Deliveries>) {
         let app = &self.app;
         _ = app.deliveries.set(deliveries.clone());
+        let trouble = app.watch.trouble.clone();
+        let settling = Settling {
+            deliveries: deliveries.clone(),
+            clock: app.clock.clone(),
+            trouble: trouble.clone(),
+            rule: deliver::pause_rule(&app.config),
+            unsettled: Unsettled::default(),
+        };
         let sender = Arc::new(Sender {
             store: app.store.clone(),
             deliveries,
@@ -116,12 +143,29 @@ impl Engine {
             progress: app.progress.clone(),
             begins_at: app.journal.next(),
             teller: app.teller.clone(),
-            manner: deliver::manner(&app.config),
+            lease: deliver::lease(&app.config),
+            settling,
+            trouble,
+            halted: app.halted.clone(),
             wake: app.wake_sender.clone(),
             slots: Mutex::new(Slots::new(app.config.outbound_concurrency)),
-            wake_watch: app.watch.wake.clone(),
         });
-        tokio::spawn(sender.run(self.stop.subscribe()));
+        let task = tokio::spawn(sender.run(self.sending.stop.subscribe()));
+        *self.sending.task() = Some(task);
+    }
+
+    /// Begins no attempt any more, and waits for those that are under way, though not for ever: of
+    /// what was cut off nobody would know whether it has arrived, so it would be sent again.
+    pub(crate) async fn end_sending(&self) {
+        _ = self.sending.stop.send_replace(true);
+        let task = self.sending.task().take();
+        let Some(mut task) = task else { return };
+        let longest = Duration::from_millis(self.app.config.outbound_timeout_ms) + SETTLED_WITHIN;
+        let ended = tokio::time::timeout(longest.min(SENT_WITHIN), &mut task).await;
+        if ended.is_err() {
+            task.abort();
+            tracing::warn!("attempts are still under way: the next start makes them again");
+        }
     }
 
     /// Looks after the deliveries, once there are any, and after the country database.
@@ -143,7 +187,7 @@ impl Engine {
             match opened {
                 Ok(deliveries) => {
                     self.deliver(deliveries);
-                    app.watch.wake.notify_one();
+                    app.watch.trouble.wake.notify_one();
                     return;
                 }
                 Err(error) => app.watch.close(format!("{error:#}"), app.clock.now()),

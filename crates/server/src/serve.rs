@@ -84,9 +84,9 @@ impl Served {
         }
     }
 
-    /// Finishes what is being answered, then what is journaled.
+    /// Finishes what is being answered and what is being sent, then what is journaled.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        self.front.stop().await;
+        tokio::join!(self.front.stop(), self.running.end_sending());
         self.running.stop().await
     }
 }

@@ -14,6 +14,7 @@ pub use sqlite::{SqliteDeliveries, copy};
 use crate::Error;
 use crate::list::{Page, StoredOwed};
 use async_trait::async_trait;
+use domain::command::Idempotency;
 use domain::destination::{Hearing, Next, Owed};
 use domain::id::{DeliveryId, DestinationId};
 use domain::time::Timestamp;
@@ -179,6 +180,11 @@ pub enum Fate {
 }
 
 impl Attempt {
+    /// When what came of it was known.
+    pub fn ended_at(&self) -> Timestamp {
+        self.at.plus_ms(i64::try_from(self.latency_ms).unwrap_or(i64::MAX))
+    }
+
     pub fn led_to(&self) -> &'static str {
         led_to(self.next)
     }
@@ -271,8 +277,10 @@ pub struct Replayable {
 pub struct Replayed {
     /// What the request was, as a hash.
     pub request: String,
-    /// How many were sent once more.
+    /// How many were sent once more, so far.
     pub count: u64,
+    /// Nothing is left of it; else it was cut off.
+    pub is_done: bool,
 }
 
 /// When a destination is paused by itself, and how it comes back.
@@ -324,6 +332,16 @@ pub trait Deliveries: Send + Sync {
         rule: PauseRule,
     ) -> Result<Vec<DestinationId>, Error>;
 
+    /// Gives back what was leased for its attempt of that number, and was not begun: that attempt has
+    /// never been. It waits as before; where it is `unheard`, its destination cannot be told any more.
+    async fn give_back(
+        &self,
+        id: DeliveryId,
+        number: u32,
+        unheard: bool,
+        now: Timestamp,
+    ) -> Result<(), Error>;
+
     async fn find(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<StoredAttempt>)>, Error>;
 
     /// Newest first.
@@ -336,16 +354,17 @@ pub trait Deliveries: Send + Sync {
     /// held only where the filter names that state.
     async fn replay(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, Error>;
 
-    /// A replay that was done under that key.
-    async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error>;
-
-    /// Keeps that a replay was done under a key.
-    async fn keep_replayed(
+    /// The same under a key: it is done once, whatever cuts it off. It goes on where it was, and what
+    /// was done before counts.
+    async fn replay_once(
         &self,
-        key: &str,
-        replayed: Replayed,
+        filter: &DeliveryFilter,
+        under: &Idempotency,
         now: Timestamp,
-    ) -> Result<(), Error>;
+    ) -> Result<u64, Error>;
+
+    /// The replay that was asked for under that key.
+    async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error>;
 
     /// Cancels some of what waits for a destination that is gone, or is held of it; how many. None are
     /// left once there are none, but those under way.
@@ -364,6 +383,9 @@ pub trait Deliveries: Send + Sync {
 
     /// How attempts have ended of late, by destination; what was never tried is not there.
     async fn recent(&self, now: Timestamp) -> Result<Vec<(DestinationId, Recent)>, Error>;
+
+    /// The same of one of them.
+    async fn recent_of(&self, destination: DestinationId, now: Timestamp) -> Result<Recent, Error>;
 
     /// How much waits in all, and is due.
     async fn waiting(&self, now: Timestamp) -> Result<Waiting, Error>;

@@ -18,6 +18,11 @@ const RATE_LACKS_MAX: u32 = 10;
 /// For how long a person is reminded of what is exhausted or held: to leave it is a decision, too.
 const UNDECIDED_DAYS: i64 = 7;
 
+/// What is to be done about a file that is damaged.
+const DAMAGED: &str = "`counterfoil verify` on the stopped server says what is wrong with the file; a \
+    damaged one is put back from a backup, or moved away before a start: then what changed before it \
+    is held.";
+
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -54,9 +59,11 @@ impl Kind {
     pub(super) fn said(self) -> (&'static str, &'static str) {
         match self {
             Self::DeliveriesClosed => {
-                ("the deliveries are closed: nothing is sent", "the deliveries are open")
+                ("the deliveries do not open or answer", "the deliveries open and answer")
             }
-            Self::DestinationPaused => ("a destination is paused", "a destination is resumed"),
+            Self::DestinationPaused => {
+                ("a destination is paused", "a destination is resumed or archived")
+            }
             Self::FirstAttemptsLate => {
                 ("first attempts are over a minute late", "first attempts are in time again")
             }
@@ -142,18 +149,41 @@ pub(super) fn standing(
 
 /// What holds while nothing can be seen: what held before, and that.
 pub(super) fn unseen(why: &str, before: &Standing, since: Timestamp) -> Standing {
-    let key = (Kind::DeliveriesClosed, None);
     let detail = format!(
         "deliveries.db does not open or answer: {why}. Visitors are redirected and postbacks \
          decided; what destinations are owed is kept, and sent when it is open, which is tried all \
-         the time. `counterfoil verify` on the stopped server says what is wrong with the file; a \
-         damaged one is put back from a backup, or moved away before a start: then what changed \
-         before it is held."
+         the time. {DAMAGED}"
     );
+    closed(before.clone(), detail, before, since)
+}
+
+/// What holds while some of what is asked of it fails.
+pub(super) fn troubled(
+    mut seen: Standing,
+    why: &str,
+    before: &Standing,
+    since: Timestamp,
+) -> Standing {
+    // Its pace is not what holds up a destination now.
+    for (_, late) in seen.iter_mut().filter(|((kind, _), _)| *kind == Kind::FirstAttemptsLate) {
+        let since = late.since;
+        late.detail = format!(
+            "first attempts at a destination are late since {since}, while deliveries.db does not \
+             answer as it should: that is to be mended first."
+        );
+    }
+    let detail = format!(
+        "deliveries.db does not answer as it should: {why}. What it answers for is sent as before; \
+         what is owed is kept. Where it cannot be written what came of an attempt, it is made again, \
+         later each time, under the same key. A full disk is to be given room. {DAMAGED}"
+    );
+    closed(seen, detail, before, since)
+}
+
+fn closed(mut all: Standing, detail: String, before: &Standing, since: Timestamp) -> Standing {
+    let key = (Kind::DeliveriesClosed, None);
     let since = before.get(&key).map_or(since, |held| held.since);
-    let closed = Alert { kind: key.0, destination_id: None, since, detail };
-    let mut all = before.clone();
-    all.insert(key, closed);
+    all.insert(key, Alert { kind: key.0, destination_id: None, since, detail });
     all
 }
 

@@ -3,19 +3,24 @@
 mod alerts;
 mod caller;
 mod guard;
+mod halted;
 mod idle;
 mod lag;
 mod names;
 mod sender;
+mod settling;
 mod slots;
 mod teller;
+mod trouble;
 mod watch;
 
 pub(crate) use alerts::{Alert, Kind};
 pub(crate) use caller::{Caller, FURTHER_MAX, Patience, headers};
 pub(crate) use guard::Guard;
+pub(crate) use halted::Halted;
 pub(crate) use idle::IDLE_MAX;
-pub(crate) use sender::{Manner, Sender};
+pub(crate) use sender::Sender;
+pub(crate) use settling::{Settling, Unsettled};
 pub(crate) use slots::Slots;
 pub(crate) use teller::{Called, Teller, Unmade};
 pub(crate) use watch::Watch;
@@ -45,15 +50,17 @@ pub(crate) fn schedule(config: &Config) -> Schedule {
     Schedule::new(config.outbound_waits_s.clone())
 }
 
-/// How they are called, as it is configured.
-pub(crate) fn manner(config: &Config) -> Manner {
-    Manner {
-        pause: PauseRule {
-            after_failures: config.outbound_pause_after,
-            probe_every_s: config.outbound_probe_every_s,
-        },
-        lease: Duration::from_millis(config.outbound_timeout_ms) + LEASE_BEYOND,
+/// When they are paused, as it is configured.
+pub(crate) fn pause_rule(config: &Config) -> PauseRule {
+    PauseRule {
+        after_failures: config.outbound_pause_after,
+        probe_every_s: config.outbound_probe_every_s,
     }
+}
+
+/// For how long an attempt is its own, as it is configured.
+pub(crate) fn lease(config: &Config) -> Duration {
+    Duration::from_millis(config.outbound_timeout_ms) + LEASE_BEYOND
 }
 
 /// Lets so much of the clock pass, in tests that have paused it.

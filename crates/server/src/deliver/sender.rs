@@ -4,19 +4,22 @@
 //! first those that were never tried, so that none waits behind another's retries, nor behind
 //! another destination. One settles, many at a time.
 
+use super::halted::Halted;
 use super::lag;
+use super::settling::Settling;
 use super::slots::{Asked, Slots};
 use super::teller::{Called, Teller, Unmade};
+use super::trouble::{Trouble, Work};
 use crate::clock::Clock;
 use crate::ingest::Progress;
 use crate::live::Live;
-use domain::destination::{Destination, Hearing, Next};
+use domain::destination::{Destination, Hearing, Next, OwedKind};
 use domain::id::{DeliveryId, DestinationId, Position};
 use domain::time::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Store;
-use store::deliveries::{Attempt, Deliveries, Delivery, Due, Fate, Incoming, Lane, PauseRule};
+use store::deliveries::{Attempt, Deliveries, Delivery, Due, Fate, Incoming, Lane};
 use store::list::StoredOwed;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -29,14 +32,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it is waited after a store did not answer.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// How it is sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Manner {
-    pub(crate) pause: PauseRule,
-    /// Nobody else begins an attempt for so long after one was begun.
-    pub(crate) lease: Duration,
-}
-
 /// What sends.
 pub(crate) struct Sender {
     pub(crate) store: Arc<dyn Store>,
@@ -48,12 +43,14 @@ pub(crate) struct Sender {
     /// destinations nor conversions yet.
     pub(crate) begins_at: Position,
     pub(crate) teller: Arc<Teller>,
-    pub(crate) manner: Manner,
+    /// Nobody else begins an attempt for so long after one was begun.
+    pub(crate) lease: Duration,
+    pub(crate) settling: Settling,
+    pub(crate) trouble: Arc<Trouble>,
+    pub(crate) halted: Arc<Halted>,
     /// Something may be due.
     pub(crate) wake: Arc<Notify>,
     pub(crate) slots: Mutex<Slots>,
-    /// Looks at it when a destination is paused.
-    pub(crate) wake_watch: Arc<Notify>,
 }
 
 /// An attempt's place among those that are under way, however that ends.
@@ -75,7 +72,7 @@ struct Ended {
 }
 
 impl Sender {
-    /// Sends until `stopped` says so. What is under way then is begun anew by the next.
+    /// Begins attempts until `stopped` says so, and settles those that are under way then.
     pub(crate) async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = self.progress.reaches(self.begins_at) => {}
@@ -92,14 +89,18 @@ impl Sender {
         let mut cursor = None;
         while !*stopped.borrow() {
             let position = self.progress.position();
-            match self.take_some(&mut cursor).await {
+            let taken = self.take_some(&mut cursor).await;
+            if taken.is_ok() {
+                self.trouble.has_succeeded(Work::TakingOver);
+            }
+            match taken {
                 Ok(0) => tokio::select! {
                     () = self.progress.passes(position) => {}
                     _ = stopped.changed() => {}
                 },
                 Ok(_) => self.wake.notify_one(),
                 Err(error) => {
-                    tracing::warn!(%error, "what is owed cannot be taken over");
+                    self.trouble.has_failed(Work::TakingOver, &error, self.clock.now());
                     pause(STORE_AGAIN, &mut stopped).await;
                 }
             }
@@ -142,9 +143,12 @@ impl Sender {
         while !*stopped.borrow() {
             turn += 1;
             let look_at = match self.begin_some(&done, turn).await {
-                Ok(look_at) => look_at,
+                Ok(look_at) => {
+                    self.trouble.has_succeeded(Work::Leasing);
+                    look_at
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "nothing can be leased");
+                    self.trouble.has_failed(Work::Leasing, &error, self.clock.now());
                     pause(STORE_AGAIN, &mut stopped).await;
                     continue;
                 }
@@ -197,7 +201,7 @@ impl Sender {
             let is_done = self.deliveries.cancel(id, now).await? == 0;
             return Ok(if is_done { Timestamp::MAX } else { now });
         }
-        let until = now.plus_ms(i64::try_from(self.manner.lease.as_millis()).unwrap_or(0));
+        let until = now.plus_ms(i64::try_from(self.lease.as_millis()).unwrap_or(0));
         let Due { failures, is_paused, .. } = *due;
         let asked = |lane| Asked { id, lane, pace, failures, is_paused, now };
         if is_paused {
@@ -235,18 +239,22 @@ impl Sender {
         if leased.is_empty() {
             return;
         }
-        let Asked { id, lane, .. } = asked;
+        let Asked { id, lane, now, .. } = asked;
         let destination = self.live.setup().destination(id).cloned().map(Arc::new);
         // None is ever removed; were it so, the leases would run out.
         let Some(destination) = destination else { return };
         for delivery in leased {
+            if self.settling.unsettled.is_left_alone(delivery.id, now) {
+                continue;
+            }
             self.slots().begin(asked);
             let slot = Slot { sender: self.clone(), id, lane };
             let (destination, done) = (destination.clone(), done.clone());
             tokio::spawn(async move {
-                let attempt = slot.sender.attempt(&destination, delivery).await;
-                // Where nobody settles any more, the lease runs out.
-                _ = done.send(Ended { attempt, slot }).await;
+                if let Some(attempt) = slot.sender.attempt(&destination, delivery).await {
+                    // Where nobody settles any more, the lease runs out.
+                    _ = done.send(Ended { attempt, slot }).await;
+                }
             });
         }
     }
@@ -256,24 +264,8 @@ impl Sender {
         while settled.recv_many(&mut ended, SETTLED_MAX).await > 0 {
             let (attempts, slots): (Vec<_>, Vec<_>) =
                 ended.drain(..).map(|one| (one.attempt, one.slot)).unzip();
-            let attempts: Arc<[Attempt]> = attempts.into();
-            for attempt in &*attempts {
-                let labels = [("led_to", attempt.led_to())];
-                metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
-            }
-            loop {
-                match self.deliveries.settle(attempts.clone(), self.manner.pause).await {
-                    Ok(paused) => {
-                        if !paused.is_empty() {
-                            self.wake_watch.notify_one();
-                        }
-                        break;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "attempts cannot be settled");
-                        tokio::time::sleep(STORE_AGAIN).await;
-                    }
-                }
+            if !self.settling.settle(attempts).await.is_empty() {
+                self.trouble.wake.notify_one();
             }
             // Only now is it known who fails, and may have fewer.
             drop(slots);
@@ -281,8 +273,14 @@ impl Sender {
         }
     }
 
-    /// One try, from the request to what it leads to.
-    async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Attempt {
+    /// One try, from the request to what it leads to; `None`: it was not begun.
+    async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Option<Attempt> {
+        if !hears(destination, delivery.owed.kind) {
+            self.give_back(&delivery, true).await;
+            // What comes after it of the same conversion may be due.
+            self.wake.notify_one();
+            return None;
+        }
         let at = self.clock.now();
         let number = delivery.attempts;
         let tries = number.saturating_sub(delivery.attempts_past);
@@ -301,24 +299,53 @@ impl Sender {
             next: Next::Rejected,
         };
         let key = delivery.owed.idempotency_key(&self.live.setup());
-        let made = match self.teller.request(destination, &delivery.owed, &key, at).await {
+        let made = self.teller.request(destination, &delivery.owed, &key, at).await;
+        if self.is_halted(destination.id) {
+            self.give_back(&delivery, false).await;
+            return None;
+        }
+        let made = match made {
             Ok(made) => made,
             Err(why) => {
                 let next = match why {
                     Unmade::Ever(_) => Next::Rejected,
                     Unmade::Now(_) => self.teller.again((delivery.id, tries)),
                 };
-                return Attempt { error: Some(why.why()), next, ..bare };
+                return Some(Attempt { error: Some(why.why()), next, ..bare });
             }
         };
         let Called { latency_ms, http_status, answer, error, fate, next } =
             self.teller.call(destination, &made, &key, (delivery.id, tries)).await;
         let url = made.shown.url;
-        Attempt { url, latency_ms, http_status, answer, error, fate, next, ..bare }
+        Some(Attempt { url, latency_ms, http_status, answer, error, fate, next, ..bare })
+    }
+
+    /// Whether a person has paused or archived it since this was leased.
+    fn is_halted(&self, id: DestinationId) -> bool {
+        let setup = self.live.setup();
+        self.halted.has(id) || setup.destination(id).is_none_or(|one| one.archived)
+    }
+
+    /// Where that fails, the lease runs out.
+    async fn give_back(&self, leased: &Delivery, unheard: bool) {
+        let (id, number, now) = (leased.id, leased.attempts, self.clock.now());
+        if let Err(error) = self.deliveries.give_back(id, number, unheard, now).await {
+            tracing::debug!(%error, delivery.id = id.0, "a lease has to run out");
+        }
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, Slots> {
         self.slots.lock().expect("no panic happens under this lock")
+    }
+}
+
+/// Whether it can be told that by now. What it could hear when that came to be owed may have changed.
+fn hears(destination: &Destination, kind: OwedKind) -> bool {
+    let hearing = Hearing::of(&destination.rules.corrections);
+    match kind {
+        OwedKind::Notice => true,
+        OwedKind::Correction => hearing.corrections,
+        OwedKind::Withdrawal => hearing.withdrawals,
     }
 }
 

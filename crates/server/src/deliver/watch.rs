@@ -1,6 +1,7 @@
 //! Looks at the deliveries from time to time: which alerts begin and end, and how much waits.
 
 use super::alerts::{self, Alert, Kind, LATE_S, Seen, Standing};
+use super::trouble::Trouble;
 use crate::app::App;
 use domain::id::DestinationId;
 use domain::time::Timestamp;
@@ -8,7 +9,7 @@ use metrics::gauge;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::deliveries::Deliveries;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// How long nothing may be looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -22,8 +23,8 @@ pub(crate) struct Watch {
     known: tokio::sync::Mutex<Known>,
     /// Since when they are closed, and why.
     closed: Mutex<Option<(Timestamp, String)>>,
-    /// A destination has just been paused.
-    pub(crate) wake: Arc<Notify>,
+    /// What goes wrong with them while they are open. What wakes whoever looks is beside it.
+    pub(crate) trouble: Arc<Trouble>,
 }
 
 #[derive(Default)]
@@ -39,7 +40,7 @@ impl Watch {
         while !*stopped.borrow() {
             app.watch.look(&app).await;
             tokio::select! {
-                () = app.watch.wake.notified() => {}
+                () = app.watch.trouble.wake.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 _ = stopped.changed() => {}
             }
@@ -77,7 +78,11 @@ impl Watch {
                 let is_in_use =
                     |id: DestinationId| setup.destination(id).is_some_and(|one| !one.archived);
                 count_paused(&seen, is_in_use);
-                alerts::standing(&seen, is_in_use, &known.standing, now)
+                let standing = alerts::standing(&seen, is_in_use, &known.standing, now);
+                match self.trouble.all() {
+                    None => standing,
+                    Some((since, why)) => alerts::troubled(standing, &why, &known.standing, since),
+                }
             }
             Err((since, why)) => alerts::unseen(&why, &known.standing, since),
         };

@@ -70,6 +70,12 @@ pub(crate) enum Error {
         "what was acknowledged before is not applied yet: ask again in {RETRY_AFTER_S} seconds"
     )]
     Behind,
+    /// What has come of deliveries is not known, and nothing is done about them: 503.
+    #[error(
+        "the deliveries are closed, and `GET /alerts` says why: nothing was changed; try again in \
+         {RETRY_AFTER_S} seconds"
+    )]
+    DeliveriesClosed,
     #[error(transparent)]
     Store(#[from] store::Error),
     /// Our fault: 500.
@@ -128,6 +134,7 @@ impl Error {
             | Self::NotReceived { .. }
             | Self::Late
             | Self::Behind
+            | Self::DeliveriesClosed
             | Self::Store(store::Error::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -147,6 +154,7 @@ impl Error {
             Self::HeadTooLarge(_) => "head_too_large",
             Self::Unavailable(_)
             | Self::NotReceived { .. }
+            | Self::DeliveriesClosed
             | Self::Store(store::Error::Unavailable(_)) => "unavailable",
             Self::Late | Self::Behind => "not_applied_yet",
             Self::Store(store::Error::TooLarge(_)) => "too_large",
@@ -157,7 +165,7 @@ impl Error {
     /// What may leave.
     fn detail(&self) -> String {
         let status = self.status();
-        if matches!(self, Self::Late | Self::Behind) {
+        if matches!(self, Self::Late | Self::Behind | Self::DeliveriesClosed) {
             self.to_string()
         } else if status == StatusCode::SERVICE_UNAVAILABLE {
             format!("nothing was changed; try again in {} seconds", self.retry_after_s())

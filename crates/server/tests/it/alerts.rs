@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// The receivers of the tests are on this machine.
 const ALLOWED: (&str, &str) = ("COUNTERFOIL_OUTBOUND_ALLOW", r#"["127.0.0.1/32"]"#);
+/// Of a file of SQLite's.
+const PAGE_BYTES: usize = 4_096;
 /// How long something may take to be said.
 const SAID_WITHIN: Duration = Duration::from_secs(30);
 
@@ -182,7 +184,7 @@ fn deliveries_that_do_not_open_keep_nobody_from_being_decided() {
         let alert = told.until(&["deliveries_closed"]).remove(0);
         assert!(text(&alert["detail"]).contains(why), "{alert}");
         assert_eq!(alert["destination_id"], json!(null));
-        told.until_said("the deliveries are closed: nothing is sent");
+        told.until_said("the deliveries do not open or answer");
         told.until_figure("counterfoil_alerts{kind=\"deliveries_closed\"} 1");
         assert!(told.network.server.log().contains("ERROR"));
         let ready = told.network.client.get("/readyz");
@@ -190,8 +192,13 @@ fn deliveries_that_do_not_open_keep_nobody_from_being_decided() {
         assert!(ready.text().contains("the deliveries are closed"), "{}", ready.text());
         told.converts();
         assert_eq!(told.condition(), json!(null));
-        told.network.refused("GET", "/deliveries", None, (503, "unavailable"));
-        told.network.refused("GET", "/destinations?paused=true", None, (503, "unavailable"));
+        for path in ["/deliveries", "/destinations?paused=true"] {
+            let refused = told.network.refused("GET", path, None, (503, "unavailable"));
+            assert!(text(&refused["detail"]).contains("the deliveries are closed"), "{refused}");
+        }
+        let body = json!({ "why": "they move" });
+        told.network.refused("POST", "/destinations/1/pause", Some(&body), (503, "unavailable"));
+        assert!(!told.network.server.log().contains("they move"), "nobody has paused it");
         assert!(told.network.server.stop().success());
         let verified = told.network.server.run(&["verify"]);
         let said = String::from_utf8([verified.stdout, verified.stderr].concat()).unwrap();
@@ -206,10 +213,39 @@ fn deliveries_that_do_not_open_keep_nobody_from_being_decided() {
     fs::write(&beside, sound).unwrap();
     fs::rename(beside, &path).unwrap();
     told.until(&[]);
-    told.until_said("the deliveries are open");
+    told.until_said("the deliveries open and answer");
     assert_eq!(told.network.client.get("/readyz").text(), "ready");
     told.until_states(&json!({ "delivered": 4 }));
     assert_eq!(told.receiver.told().len(), 4);
+}
+
+#[test]
+fn a_damaged_page_holds_up_nobody_and_is_told() {
+    let mut told = Told::start(&[]);
+    told.converts();
+    told.until_states(&json!({ "delivered": 1 }));
+    told.network.server.stop();
+    let path = told.network.server.data().join("deliveries.db");
+    let mut file = fs::read(&path).unwrap();
+    // What was sent is where the attempts are.
+    let url = told.receiver.url("/?c=");
+    let is_of_attempts = |page: &[u8]| page.windows(url.len()).any(|part| part == url.as_bytes());
+    for page in file.chunks_mut(PAGE_BYTES).filter(|page| is_of_attempts(page)) {
+        page[0] = 0xff;
+    }
+    fs::write(&path, file).unwrap();
+    told.restart();
+    // More than there may be under way at once.
+    for _ in 0..20 {
+        told.converts();
+    }
+    told.receiver.hears(21);
+    let alert = told.until(&["deliveries_closed"]).remove(0);
+    let detail = text(&alert["detail"]);
+    assert!(detail.contains("attempts cannot be settled: "), "{detail}");
+    assert!(detail.contains("malformed") && detail.contains("counterfoil verify"), "{detail}");
+    let log = told.network.server.log();
+    assert_eq!(log.matches("attempts cannot be settled error=").count(), 1, "{log}");
 }
 
 #[test]
@@ -227,8 +263,9 @@ fn an_operator_asks_from_the_command_line() {
     };
     assert_eq!(run(), "there are no alerts\n");
     let path = format!("/destinations/{}/pause", told.destination);
-    told.network.make(&path, &json!({ "why": "they move" }));
+    told.network.make(&path, &json!({ "why": "they \u{202e}move" }));
     let said = run();
     assert!(said.starts_with("destination_paused since 20"), "{said}");
-    assert!(said.contains("Z: a person has paused destination 1: they move."), "{said}");
+    let detail = "Z: a person has paused destination 1: they \\u{202e}move.";
+    assert!(said.contains(detail), "{said}");
 }

@@ -7,6 +7,7 @@ use crate::server::{ADMIN_KEY, PROGRAM, Server};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 use std::process::Command;
 
 /// The receivers of the tests are on this machine.
@@ -127,7 +128,7 @@ fn a_publisher_is_sent_the_postback_that_it_asked_for_signed() {
     assert_eq!(attempt["url"], scene.receiver.url(&told.target));
     let condition = scene.condition(destination);
     assert_eq!((&condition["failures"], &condition["pause"]), (&json!(0), &json!(null)));
-    assert_eq!(condition["last_good_at"], attempt["at"]);
+    assert_eq!(condition["last_good_at"], delivery["settled_at"]);
     let metrics = Client::new(scene.network.server.metrics_address()).get("/metrics").text();
     let counted = r#"counterfoil_delivery_attempts_total{led_to="delivered"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
@@ -326,6 +327,15 @@ fn a_replay_is_counted_first_and_keeps_the_key() {
     scene.come_to(third, &["rejected"]);
     assert_eq!(once(&mut scene, &replay).json(), done, "it is done once");
     assert_eq!(scene.come_to(third, &["rejected"])[0]["is_replay"], false);
+    let key = [("Idempotency-Key", "replay-1")];
+    let other = json!({ "name": "Another" });
+    let reply = scene.network.client.api_with("POST", "/advertisers", &key, Some(&other));
+    assert_eq!((reply.status, &reply.json()["code"]), (409, &json!("idempotency_key_reused")));
+    let key = [("Idempotency-Key", "advertiser-1")];
+    let reply = scene.network.client.api_with("POST", "/advertisers", &key, Some(&other));
+    assert_eq!(reply.status, 201);
+    let reply = scene.network.client.api_with("POST", "/deliveries/replay", &key, Some(&replay));
+    assert_eq!((reply.status, &reply.json()["code"]), (409, &json!("idempotency_key_reused")));
     replay["state"] = "delivered".into();
     let reused = once(&mut scene, &replay);
     assert_eq!(reused.json()["code"], "idempotency_key_reused");
@@ -522,6 +532,20 @@ fn an_operator_looks_replays_and_pauses_from_the_command_line() {
     let (_, sent) = run(&["replay", "--state", "rejected", "--yes"]);
     assert!(sent.contains("sent once more: 1\n"), "{sent}");
     scene.come_to(conversion, &["delivered"]);
+    let replay = ["replay", "--state", "delivered", "--yes", "--key", "again"];
+    for _ in 0..2 {
+        let (_, sent) = run(&replay);
+        assert!(sent.contains("sent once more: 1\n"), "{sent}");
+    }
+    scene.receiver.hears(3);
+    scene.come_to(conversion, &["delivered"]);
+    assert_eq!(scene.receiver.told().len(), 3, "under one key it is done once");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = Command::new(PROGRAM);
+    command.args(["deliveries", "replay", "--id", "1", "--yes"]).current_dir(folder.path());
+    command.env("COUNTERFOIL_LISTEN", nobody).env("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY);
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("no server answers") && said.contains("`--key "), "{said}");
     let (is_good, said) = run(&["replay", "--yes"]);
     assert!(!is_good && said.contains("at least one of --id, --destination"), "{said}");
     let (is_good, said) = run(&["replay", "--state", "waiting"]);

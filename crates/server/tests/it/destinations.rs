@@ -34,6 +34,7 @@ fn what_is_wrong_with_one_is_named() {
             "account.domain",
         ),
         (json!({ "url": URL, "account": { "key": "1" } }), "account"),
+        (json!({ "url": URL, "secrets": { "x": "1" } }), "secrets.x"),
         (json!({ "url": URL, "secrets": { "signing": "x" } }), "secrets.signing"),
         (json!({ "url": URL, "secrets": { "token": "***" } }), "secrets.token"),
         (json!({ "url": signature }), "scheme"),

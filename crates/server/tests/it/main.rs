@@ -34,6 +34,7 @@ mod rehearsals;
 mod reports;
 mod secrets;
 mod seeds;
+mod sending;
 mod setup;
 mod sub_labels;
 mod tidy;

@@ -141,6 +141,9 @@ create table replay (
     key     text    primary key,
     -- What the request was, as a hash.
     request text    not null,
+    -- How many it has had sent once more so far.
     count   integer not null,
-    at      integer not null
+    at      integer not null,
+    -- After which delivery it goes on; null once it is done.
+    next    integer
 ) strict, without rowid;

@@ -7,6 +7,7 @@
 mod chunk;
 mod filter;
 mod line;
+mod once;
 mod outcomes;
 mod overview;
 mod queue;
@@ -24,6 +25,7 @@ use crate::list::Page;
 use crate::sqlite::threads::{Access, Threads};
 use crate::sqlite::{connect, migrate};
 use async_trait::async_trait;
+use domain::command::Idempotency;
 use domain::id::{DeliveryId, DestinationId};
 use domain::time::Timestamp;
 use rusqlite::Connection;
@@ -76,6 +78,26 @@ impl SqliteDeliveries {
 }
 
 impl SqliteDeliveries {
+    /// Goes on with a replay chunk by chunk: what it has done before, and after which delivery it goes
+    /// on.
+    async fn replay_after(
+        &self,
+        (mut all, mut after): (u64, Option<u64>),
+        filter: &DeliveryFilter,
+        key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        while let Some(from) = after {
+            let (filter, key) = (filter.clone(), key.map(str::to_owned));
+            let replay = move |connection: &mut Connection| {
+                chunk::replay(connection, &filter, key.as_deref(), from, now)
+            };
+            let (count, next) = self.writer.ask(replay).await?;
+            (all, after) = (all + count, next);
+        }
+        Ok(all)
+    }
+
     /// What is wrong with the file itself; nothing, where it is whole.
     pub async fn damages(&self) -> Result<Vec<String>, Error> {
         let check = |connection: &mut Connection| {
@@ -201,6 +223,19 @@ impl Deliveries for SqliteDeliveries {
         self.writer.ask(move |connection| queue::settle(connection, &attempts, rule)).await
     }
 
+    async fn give_back(
+        &self,
+        id: DeliveryId,
+        number: u32,
+        unheard: bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let give_back = move |connection: &mut Connection| {
+            queue::give_back(connection, id, number, unheard, now)
+        };
+        self.writer.ask(give_back).await
+    }
+
     async fn find(&self, id: DeliveryId) -> Result<Option<(Delivery, Vec<StoredAttempt>)>, Error> {
         self.reader.ask(move |connection| rows::find(connection, id)).await
     }
@@ -216,33 +251,24 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn replay(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, Error> {
-        let (mut after, mut all) = (Some(0), 0);
-        while let Some(from) = after {
-            let filter = filter.clone();
-            let replay =
-                move |connection: &mut Connection| chunk::replay(connection, &filter, from, now);
-            let (count, next) = self.writer.ask(replay).await?;
-            (all, after) = (all + count, next);
-        }
-        Ok(all)
+        self.replay_after((0, Some(0)), filter, None, now).await
+    }
+
+    async fn replay_once(
+        &self,
+        filter: &DeliveryFilter,
+        under: &Idempotency,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let begun = under.clone();
+        let begin = move |connection: &mut Connection| once::begin(connection, &begun, now);
+        let done = self.writer.ask(begin).await?;
+        self.replay_after(done, filter, Some(&under.key), now).await
     }
 
     async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error> {
         let key = key.to_owned();
-        self.writer.ask(move |connection| queue::replayed(connection, &key)).await
-    }
-
-    async fn keep_replayed(
-        &self,
-        key: &str,
-        replayed: Replayed,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let key = key.to_owned();
-        let keep = move |connection: &mut Connection| {
-            queue::keep_replayed(connection, &key, &replayed, now)
-        };
-        self.writer.ask(keep).await
+        self.writer.ask(move |connection| once::replayed(connection, &key)).await
     }
 
     async fn cancel(&self, destination: DestinationId, now: Timestamp) -> Result<u64, Error> {
@@ -268,6 +294,12 @@ impl Deliveries for SqliteDeliveries {
 
     async fn recent(&self, now: Timestamp) -> Result<Vec<(DestinationId, Recent)>, Error> {
         self.reader.ask(move |connection| outcomes::recent(connection, now)).await
+    }
+
+    async fn recent_of(&self, destination: DestinationId, now: Timestamp) -> Result<Recent, Error> {
+        let recent =
+            move |connection: &mut Connection| outcomes::recent_of(connection, destination, now);
+        self.reader.ask(recent).await
     }
 
     async fn waiting(&self, now: Timestamp) -> Result<Waiting, Error> {

@@ -125,7 +125,7 @@ fn the_url_that_takes_back_may_use_values_of_its_own() {
         assert_eq!(made.fields().contains(&Field::Ip), other.contains("{ip}"), "{own} {other}");
     }
     let (field, why) = refused(with("/", "/"));
-    assert!(field == "account" && why.contains("nothing uses `key`"), "{field}: {why}");
+    assert!(field == "secrets.key" && why.contains("nothing uses `key`"), "{field}: {why}");
     let signed = "https://t.example/?click_id={click_id}&s={signature}";
     let mut new = signing(signed, "click_id", "GET");
     let url = "https://t.example/?clickid={click_id}&s={signature}".to_owned();

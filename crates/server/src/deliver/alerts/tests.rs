@@ -55,6 +55,18 @@ fn what_is_late_is_so_a_minute_after_it_was_due() {
 }
 
 #[test]
+fn what_is_late_while_the_file_is_damaged_is_not_blamed_on_a_pace() {
+    let seen = Seen { late: vec![(ONE, NOW.plus_s(-100))], ..Seen::default() };
+    let seen = standing(&seen, |_| true, &Standing::new(), NOW);
+    let before = troubled(seen.clone(), "no page", &Standing::new(), NOW.plus_s(-30));
+    let after = troubled(seen, "no page", &before, NOW);
+    assert_eq!(after, before, "it goes on");
+    let details: Vec<&str> = after.values().map(|one| one.detail.as_str()).collect();
+    assert!(details[0].contains("no page") && details[0].contains("verify"), "{details:?}");
+    assert!(!details[1].contains("concurrency"), "{details:?}");
+}
+
+#[test]
 fn a_rate_that_has_fallen_is_told_until_it_is_back() {
     let none = of(0, 0);
     let table = [

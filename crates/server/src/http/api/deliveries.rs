@@ -9,9 +9,10 @@ use super::refusal;
 use super::reply::Body;
 use super::route::Route;
 use super::show::delivery::Shown;
-use super::{Id, auth, destinations, not_found};
+use super::{Id, auth, caught_up, destinations, not_found};
 use crate::app::App;
 use crate::http::Error;
+use crate::ingest::Unavailable;
 use axum::extract::State as Extracted;
 use domain::command::Idempotency;
 use domain::id::{ConversionId, DeliveryId, DestinationId};
@@ -21,11 +22,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::deliveries::{
-    Deliveries, Delivery, DeliveryFilter, Replayable, Replayed, State, StoredAttempt,
-};
+use store::deliveries::{Deliveries, Delivery, DeliveryFilter, Replayable, State, StoredAttempt};
 
 const NOUN: &str = "delivery";
+/// So many of them are shown with their attempts at once at the most: each may have many, with what was
+/// answered.
+const WITH_ATTEMPTS_MAX: u32 = 20;
 /// What can be sent once more.
 const REPLAYABLE: [State; 5] =
     [State::Delivered, State::Unverified, State::Rejected, State::Exhausted, State::Held];
@@ -73,8 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
 /// What has come of what destinations are owed.
 pub(super) fn of(app: &App) -> Result<&dyn Deliveries, Error> {
     let deliveries = app.deliveries.get().map(|deliveries| &**deliveries);
-    let closed = || store::Error::Unavailable("the deliveries are not open".to_owned());
-    deliveries.ok_or_else(|| closed().into())
+    deliveries.ok_or(Error::DeliveriesClosed)
 }
 
 /// The currency of a conversion, looked up once for all of its deliveries.
@@ -107,6 +108,10 @@ async fn list(
         before: slice.cursor,
         limit: slice.limit,
         ..DeliveryFilter::default()
+    };
+    let filter = match filter.conversion_id {
+        None => filter,
+        Some(_) => DeliveryFilter { limit: slice.limit.min(WITH_ATTEMPTS_MAX), ..filter },
     };
     let deliveries = of(&app)?;
     let page = deliveries.list(&filter).await?;
@@ -195,7 +200,28 @@ fn replayed(fields: &mut Fields) -> Result<DeliveryFilter, Error> {
     Ok(filter)
 }
 
-/// How many the same request has had sent once more before.
+/// The key was used with another request.
+fn reused() -> Error {
+    let detail = "the key was used with another request".to_owned();
+    Error::Conflict { code: "idempotency_key_reused", detail }
+}
+
+/// Refuses a command whose key is a replay's: those are not in the journal. Where deliveries do not
+/// answer it is not known, and nothing that is set up waits for them.
+pub(super) async fn refuse_key_of_replay(app: &App, sent: &Idempotency) -> Result<(), Error> {
+    let Some(deliveries) = app.deliveries.get() else { return Ok(()) };
+    match deliveries.replayed(&sent.key).await {
+        Ok(Some(_)) => Err(reused()),
+        Ok(None) => Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "it is not known whether a key is a replay's");
+            Ok(())
+        }
+    }
+}
+
+/// How many the same request has had sent once more before, where it was done; what was cut off goes
+/// on.
 async fn earlier(
     app: &App,
     deliveries: &dyn Deliveries,
@@ -203,14 +229,14 @@ async fn earlier(
 ) -> Result<Option<u64>, Error> {
     let Some(Idempotency { key, request }) = sent else { return Ok(None) };
     let earlier = deliveries.replayed(key).await?;
+    caught_up(app).await.map_err(|_| Unavailable::Busy)?;
     let is_command = app.store.command_by_key(auth::ACTOR, key).await?.is_some();
     match earlier {
-        Some(earlier) if earlier.request == *request => Ok(Some(earlier.count)),
-        None if !is_command => Ok(None),
-        _ => {
-            let detail = "the key was used with another request".to_owned();
-            Err(Error::Conflict { code: "idempotency_key_reused", detail })
+        Some(earlier) if earlier.request == *request => {
+            Ok(Some(earlier.count).filter(|_| earlier.is_done))
         }
+        None if !is_command => Ok(None),
+        _ => Err(reused()),
     }
 }
 
@@ -245,11 +271,21 @@ async fn replay(
     if let Some(count) = earlier(&app, deliveries, sent.idempotency.as_ref()).await? {
         return Ok(Body::of(Replay { count, overtaken: None, preview }));
     }
-    let count = deliveries.replay(&filter, app.clock.now()).await?;
-    if let Some(Idempotency { key, request }) = sent.idempotency {
-        deliveries.keep_replayed(&key, Replayed { request, count }, app.clock.now()).await?;
-    }
-    tracing::info!(actor = auth::ACTOR, count, ?filter, "deliveries are sent once more");
+    let count = match &sent.idempotency {
+        Some(under) => deliveries.replay_once(&filter, under, app.clock.now()).await?,
+        None => deliveries.replay(&filter, app.clock.now()).await?,
+    };
+    tracing::info!(
+        actor = auth::ACTOR,
+        count,
+        delivery.id = filter.id.map(|id| id.0),
+        destination.id = filter.destination_id.map(|id| id.0),
+        conversion.id = filter.conversion_id.map(|id| id.0),
+        state = filter.state.map(State::name),
+        from = filter.from.map(tracing::field::display),
+        to = filter.to.map(tracing::field::display),
+        "deliveries are sent once more"
+    );
     app.wake_sender.notify_one();
     Ok(Body::of(Replay { count, overtaken: None, preview }))
 }

@@ -10,9 +10,10 @@ use super::refusal;
 use super::reply::{Body, Created};
 use super::route::Route;
 use super::show::destination::{Doing, Shown};
-use super::{Id, auth, command, deliveries, not_found, odd};
+use super::{Id, auth, caught_up, command, deliveries, not_found, odd};
 use crate::app::App;
 use crate::http::Error;
+use crate::ingest::Unavailable;
 use axum::extract::State;
 use domain::command::{Act, Answer, DestinationChanges, NewDestination, NewOutbound};
 use domain::contract::Scheme;
@@ -333,6 +334,19 @@ impl Doings {
         Ok(Self { is_known: deliveries.is_some(), all, none: Doing::default() })
     }
 
+    /// Of one of them.
+    async fn of_one(app: &App, id: DestinationId) -> Result<Self, Error> {
+        let mut all: HashMap<DestinationId, Doing> = HashMap::new();
+        let deliveries = app.deliveries.get();
+        if let Some(deliveries) = deliveries {
+            let mut conditions = deliveries.conditions().await?.into_iter();
+            let condition = conditions.find(|(own, _)| *own == id).map(|(_, one)| one);
+            let recent = deliveries.recent_of(id, app.clock.now()).await?;
+            all.insert(id, Doing { condition: condition.unwrap_or_default(), recent });
+        }
+        Ok(Self { is_known: deliveries.is_some(), all, none: Doing::default() })
+    }
+
     fn get(&self, id: DestinationId) -> Option<&Doing> {
         self.is_known.then(|| self.all.get(&id).unwrap_or(&self.none))
     }
@@ -386,7 +400,7 @@ fn in_use(setup: &Setup, id: DestinationId) -> Result<(), Error> {
 
 async fn one(State(app): State<Arc<App>>, id: Id) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     let setup = app.live.setup();
     Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }
@@ -397,7 +411,7 @@ async fn create(
 ) -> Result<Created<Shown<'static>>, Error> {
     let new = new_destination(sent.fields(), &app.live.setup())?;
     let made = settle(&app, sent, Act::CreateDestination(Box::new(new))).await?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, made.id).await?;
     Ok(Created::of(Shown::of(&app.live.setup(), &made, doings.get(made.id))))
 }
 
@@ -407,6 +421,9 @@ async fn change(
     mut sent: Sent,
 ) -> Result<Body<Shown<'static>>, Error> {
     let id: DestinationId = id.of(NOUN)?;
+    let _turn = app.changes.lock().await;
+    // What another turn has journaled is part of what it was, whether or not that was heard of.
+    caught_up(&app).await.map_err(|_| Unavailable::Busy)?;
     let was = there(&app.live.setup(), id)?.clone();
     let mut fields = sent.fields().some()?;
     let account: Option<BTreeMap<String, String>> = fields.change("account", plain)?;
@@ -426,7 +443,7 @@ async fn change(
     };
     let act = Act::ChangeDestination { id, changes: Box::new(changes) };
     let changed = settle(&app, sent, act).await?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     Ok(Body::of(Shown::of(&app.live.setup(), &changed, doings.get(id))))
 }
 
@@ -437,7 +454,7 @@ async fn archive(
 ) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
     let archived = settle(&app, sent, Act::ArchiveDestination { id }).await?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     app.wake_sender.notify_one();
     Ok(Body::of(Shown::of(&app.live.setup(), &archived, doings.get(id))))
 }
@@ -455,15 +472,22 @@ async fn pause(
         return Err(Error::parameter("why", detail));
     }
     in_use(&app.live.setup(), id)?;
+    let deliveries = deliveries::of(&app)?;
+    {
+        let _turn = app.pauses.lock().await;
+        let halt = app.halted.halt(id);
+        let at = app.clock.now();
+        let pause = Pause { at, by: PausedBy::Person, why: why.clone(), probe_at: None };
+        deliveries.pause(id, pause).await?;
+        halt.keep();
+    }
     tracing::info!(
         actor = auth::ACTOR,
         destination.id = id.0,
         why,
-        "a person pauses a destination"
+        "a person has paused a destination"
     );
-    let pause = Pause { at: app.clock.now(), by: PausedBy::Person, why, probe_at: None };
-    deliveries::of(&app)?.pause(id, pause).await?;
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     let setup = app.live.setup();
     Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }
@@ -476,10 +500,19 @@ async fn resume(
 ) -> Result<Body<Shown<'static>>, Error> {
     let id = id.of(NOUN)?;
     in_use(&app.live.setup(), id)?;
-    tracing::info!(actor = auth::ACTOR, destination.id = id.0, "a person resumes a destination");
-    deliveries::of(&app)?.resume(id).await?;
+    let deliveries = deliveries::of(&app)?;
+    {
+        let _turn = app.pauses.lock().await;
+        app.halted.release(id);
+        deliveries.resume(id).await?;
+    }
+    tracing::info!(
+        actor = auth::ACTOR,
+        destination.id = id.0,
+        "a person has resumed a destination"
+    );
     app.wake_sender.notify_one();
-    let doings = Doings::of(&app).await?;
+    let doings = Doings::of_one(&app, id).await?;
     let setup = app.live.setup();
     Ok(Body::of(Shown::of(&setup, there(&setup, id)?, doings.get(id))))
 }

@@ -205,6 +205,9 @@ async fn caught_up(app: &App) -> Result<(), Error> {
 /// Has a command carried out. Its caller is answered from what came of it, whatever it is now,
 /// so a request that is sent again is answered as before.
 async fn command(app: &App, sent: Sent, act: Act) -> Result<Answer, Error> {
+    if let Some(idempotency) = &sent.idempotency {
+        deliveries::refuse_key_of_replay(app, idempotency).await?;
+    }
     let actor = auth::ACTOR.to_owned();
     let command = Command { actor, idempotency: sent.idempotency, act };
     answered(app.ingest.command(command).await?)

@@ -2,7 +2,7 @@
 
 use super::super::{DeliveryFilter, Lane, State};
 use super::filter::{self, Walk};
-use super::{line, queue, rows};
+use super::{line, once, queue, rows};
 use crate::Error;
 use crate::sqlite::row::integer;
 use domain::id::DestinationId;
@@ -16,14 +16,17 @@ pub(super) const CHUNK: u64 = 1_000;
 /// way to it.
 const SHARE_MIN: u64 = 100;
 
-/// One chunk of what is to be sent once more, after `after`: how many, and where it ended.
+/// One chunk of what is to be sent once more, after `after`: how many, and where it ended. Under a
+/// key that is noted with it.
 pub(super) fn replay(
     connection: &mut Connection,
     filter: &DeliveryFilter,
+    key: Option<&str>,
     after: u64,
     now: Timestamp,
 ) -> Result<(u64, Option<u64>), Error> {
     let tx = connection.transaction()?;
+    let note = |count, next| key.map_or(Ok(()), |key| once::note(&tx, key, count, next));
     let replayable = rows::replayable(filter);
     let also = format!(" and {replayable} and id > {after}");
     let (ids, next) = ids(&tx, filter, rows::replayable_states(filter), &also)?;
@@ -41,7 +44,7 @@ pub(super) fn replay(
         {conditions} and conversion_id = ?{conversion} and destination_id = ?{destination}
             and {replayable}"
     );
-    let mut count = 0;
+    let mut count: u64 = 0;
     for (conversion, destination) in lines {
         // All of one line at once: were it cut, what stands might not be the last that is heard.
         let line = [integer(conversion.0).into(), destination.0.into()];
@@ -55,12 +58,13 @@ pub(super) fn replay(
                         leased_until = null
                     where id = ?1",
                 )?
-                .execute((id, Lane::Past.number(), now.as_us()))?;
+                .execute((id, Lane::Past.number(), now.as_us()))? as u64;
         }
         line::advance(&tx, conversion, destination, now)?;
     }
+    note(count, next)?;
     tx.commit()?;
-    Ok((count as u64, next))
+    Ok((count, next))
 }
 
 /// One chunk of what waits for a destination or is held, and is not under way. They are found in

@@ -59,35 +59,66 @@ pub(super) fn recent(
     connection: &Connection,
     now: Timestamp,
 ) -> Result<Vec<(DestinationId, Recent)>, Error> {
-    let sums = |name: &str, of: &str| {
-        format!(
-            "sum(case when {of} then attempts else 0 end) as {name}_attempts,
-            sum(case when {of} then good else 0 end) as {name}_good"
-        )
-    };
     let sql = format!(
         "-- deliveries::recent
-        select destination_id, {}, {}, {}, {}
+        select destination_id, {}
         from outcome where hour > ?1 - {KEPT_HOURS}
         group by destination_id order by destination_id",
+        spans()
+    );
+    rows::all(connection, &sql, &[hour(now).into()], |row| {
+        Ok((DestinationId(row.get("destination_id")?), read(row)?))
+    })
+}
+
+/// The same of one destination: an hour after the other is looked up, and nobody else's are read.
+pub(super) fn recent_of(
+    connection: &Connection,
+    destination: DestinationId,
+    now: Timestamp,
+) -> Result<Recent, Error> {
+    let sql = format!(
+        "-- deliveries::recent_of
+        with recursive kept (one) as (
+            select ?1 - {KEPT_HOURS} + 1 union all select one + 1 from kept where one < ?1
+        )
+        select {} from kept cross join outcome
+        where hour = kept.one and destination_id = ?2",
+        spans()
+    );
+    let values = [hour(now).into(), destination.0.into()];
+    let found = rows::all(connection, &sql, &values, read)?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// The sums of each span that ends in the hour `?1`.
+fn spans() -> String {
+    let sums = |name: &str, of: &str| {
+        format!(
+            "coalesce(sum(case when {of} then attempts else 0 end), 0) as {name}_attempts,
+            coalesce(sum(case when {of} then good else 0 end), 0) as {name}_good"
+        )
+    };
+    let all = [
         sums("hour", "hour >= ?1"),
         sums("before", "hour = ?1 - 1"),
         sums("day", &format!("hour > ?1 - {DAY_HOURS}")),
         sums("week", &format!("hour between ?1 - 1 - {WEEK_HOURS} and ?1 - 2")),
-    );
-    let of = |row: &Row<'_>, name: &str| -> Result<Outcomes, Error> {
+    ];
+    all.join(", ")
+}
+
+fn read(row: &Row<'_>) -> Result<Recent, Error> {
+    let of = |name: &str| -> Result<Outcomes, Error> {
         Ok(Outcomes {
             attempts: row.get(format!("{name}_attempts").as_str())?,
             good: row.get(format!("{name}_good").as_str())?,
         })
     };
-    rows::all(connection, &sql, &[hour(now).into()], |row| {
-        let recent = Recent {
-            hour: of(row, "hour")?,
-            hour_before: of(row, "before")?,
-            day: of(row, "day")?,
-            week_before: of(row, "week")?,
-        };
-        Ok((DestinationId(row.get("destination_id")?), recent))
+    Ok(Recent {
+        hour: of("hour")?,
+        hour_before: of("before")?,
+        day: of("day")?,
+        week_before: of("week")?,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::super::{
     ANSWER_BYTES_MAX, Attempt, Delivery, Due, Fate, Incoming, Lane, Pause, PauseRule, PausedBy,
-    Replayed, State,
+    State,
 };
 use super::overview::destinations_of;
 use super::{chunk, line, outcomes, rows};
@@ -235,6 +235,48 @@ pub(super) fn unheard(
     line::advance(connection, conversion, destination, now)
 }
 
+/// Nothing, where the lease is another's by now.
+pub(super) fn give_back(
+    connection: &mut Connection,
+    id: DeliveryId,
+    number: u32,
+    unheard: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let state = if unheard { State::Uncorrectable } else { State::Waiting };
+    let tx = connection.transaction()?;
+    let given_back = tx
+        .prepare_cached(
+            "-- deliveries::give_back
+            update delivery set attempts = attempts - 1, leased_until = null, state = :state,
+                settled_at = case when :unheard then :now end
+            where id = :id and attempts = :number and leased_until is not null
+                and state = 'waiting'
+            returning conversion_id, destination_id",
+        )?
+        .query_row(
+            named_params! {
+                ":id": id.0,
+                ":number": number,
+                ":state": state.name(),
+                ":unheard": unheard,
+                ":now": now.as_us(),
+            },
+            |row| {
+                Ok((
+                    ConversionId(row.get("conversion_id")?),
+                    DestinationId(row.get("destination_id")?),
+                ))
+            },
+        )
+        .optional()?;
+    if let Some((conversion, destination)) = given_back {
+        line::advance(&tx, conversion, destination, now)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
 pub(super) fn settle(
     connection: &mut Connection,
     attempts: &[Attempt],
@@ -302,7 +344,7 @@ fn move_on(connection: &Connection, attempt: &Attempt) -> Result<Option<Destinat
                 ":number": attempt.number,
                 ":state": state,
                 ":due_at": due_at,
-                ":at": attempt.at.as_us(),
+                ":at": attempt.ended_at().as_us(),
                 ":may_have_arrived": attempt.fate == Fate::MayHaveArrived,
             },
             |row| Ok(line_of(row)),
@@ -324,7 +366,9 @@ fn judge(
     let is_answer_good = attempt.http_status.is_some_and(|status| (200..300).contains(&status));
     match attempt.next {
         _ if attempt.fate == Fate::Unmade => return Ok(None),
-        Next::Delivered | Next::Unverified => alive(connection, destination, Some(attempt.at))?,
+        Next::Delivered | Next::Unverified => {
+            alive(connection, destination, Some(attempt.ended_at()))?;
+        }
         // It has looked at this one, and does not want it: the next may be another matter.
         Next::Rejected if is_answer_good => alive(connection, destination, None)?,
         _ => return failed(connection, destination, attempt, rule),
@@ -434,33 +478,4 @@ pub(super) fn resume(connection: &Connection, destination: DestinationId) -> Res
         )?
         .execute([destination.0])?;
     chunk::put_back(connection, destination, chunk::CHUNK)
-}
-
-pub(super) fn replayed(connection: &Connection, key: &str) -> Result<Option<Replayed>, Error> {
-    let found = connection
-        .prepare_cached(
-            "-- deliveries::replayed
-            select request, count from replay where key = ?1",
-        )?
-        .query_row([key], |row| {
-            Ok(Replayed { request: row.get("request")?, count: row.get("count")? })
-        })
-        .optional()?;
-    Ok(found)
-}
-
-pub(super) fn keep_replayed(
-    connection: &Connection,
-    key: &str,
-    replayed: &Replayed,
-    now: Timestamp,
-) -> Result<(), Error> {
-    connection
-        .prepare_cached(
-            "-- deliveries::keep_replayed
-            insert into replay (key, request, count, at) values (?1, ?2, ?3, ?4)
-            on conflict do nothing",
-        )?
-        .execute((key, &replayed.request, replayed.count, now.as_us()))?;
-    Ok(())
 }

@@ -9,11 +9,12 @@ use domain::id::ConversionId;
 use domain::money::Micros;
 
 mod damage;
+mod doubles;
 mod filters;
+mod keyed;
 mod lanes;
 mod lists;
 mod news;
-mod once;
 mod overview;
 mod replays;
 mod resumed;
@@ -319,6 +320,42 @@ async fn a_lease_that_has_run_out_is_another_s() {
     let led_to: Vec<_> = attempts.iter().map(|one| (one.number, &*one.led_to)).collect();
     assert_eq!(led_to, [(1, "rejected"), (2, "delivered")]);
     assert_eq!(attempts[0].answer.as_ref().map(Vec::len), Some(4_096));
+}
+
+#[tokio::test]
+async fn what_was_answered_is_settled_when_it_was() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    queue.lease(ONE, Lane::First, 1).await;
+    let slow = Attempt { latency_ms: 15_000, ..queue.attempt(1, 1, Next::Delivered) };
+    queue.deliveries.settle([slow].into(), RULE).await.unwrap();
+    let (found, attempts) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!((found.settled_at, attempts[0].at), (Some(NOW.plus_s(15)), NOW));
+    let conditions = queue.deliveries.conditions().await.unwrap();
+    assert_eq!(conditions[0].1.last_good_at, Some(NOW.plus_s(15)));
+}
+
+#[tokio::test]
+async fn what_is_given_back_was_never_tried() {
+    let mut queue = Queue::new();
+    queue.take("1/1 notice approved 2", ONE).await;
+    queue.take("2/1 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 2).await, [1, 2]);
+    for id in [1, 2] {
+        queue.deliveries.give_back(DeliveryId(id), 1, id == 2, queue.now).await.unwrap();
+        // Its lease is over.
+        queue.deliveries.give_back(DeliveryId(id), 1, true, queue.now).await.unwrap();
+    }
+    assert_eq!(queue.shown(2).await, "uncorrectable notice 2");
+    let (given, attempts) = queue.deliveries.find(DeliveryId(1)).await.unwrap().unwrap();
+    assert_eq!((given.state, given.attempts, attempts.len()), (State::Waiting, 0, 0));
+    assert_eq!(queue.lease(ONE, Lane::First, 2).await, [1], "in its lane");
+    // What came meanwhile ends it then.
+    queue.take("1/2 withdrawal reversed 0", ONE).await;
+    assert_eq!(queue.shown(1).await, "waiting notice 2");
+    queue.deliveries.give_back(DeliveryId(1), 1, false, queue.now).await.unwrap();
+    assert_eq!(queue.shown(1).await, "cancelled notice 2");
+    assert_eq!(queue.shown(3).await, "cancelled withdrawal 0");
 }
 
 #[tokio::test]

@@ -68,6 +68,11 @@ async fn attempts_fall_out_of_an_hour_a_day_and_a_week() {
         let found =
             recent.first().map(|(_, one)| [one.hour, one.hour_before, one.day, one.week_before]);
         assert_eq!(found, expected, "{hours}");
+        let at = NOW.plus_s(hours * HOUR_S);
+        let of_one = queue.deliveries.recent_of(ONE, at).await.unwrap();
+        assert_eq!(of_one, recent.first().map(|(_, one)| *one).unwrap_or_default(), "{hours}");
+        let of_other = queue.deliveries.recent_of(TWO, at).await.unwrap();
+        assert_eq!(of_other, Recent::default());
     }
 }
 
@@ -143,12 +148,14 @@ async fn a_person_decides_on_what_is_exhausted_or_held() {
     queue.settle(2, 1, Next::Exhausted).await;
     queue.now = NOW.plus_s(9);
     queue.settle(3, 1, Next::Exhausted).await;
-    let of = |destination_id, state, s| Undecided { destination_id, state, last_at: NOW.plus_s(s) };
+    let of = |destination_id, state, last_at| Undecided { destination_id, state, last_at };
     let undecided = queue.deliveries.undecided().await.unwrap();
-    assert_eq!(undecided, [of(ONE, State::Exhausted, 9), of(TWO, State::Held, 0)]);
+    let ended_at = queue.attempt(3, 1, Next::Exhausted).ended_at();
+    let held = of(TWO, State::Held, NOW);
+    assert_eq!(undecided, [of(ONE, State::Exhausted, ended_at), held]);
     let exhausted = DeliveryFilter { state: Some(State::Exhausted), ..DeliveryFilter::default() };
     queue.deliveries.replay(&exhausted, queue.now).await.unwrap();
-    assert_eq!(queue.deliveries.undecided().await.unwrap(), [of(TWO, State::Held, 0)]);
+    assert_eq!(queue.deliveries.undecided().await.unwrap(), [held]);
 }
 
 #[tokio::test]

@@ -1,0 +1,224 @@
+//! Writes what attempts have led to, many at a time. Where not all of them can be written, those that
+//! can are found: a damaged page holds up only what is on it.
+
+use super::trouble::{Trouble, Work};
+use crate::clock::Clock;
+use domain::id::{DeliveryId, DestinationId};
+use domain::time::Timestamp;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use store::deliveries::{Attempt, Deliveries, PauseRule};
+
+/// How long it is waited after a store did not answer.
+const STORE_AGAIN: Duration = Duration::from_millis(500);
+/// How long a delivery whose attempt could not be settled is left alone at first, in seconds; each
+/// time twice as long.
+const ALONE_S: i64 = 120;
+/// It is never left alone for longer, in seconds.
+const ALONE_S_MAX: i64 = 86_400;
+/// More often it need not be doubled.
+const DOUBLED_MAX: u32 = 20;
+/// Of so many is it known at the most how long they are left alone.
+const UNSETTLED_MAX: usize = 100_000;
+
+pub(crate) struct Settling {
+    pub(crate) deliveries: Arc<dyn Deliveries>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) trouble: Arc<Trouble>,
+    pub(crate) rule: PauseRule,
+    pub(crate) unsettled: Unsettled,
+}
+
+/// The deliveries that were sent, and of which that could not be written: their leases run out, and
+/// they would be sent again whenever they do.
+#[derive(Default)]
+pub(crate) struct Unsettled(Mutex<HashMap<DeliveryId, Alone>>);
+
+struct Alone {
+    times: u32,
+    until: Timestamp,
+}
+
+impl Settling {
+    /// Settles them, as far as they can be settled; the destinations that this has paused.
+    pub(super) async fn settle(&self, attempts: Vec<Attempt>) -> Vec<DestinationId> {
+        for attempt in &attempts {
+            let labels = [("led_to", attempt.led_to())];
+            metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
+        }
+        let settle = |some| self.deliveries.settle(some, self.rule);
+        let is_away = |error: &store::Error| {
+            self.trouble.has_failed(Work::Settling, error, self.clock.now());
+        };
+        let (settled, paused, failed) = halved(attempts, settle, is_away).await;
+        for id in settled {
+            self.unsettled.forget(id);
+        }
+        for (id, error) in failed {
+            let now = self.clock.now();
+            self.trouble.has_failed(Work::Settling, &error, now);
+            self.unsettled.leave_alone(id, now);
+        }
+        if self.unsettled.is_empty() {
+            self.trouble.has_succeeded(Work::Settling);
+        }
+        paused
+    }
+}
+
+/// Settles all of them at once; where that fails, one half after the other, down to those that fail
+/// by themselves. A store that is away is waited for. Which were settled, which destinations that has
+/// paused, and what is wrong with the others.
+async fn halved<F>(
+    attempts: Vec<Attempt>,
+    settle: impl Fn(Arc<[Attempt]>) -> F,
+    is_away: impl Fn(&store::Error),
+) -> (Vec<DeliveryId>, Vec<DestinationId>, Vec<(DeliveryId, store::Error)>)
+where
+    F: Future<Output = Result<Vec<DestinationId>, store::Error>>,
+{
+    let (mut settled, mut all_paused, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut left: VecDeque<Arc<[Attempt]>> = VecDeque::from([attempts.into()]);
+    while let Some(some) = left.pop_front() {
+        match (settle(some.clone()).await, &*some) {
+            (Ok(paused), _) => {
+                settled.extend(some.iter().map(|one| one.delivery_id));
+                all_paused.extend(paused);
+            }
+            (Err(error @ store::Error::Unavailable(_)), _) => {
+                is_away(&error);
+                tokio::time::sleep(STORE_AGAIN).await;
+                left.push_front(some);
+            }
+            (Err(_), []) => {}
+            (Err(error), [one]) => failed.push((one.delivery_id, error)),
+            (Err(_), _) => {
+                let (first, last) = some.split_at(some.len() / 2);
+                left.push_front(last.into());
+                left.push_front(first.into());
+            }
+        }
+    }
+    (settled, all_paused, failed)
+}
+
+impl Unsettled {
+    /// Whether it is not to be sent now.
+    pub(super) fn is_left_alone(&self, id: DeliveryId, now: Timestamp) -> bool {
+        self.all().get(&id).is_some_and(|alone| alone.until > now)
+    }
+
+    fn leave_alone(&self, id: DeliveryId, now: Timestamp) {
+        let mut all = self.all();
+        if all.len() >= UNSETTLED_MAX && !all.contains_key(&id) {
+            return;
+        }
+        let alone = all.entry(id).or_insert(Alone { times: 0, until: now });
+        let times_longer = 1_i64.checked_shl(alone.times).unwrap_or(i64::MAX);
+        alone.times = (alone.times + 1).min(DOUBLED_MAX);
+        alone.until = now.plus_s(ALONE_S.saturating_mul(times_longer).min(ALONE_S_MAX));
+    }
+
+    fn forget(&self, id: DeliveryId) {
+        self.all().remove(&id);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<DeliveryId, Alone>> {
+        self.0.lock().expect("no panic happens under this lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::destination::Next;
+    use std::cell::{Cell, RefCell};
+    use store::deliveries::Fate;
+
+    const NOW: Timestamp = Timestamp::from_s(1_800_000_000);
+
+    fn attempt(id: u64) -> Attempt {
+        Attempt {
+            delivery_id: DeliveryId(id),
+            destination_id: DestinationId(1),
+            number: 1,
+            at: NOW,
+            latency_ms: 1,
+            method: "GET".to_owned(),
+            url: "https://t.example/".to_owned(),
+            http_status: Some(200),
+            answer: None,
+            error: None,
+            fate: Fate::MayHaveArrived,
+            next: Next::Delivered,
+        }
+    }
+
+    fn damaged() -> store::Error {
+        store::Error::Corrupt { place: "a page".to_owned(), detail: "malformed".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn what_can_be_settled_is_settled_beside_what_cannot() {
+        for bad in [vec![], vec![1], vec![7, 8], vec![1, 4, 9], (1..=9).collect()] {
+            let written = RefCell::new(Vec::new());
+            let settle = async |some: Arc<[Attempt]>| {
+                let ids = some.iter().map(|one| one.delivery_id.0);
+                if ids.clone().any(|id| bad.contains(&id)) {
+                    return Err(damaged());
+                }
+                written.borrow_mut().extend(ids);
+                Ok(vec![DestinationId(1)])
+            };
+            let away = |error: &store::Error| panic!("{error}");
+            let all = (1..=9).map(attempt).collect();
+            let (settled, paused, failed) = halved(all, settle, away).await;
+            let failed: Vec<u64> = failed.into_iter().map(|(id, _)| id.0).collect();
+            assert_eq!(failed, bad);
+            let good: Vec<u64> = (1..=9).filter(|id| !bad.contains(id)).collect();
+            assert_eq!(*written.borrow(), good, "in their order, each once");
+            assert_eq!(settled.iter().map(|id| id.0).collect::<Vec<_>>(), good);
+            assert_eq!(paused.is_empty(), good.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_is_waited_for() {
+        let (tries, waits) = (Cell::new(0), Cell::new(0));
+        let settle = async |_: Arc<[Attempt]>| {
+            tries.set(tries.get() + 1);
+            match tries.get() {
+                1..=3 => Err(store::Error::Unavailable("full".to_owned())),
+                _ => Ok(Vec::new()),
+            }
+        };
+        let away = |_: &store::Error| waits.set(waits.get() + 1);
+        let (settled, _, failed) = halved(vec![attempt(1), attempt(2)], settle, away).await;
+        assert_eq!((settled.len(), failed.len(), tries.get(), waits.get()), (2, 0, 4, 3));
+    }
+
+    #[test]
+    fn what_cannot_be_settled_is_left_alone_for_longer_each_time() {
+        let unsettled = Unsettled::default();
+        let id = DeliveryId(1);
+        assert!(!unsettled.is_left_alone(id, NOW));
+        for seconds in [120, 240, 480] {
+            unsettled.leave_alone(id, NOW);
+            assert!(unsettled.is_left_alone(id, NOW.plus_s(seconds - 1)), "{seconds}");
+            assert!(!unsettled.is_left_alone(id, NOW.plus_s(seconds)), "{seconds}");
+        }
+        for _ in 0..200 {
+            unsettled.leave_alone(id, NOW);
+        }
+        assert!(unsettled.is_left_alone(id, NOW.plus_s(ALONE_S_MAX - 1)));
+        assert!(!unsettled.is_left_alone(id, NOW.plus_s(ALONE_S_MAX)));
+        assert!(!unsettled.is_left_alone(DeliveryId(2), NOW));
+        unsettled.forget(id);
+        assert!(unsettled.is_empty());
+    }
+}
