@@ -58,7 +58,7 @@ impl Writer {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("-- apply::recover\nrollback")?;
         }
-        self.setup = setup::load(&self.connection)?.into();
+        self.setup = setup::load(&self.connection, self.secrets.as_ref())?.into();
         self.has_failed = false;
         Ok(())
     }

@@ -123,10 +123,7 @@ impl SqliteStore {
         migrate::ledger(&mut connection)?;
         State::begin(&connection, options.journal_id)?;
         let state = State::load(&connection, options.journal_id)?;
-        let mut setup = setup::load(&connection)?;
-        if let Some(key) = &options.secrets {
-            setup.decrypt_secrets(key).map_err(|place| Error::WrongKey { place })?;
-        }
+        let setup = setup::load(&connection, options.secrets.as_ref())?.into();
         let saved = state.position;
         let access = Access {
             cache_kib: READER_CACHE_KIB,
@@ -144,7 +141,7 @@ impl SqliteStore {
             keyring: options.keyring,
             secrets: options.secrets,
             decide: options.decide,
-            setup: setup.into(),
+            setup,
             state,
             saved,
             has_failed: false,

@@ -2,11 +2,13 @@
 
 use crate::Error;
 use domain::id::Position;
+use domain::secret::SecretsKey;
 use domain::setup::{Change, Setup};
 use domain::time::Timestamp;
 use rusqlite::{Connection, named_params};
 
-pub(super) fn load(connection: &Connection) -> Result<Setup, Error> {
+/// Without a `key` secrets stay encrypted.
+pub(super) fn load(connection: &Connection, key: Option<&SecretsKey>) -> Result<Setup, Error> {
     let mut setup = Setup::default();
     let mut statement = connection.prepare(
         "-- setup::load
@@ -21,6 +23,9 @@ pub(super) fn load(connection: &Connection) -> Result<Setup, Error> {
             detail: error.to_string(),
         })?;
         setup.put(Timestamp::from_us(row.get("since")?), change);
+    }
+    if let Some(key) = key {
+        setup.decrypt_secrets(key).map_err(|place| Error::WrongKey { place })?;
     }
     Ok(setup)
 }

@@ -110,7 +110,7 @@ pub(super) fn verify(connection: &mut Connection) -> Result<Vec<Fault>, Error> {
         }
         Ok(())
     })?;
-    let setup = faults.unless("setup", setup::load(&tx))?;
+    let setup = faults.unless("setup", setup::load(&tx, None))?;
     chain(&tx, &mut faults)?;
     conversions(&tx, setup.as_ref(), &mut faults)?;
     orphans(&tx, &mut faults)?;

@@ -164,7 +164,7 @@ async fn a_second_decision_that_panics_too_is_quarantined_by_its_command() {
     assert_eq!(shown(&again.verdict(planted).await.unwrap().unwrap()), "parked internal_error");
 }
 
-fn panics_at_boom(
+pub(crate) fn panics_at_boom(
     setup: &Setup,
     read: &Read<'_>,
     facts: Facts<'_>,

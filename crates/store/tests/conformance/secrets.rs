@@ -1,5 +1,6 @@
 //! Secrets: used as they are, kept encrypted, and read with the right key alone.
 
+use super::replay::panics_at_boom;
 use super::world::{World, destination, open_with, secrets_key, shown};
 use domain::command::Act;
 use domain::destination::SIGNING;
@@ -7,6 +8,7 @@ use domain::id::{DestinationId, IntegrationId};
 use domain::ledger;
 use domain::secret::{Secret, SecretsKey};
 use std::collections::BTreeMap;
+use store::sqlite::Decide;
 use store::{Error, Store};
 
 const TOKEN: &str = "a-token-that-nobody-may-see";
@@ -14,7 +16,11 @@ const SIGNS: &str = "c2lnbnMgd2hhdCBpcyBzZW50";
 
 /// One integration proves its senders by a token, and a destination is told with a signature.
 async fn world() -> World {
-    let mut world = World::new().await;
+    deciding_with(ledger::decide).await
+}
+
+async fn deciding_with(decide: Decide) -> World {
+    let mut world = World::deciding_with(decide).await;
     let secret = |text: &str| Secret::new(text.to_owned());
     let secrets = Some(BTreeMap::from([("token".to_owned(), Some(secret(TOKEN)))]));
     let id = IntegrationId(2);
@@ -43,6 +49,20 @@ async fn what_is_encrypted_in_the_journal_proves_senders() {
     let secrets = &setup.destination(DestinationId(1)).unwrap().secrets;
     assert!(secrets[SIGNING].verifies(SIGNS));
     assert_eq!(world.replayed().await, world.store.digest().await.unwrap());
+}
+
+#[tokio::test]
+async fn secrets_are_known_after_a_batch_that_failed() {
+    let mut world = deciding_with(panics_at_boom).await;
+    let click = world.click("us").await;
+    let query = |txn: &str| format!("click_id={{click}}&txn_id={txn}&token={TOKEN}");
+    let boom = world.hit_record(click, &query("boom"));
+    let failed = world.apply(std::slice::from_ref(&boom)).await;
+    assert!(matches!(failed, Err(Error::Panicked { .. })), "{failed:?}");
+    world.store.apply(&[boom.clone()], &[boom.position], world.now).await.unwrap();
+    assert_eq!(shown(&world.hit(click, &query("1")).await), "recorded");
+    let setup = world.store.setup().await.unwrap();
+    assert!(setup.integration(IntegrationId(2)).unwrap().secrets["token"].verifies(TOKEN));
 }
 
 #[tokio::test]
