@@ -461,7 +461,9 @@ fn push_plain(bytes: &[u8], out: &mut Vec<u8>) {
 /// Whether it is a number, or one of the words, as JSON writes them.
 fn is_json(bytes: &[u8]) -> bool {
     use serde_json::Value::{Bool, Null, Number};
-    matches!(serde_json::from_slice(bytes), Ok(Bool(_) | Null | Number(_)))
+    // Around one, blanks could stand.
+    !bytes.iter().any(u8::is_ascii_whitespace)
+        && matches!(serde_json::from_slice(bytes), Ok(Bool(_) | Null | Number(_)))
 }
 
 fn push_json(bytes: &[u8], out: &mut Vec<u8>) {

@@ -44,6 +44,8 @@ create table delivery (
     leased_until   integer,
     settled_at     integer,
     is_replay      integer not null,
+    -- When the replay was begun that sent it once more: it does so with none of its conversion again.
+    replayed_at    integer,
     -- Some attempt has reached the receiver, or may have, and was not turned away.
     may_have_arrived integer not null,
     -- What the destination could be told when it came to be owed.
@@ -144,6 +146,8 @@ create table replay (
     -- How many it has had sent once more so far.
     count   integer not null,
     at      integer not null,
+    -- The last delivery there was when it was begun: what came later is not of it.
+    last    integer not null,
     -- After which delivery it goes on; null once it is done.
     next    integer
 ) strict, without rowid;

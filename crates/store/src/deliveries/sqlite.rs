@@ -80,22 +80,23 @@ impl SqliteDeliveries {
 impl SqliteDeliveries {
     /// Goes on with a replay chunk by chunk: what it has done before, and after which delivery it goes
     /// on.
-    async fn replay_after(
+    async fn replay_all(
         &self,
-        (mut all, mut after): (u64, Option<u64>),
         filter: &DeliveryFilter,
-        key: Option<&str>,
+        under: Option<&Idempotency>,
         now: Timestamp,
     ) -> Result<u64, Error> {
-        while let Some(from) = after {
-            let (filter, key) = (filter.clone(), key.map(str::to_owned));
-            let replay = move |connection: &mut Connection| {
-                chunk::replay(connection, &filter, key.as_deref(), from, now)
-            };
+        let under = under.cloned();
+        let begin = move |connection: &mut Connection| once::begin(connection, under.as_ref(), now);
+        let mut begun = self.writer.ask(begin).await?;
+        while begun.next.is_some() {
+            let (filter, done) = (filter.clone(), begun.clone());
+            let replay =
+                move |connection: &mut Connection| chunk::replay(connection, &filter, &done, now);
             let (count, next) = self.writer.ask(replay).await?;
-            (all, after) = (all + count, next);
+            (begun.count, begun.next) = (begun.count + count, next);
         }
-        Ok(all)
+        Ok(begun.count)
     }
 
     /// What is wrong with the file itself; nothing, where it is whole.
@@ -251,7 +252,7 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn replay(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, Error> {
-        self.replay_after((0, Some(0)), filter, None, now).await
+        self.replay_all(filter, None, now).await
     }
 
     async fn replay_once(
@@ -260,10 +261,7 @@ impl Deliveries for SqliteDeliveries {
         under: &Idempotency,
         now: Timestamp,
     ) -> Result<u64, Error> {
-        let begun = under.clone();
-        let begin = move |connection: &mut Connection| once::begin(connection, &begun, now);
-        let done = self.writer.ask(begin).await?;
-        self.replay_after(done, filter, Some(&under.key), now).await
+        self.replay_all(filter, Some(under), now).await
     }
 
     async fn replayed(&self, key: &str) -> Result<Option<Replayed>, Error> {

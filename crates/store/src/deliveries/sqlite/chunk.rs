@@ -2,7 +2,8 @@
 
 use super::super::{DeliveryFilter, Lane, State};
 use super::filter::{self, Walk};
-use super::{line, once, queue, rows};
+use super::once::{self, Begun};
+use super::{line, queue, rows};
 use crate::Error;
 use crate::sqlite::row::integer;
 use domain::id::DestinationId;
@@ -12,24 +13,35 @@ use std::collections::BTreeSet;
 
 /// How many are sent once more, cancelled or put back in one transaction.
 pub(super) const CHUNK: u64 = 1_000;
+/// How many are looked at in one transaction of a replay.
+const SPAN: u64 = 50_000;
 /// How many are put back for each destination, where many were resumed at once: more than can be under
 /// way to it.
 const SHARE_MIN: u64 = 100;
 
-/// One chunk of what is to be sent once more, after `after`: how many, and where it ended. Under a
-/// key that is noted with it.
+/// One chunk of a replay: how many, and where the next one begins.
 pub(super) fn replay(
     connection: &mut Connection,
     filter: &DeliveryFilter,
-    key: Option<&str>,
-    after: u64,
+    begun: &Begun,
     now: Timestamp,
 ) -> Result<(u64, Option<u64>), Error> {
+    let Some(after) = begun.next else { return Ok((0, None)) };
+    let before = filter.before.map_or(begun.last + 1, |before| before.min(begun.last + 1));
+    let filter = &DeliveryFilter { before: Some(before), ..filter.clone() };
     let tx = connection.transaction()?;
-    let note = |count, next| key.map_or(Ok(()), |key| once::note(&tx, key, count, next));
+    let is_narrow = filter.id.is_some() || filter.conversion_id.is_some();
+    let until = if is_narrow { begun.last } else { begun.last.min(after + SPAN) };
     let replayable = rows::replayable(filter);
-    let also = format!(" and {replayable} and id > {after}");
+    let also = format!(
+        " and {replayable} and id > {after} and id <= {until} and not exists (
+            select 1 from delivery twin
+            where twin.conversion_id = delivery.conversion_id
+                and twin.destination_id = delivery.destination_id and twin.replayed_at = {at})",
+        at = begun.at.as_us()
+    );
     let (ids, next) = ids(&tx, filter, rows::replayable_states(filter), &also)?;
+    let next = next.or((until < begun.last).then_some(until));
     let mut lines = BTreeSet::new();
     for id in ids {
         let sql = "-- deliveries::replay
@@ -54,15 +66,18 @@ pub(super) fn replay(
                 .prepare_cached(
                     "-- deliveries::replay
                     update delivery set state = 'waiting', lane = ?2, due_at = ?3,
-                        attempts_past = attempts, is_replay = 1, settled_at = null,
-                        leased_until = null
+                        attempts_past = attempts, is_replay = 1, replayed_at = ?4,
+                        settled_at = null, leased_until = null
                     where id = ?1",
                 )?
-                .execute((id, Lane::Past.number(), now.as_us()))? as u64;
+                .execute((id, Lane::Past.number(), now.as_us(), begun.at.as_us()))?
+                as u64;
         }
         line::advance(&tx, conversion, destination, now)?;
     }
-    note(count, next)?;
+    if let Some(key) = &begun.key {
+        once::note(&tx, key, count, next)?;
+    }
     tx.commit()?;
     Ok((count, next))
 }

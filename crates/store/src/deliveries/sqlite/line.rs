@@ -84,7 +84,8 @@ fn overtakes(later: &Delivery, one: &Delivery) -> bool {
         }
 }
 
-/// Puts it behind another one, or to the head.
+/// Puts it behind another one, or to the head. What is under way is put behind when it is settled: its
+/// lease would run out unnoticed there.
 fn line_up(connection: &Connection, id: DeliveryId, is_behind: bool) -> Result<(), Error> {
     connection
         .prepare_cached(
@@ -96,7 +97,7 @@ fn line_up(connection: &Connection, id: DeliveryId, is_behind: bool) -> Result<(
                 when attempts > 0 then 1
                 else 0
             end
-            where id = :id and (lane = 3) <> :is_behind",
+            where id = :id and (lane = 3) <> :is_behind and (leased_until is null or not :is_behind)",
         )?
         .execute(named_params! { ":id": integer(id.0), ":is_behind": is_behind })?;
     Ok(())

@@ -24,25 +24,55 @@ pub(super) fn replayed(connection: &Connection, key: &str) -> Result<Option<Repl
     Ok(found)
 }
 
-/// How many it has had sent once more before, and after which delivery it goes on, if it does.
+/// A replay, and how far it has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub(super) key: Option<String>,
+    /// What it has had sent once more is marked with it.
+    pub(super) at: Timestamp,
+    /// What came after this one is not of it.
+    pub(super) last: u64,
+    pub(super) count: u64,
+    /// After which delivery it goes on; `None`: it is done.
+    pub(super) next: Option<u64>,
+}
+
+/// Begins one, or finds what was begun under the key.
 pub(super) fn begin(
     connection: &Connection,
-    under: &Idempotency,
+    under: Option<&Idempotency>,
     now: Timestamp,
-) -> Result<(u64, Option<u64>), Error> {
+) -> Result<Begun, Error> {
+    let last = connection
+        .prepare_cached(
+            "-- deliveries::begin_replay
+            select coalesce(max(id), 0) from delivery",
+        )?
+        .query_row([], |row| row.get(0))?;
+    let Some(under) = under else {
+        return Ok(Begun { key: None, at: now, last, count: 0, next: Some(0) });
+    };
     connection
         .prepare_cached(
             "-- deliveries::begin_replay
-            insert into replay (key, request, count, at, next) values (?1, ?2, 0, ?3, 0)
+            insert into replay (key, request, count, at, last, next) values (?1, ?2, 0, ?3, ?4, 0)
             on conflict do nothing",
         )?
-        .execute((&under.key, &under.request, now.as_us()))?;
+        .execute((&under.key, &under.request, now.as_us(), last))?;
     let begun = connection
         .prepare_cached(
             "-- deliveries::begin_replay
-            select count, next from replay where key = ?1",
+            select at, last, count, next from replay where key = ?1",
         )?
-        .query_row([&under.key], |row| Ok((row.get("count")?, row.get("next")?)))?;
+        .query_row([&under.key], |row| {
+            Ok(Begun {
+                key: Some(under.key.clone()),
+                at: Timestamp::from_us(row.get("at")?),
+                last: row.get("last")?,
+                count: row.get("count")?,
+                next: row.get("next")?,
+            })
+        })?;
     Ok(begun)
 }
 

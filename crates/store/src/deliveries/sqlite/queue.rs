@@ -153,10 +153,11 @@ pub(super) fn lease(
         order by due_at, id limit ?4";
     let values: [Value; 4] =
         [destination.0.into(), lane.number().into(), now.as_us().into(), limit.into()];
-    take(connection, sql, &values, (now, until))
+    take(connection, sql, &values, (now, until), false)
 }
 
-/// The oldest that waits, whether it is due or not: the next attempt may be a day off.
+/// What has been due for longest or will be first, for the next attempt may be a day off. Of what was
+/// tried before this uses up no wait: a destination may be away for longer than all of them.
 pub(super) fn probe(
     connection: &mut Connection,
     destination: DestinationId,
@@ -167,16 +168,18 @@ pub(super) fn probe(
             "select * from (select id, conversion_id, destination_id, due_at,
                     leased_until is not null as is_over
                 from delivery indexed by delivery_due
-                where state = 'waiting' and destination_id = ?1 and lane = {}
+                where state = 'waiting' and destination_id = ?1 and lane = {}{}
                     and (leased_until is null or leased_until <= ?2)
                 order by due_at, id limit 1)",
-            lane.number()
+            lane.number(),
+            // What was never tried is not told before its delay is over.
+            if lane == Lane::First { " and due_at <= ?2" } else { "" }
         )
     });
     let oldest = oldest.join(" union all ");
     let sql = format!("-- deliveries::probe\n{oldest} order by due_at, id limit 1");
     let values: [Value; 2] = [destination.0.into(), now.as_us().into()];
-    Ok(take(connection, &sql, &values, (now, until))?.pop())
+    Ok(take(connection, &sql, &values, (now, until), true)?.pop())
 }
 
 /// Begins attempts at what `sql` finds.
@@ -185,6 +188,7 @@ fn take(
     sql: &str,
     values: &[Value],
     (now, until): (Timestamp, Timestamp),
+    is_probe: bool,
 ) -> Result<Vec<Delivery>, Error> {
     let tx = connection.transaction()?;
     let find = || {
@@ -193,19 +197,20 @@ fn take(
         })
     };
     let mut found = find()?;
-    if found.iter().any(|(_, _, is_over)| *is_over) {
+    // Each may make room for another one.
+    while found.iter().any(|(_, _, is_over)| *is_over) {
         for (id, line, _) in found.iter().filter(|(_, _, is_over)| *is_over) {
             unheard(&tx, *id, *line, now)?;
         }
-        // What is not to be sent any more has made room.
         found = find()?;
     }
     let mut taken = Vec::with_capacity(found.len());
     for (id, ..) in found {
         let lease = "-- deliveries::take
-            update delivery set leased_until = ?1, attempts = attempts + 1 where id = ?2
-            returning *";
-        let values = [until.as_us().into(), integer(id.0).into()];
+            update delivery set leased_until = ?1, attempts = attempts + 1,
+                attempts_past = attempts_past + (?3 and attempts > attempts_past)
+            where id = ?2 returning *";
+        let values = [until.as_us().into(), integer(id.0).into(), is_probe.into()];
         taken.extend(rows::all(&tx, lease, &values, rows::delivery)?);
     }
     tx.commit()?;
@@ -365,7 +370,12 @@ fn judge(
 ) -> Result<Option<DestinationId>, Error> {
     let is_answer_good = attempt.http_status.is_some_and(|status| (200..300).contains(&status));
     match attempt.next {
-        _ if attempt.fate == Fate::Unmade => return Ok(None),
+        _ if attempt.fate == Fate::Unmade => {
+            if matches!(attempt.next, Next::Again { .. }) {
+                probe_later(connection, destination, attempt, rule)?;
+            }
+            return Ok(None);
+        }
         Next::Delivered | Next::Unverified => {
             alive(connection, destination, Some(attempt.ended_at()))?;
         }
@@ -430,17 +440,29 @@ fn failed(
         let why = format!("{failures} attempts in a row have failed; the last: {last}");
         (PausedBy::Failures, why, Some(probe_at))
     } else {
-        connection
-            .prepare_cached(
-                "-- deliveries::failed
-                update destination set probe_at = :probe_at
-                where id = :id and paused_by = 'failures' and probe_at < :probe_at",
-            )?
-            .execute(named_params! { ":id": destination.0, ":probe_at": probe_at.as_us() })?;
+        probe_later(connection, destination, attempt, rule)?;
         return Ok(None);
     };
     pause(connection, destination, &Pause { at: attempt.at, by, why, probe_at })?;
     Ok(Some(destination))
+}
+
+/// One that is paused by its failures is probed once more when it is time.
+fn probe_later(
+    connection: &Connection,
+    destination: DestinationId,
+    attempt: &Attempt,
+    rule: PauseRule,
+) -> Result<(), Error> {
+    let probe_at = attempt.at.plus_s(rule.probe_every_s.into());
+    connection
+        .prepare_cached(
+            "-- deliveries::probe_later
+            update destination set probe_at = :probe_at
+            where id = :id and paused_by = 'failures' and probe_at < :probe_at",
+        )?
+        .execute(named_params! { ":id": destination.0, ":probe_at": probe_at.as_us() })?;
+    Ok(())
 }
 
 pub(super) fn pause(

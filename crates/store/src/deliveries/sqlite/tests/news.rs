@@ -273,3 +273,43 @@ async fn a_probe_takes_the_oldest_that_waits_whether_it_is_due_or_not() {
     let again = queue.deliveries.probe(ONE, times(&queue)).await.unwrap().unwrap();
     assert_eq!((again.id, again.attempts, again.may_have_arrived), (DeliveryId(2), 3, true));
 }
+
+#[tokio::test]
+async fn probes_use_up_no_waits_and_send_nothing_before_its_delay_is_over() {
+    let mut queue = Queue::new();
+    let times = |queue: &Queue| (queue.now, queue.now.plus_s(60));
+    let mut delayed = queue.incoming("1/1 notice approved 2", ONE);
+    delayed.due_at = queue.now.plus_days(7);
+    queue.deliveries.take_over(vec![delayed]).await.unwrap();
+    assert_eq!(queue.deliveries.probe(ONE, times(&queue)).await.unwrap(), None);
+    queue.take("2/1 notice approved 2", ONE).await;
+    assert_eq!(queue.lease(ONE, Lane::First, 10).await, [2]);
+    queue.again_after(2, 1, 3_600).await;
+    for number in 2..=20 {
+        let probed = queue.deliveries.probe(ONE, times(&queue)).await.unwrap().unwrap();
+        assert_eq!((probed.id, probed.attempts), (DeliveryId(2), number));
+        assert_eq!(probed.attempts - probed.attempts_past, 1, "the first wait is begun again");
+        queue.again_after(2, number, 3_600).await;
+    }
+}
+
+#[tokio::test]
+async fn a_probe_whose_request_cannot_be_made_just_now_is_not_made_again_at_once() {
+    let mut queue = Queue::new();
+    for id in 1..=RULE.after_failures {
+        queue.take(&format!("{id}/1 notice approved 2"), ONE).await;
+        assert_eq!(queue.lease(ONE, Lane::First, 1).await, [u64::from(id)]);
+        queue.again_after(id.into(), 1, 3_600).await;
+    }
+    let probe_at = async |queue: &Queue| {
+        let conditions = queue.deliveries.conditions().await.unwrap();
+        conditions[0].1.pause.clone().unwrap().probe_at.unwrap()
+    };
+    let first = probe_at(&queue).await;
+    queue.now = first;
+    let times = (queue.now, queue.now.plus_s(60));
+    let probed = queue.deliveries.probe(ONE, times).await.unwrap().unwrap();
+    let next = Next::Again { at: queue.now };
+    queue.settle_as(probed.id.0, probed.attempts, next, Fate::Unmade).await;
+    assert!(probe_at(&queue).await > first);
+}

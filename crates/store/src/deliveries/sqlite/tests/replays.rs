@@ -163,7 +163,8 @@ async fn a_replay_that_is_cut_short_does_not_leave_an_approval_as_the_last() {
     let path = queue.dir.path().join(FILE);
     let mut connection = Connection::open(path).unwrap();
     let filter = DeliveryFilter { destination_id: Some(ONE), ..DeliveryFilter::default() };
-    chunk::replay(&mut connection, &filter, None, 0, queue.now).unwrap();
+    let begun = once::begin(&connection, None, queue.now).unwrap();
+    chunk::replay(&mut connection, &filter, &begun, queue.now).unwrap();
     drop(connection);
     let queue = queue.reopen();
     let heard = heard(&queue, ONE).await;
