@@ -14,7 +14,7 @@ mod trial;
 mod tests;
 
 pub use backfill::{BACKFILL_CONVERSIONS_MAX, Backfilled, Period, backfilled};
-pub use mask::{ANSWER_BYTES_MAX, ANSWER_READ_BYTES_MAX, SECRET_BYTES_MAX};
+pub use mask::{ANSWER_BYTES_MAX, ANSWER_READ_BYTES_MAX, SECRET_BYTES_MAX, SECRETS_BYTES_MAX};
 pub use news::{Hearing, News, news};
 pub use owed::{Owed, OwedKind, owed};
 pub use request::{Made, Told, Unmade};
@@ -192,13 +192,21 @@ impl Destination {
 
     /// Every answer is searched for them.
     fn long_secret_fault(&self) -> Option<Fault> {
-        let mut secrets = self.secrets.iter();
-        let (name, _) = secrets.find(|(_, one)| one.expose().len() > SECRET_BYTES_MAX)?;
-        let place = match name.as_str() {
-            SIGNING => "secret".to_owned(),
-            name => format!("secrets.{name}"),
-        };
-        Some(Fault::at(place, format!("a secret has at most {SECRET_BYTES_MAX} bytes")))
+        let length = |secret: &Secret| secret.expose().len();
+        if let Some((name, _)) = self.secrets.iter().find(|(_, one)| length(one) > SECRET_BYTES_MAX)
+        {
+            let place = match name.as_str() {
+                SIGNING => "secret".to_owned(),
+                name => format!("secrets.{name}"),
+            };
+            return Some(Fault::at(
+                place,
+                format!("a secret has at most {SECRET_BYTES_MAX} bytes"),
+            ));
+        }
+        let detail = format!("all together have at most {SECRETS_BYTES_MAX} bytes");
+        let is_long = self.secrets.values().map(length).sum::<usize>() > SECRETS_BYTES_MAX;
+        is_long.then(|| Fault::at("secrets", detail))
     }
 
     fn corrections_fault(&self) -> Option<Fault> {

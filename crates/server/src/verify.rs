@@ -10,7 +10,7 @@ mod look;
 mod overlay;
 
 use crate::config::Config;
-use crate::keys::{Keys, Missing};
+use crate::keys::{self, Keys, Missing};
 use crate::open::{FACTS, FIRST, JOURNAL, LEDGER};
 use crate::terminal::{Progress, Side, Table, number};
 use across::Across;
@@ -147,8 +147,9 @@ pub(crate) fn check(data: &Path, node: NodeId) -> anyhow::Result<Report> {
         if let Ok(keys) = &keys
             && let Some(whose) = look.undecrypted(&keys.secrets)?
         {
-            report
-                .fault("keys", format!("keys/secrets.key does not decrypt the secrets of {whose}"));
+            let is_there = data.join(keys::DIR).join(keys::SECRETS).exists();
+            let why = if is_there { "does not decrypt" } else { "is missing, which encrypted" };
+            report.fault("keys", format!("keys/secrets.key {why} the secrets of {whose}"));
         }
     }
     journal(data, &mut across, &mut report)?;

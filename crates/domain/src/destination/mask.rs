@@ -20,6 +20,9 @@ pub const ANSWER_READ_BYTES_MAX: usize = 64 * 1024;
 pub const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// How long a secret may be, in bytes.
 pub const SECRET_BYTES_MAX: usize = 2 * 1024;
+/// How long all secrets of a destination may be together, in bytes: every answer is held against each
+/// place of them.
+pub const SECRETS_BYTES_MAX: usize = 4 * 1024;
 /// How many bytes a secret's characters are written with on average, at the most, for its end to be
 /// looked for. Of one that takes more, the beginning is masked.
 const WRITTEN_BYTES_MAX: usize = 24;

@@ -37,7 +37,9 @@ const LEASE_BEYOND: Duration = Duration::from_secs(30);
 /// What calls destinations, as it is configured.
 pub(crate) fn caller(config: &Config) -> Caller {
     // A short one for all of it is often all that is set.
-    let connect_ms = config.outbound_connect_timeout_ms.min(config.outbound_timeout_ms);
+    // It ends before all of it does: then it is known that nothing was sent.
+    let most_ms = config.outbound_timeout_ms - config.outbound_timeout_ms / 10;
+    let connect_ms = config.outbound_connect_timeout_ms.min(most_ms);
     let patience = Patience {
         connect: Duration::from_millis(connect_ms),
         total: Duration::from_millis(config.outbound_timeout_ms),

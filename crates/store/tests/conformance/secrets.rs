@@ -59,7 +59,7 @@ async fn secrets_are_known_after_a_batch_that_failed() {
     let boom = world.hit_record(click, &query("boom"));
     let failed = world.apply(std::slice::from_ref(&boom)).await;
     assert!(matches!(failed, Err(Error::Panicked { .. })), "{failed:?}");
-    world.store.apply(&[boom.clone()], &[boom.position], world.now).await.unwrap();
+    world.store.apply(std::slice::from_ref(&boom), &[boom.position], world.now).await.unwrap();
     assert_eq!(shown(&world.hit(click, &query("1")).await), "recorded");
     let setup = world.store.setup().await.unwrap();
     assert!(setup.integration(IntegrationId(2)).unwrap().secrets["token"].verifies(TOKEN));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::command::{DestinationChanges, Failure};
 use crate::ledger::tests::world::partner;
+use crate::outbound::Account;
 use crate::setup::Change;
 
 fn refused(new: NewDestination) -> (String, String) {
@@ -342,4 +343,14 @@ fn a_secret_that_is_too_long_is_refused_where_it_is_given() {
     let mut signed = new("https://t.example/?c={click_id}");
     signed.secrets.insert(SIGNING.to_owned(), Secret::new("c3Nz".repeat(513)));
     check([(signed, "secret", detail)]);
+    let url = "https://{account.domain}/{account.a}/{account.b}?c={click_id}";
+    let mut many = hosted(url, &"s".repeat(2_000), true);
+    if let NewOutbound::Own(outbound) = &mut many.outbound {
+        let domain = outbound.accounts[0].clone();
+        for name in ["a", "b"] {
+            outbound.accounts.push(Account { name: name.to_owned(), ..domain.clone() });
+            many.secrets.insert(name.to_owned(), Secret::new("s".repeat(2_000)));
+        }
+    }
+    check([(many, "secrets", "all together have at most 4096 bytes")]);
 }
