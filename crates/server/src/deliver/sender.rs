@@ -142,6 +142,7 @@ impl Sender {
         let mut turn = 0;
         while !*stopped.borrow() {
             turn += 1;
+            self.settling.look_again();
             let look_at = match self.begin_some(&done, turn).await {
                 Ok(look_at) => {
                     self.trouble.has_succeeded(Work::Leasing);

@@ -17,6 +17,9 @@ const STORE_AGAIN: Duration = Duration::from_millis(500);
 const ALONE_S: i64 = 120;
 /// It is never left alone for longer, in seconds.
 const ALONE_S_MAX: i64 = 86_400;
+/// What was not tried again for so long after it was left alone, in seconds, is not tried any more: it
+/// was cancelled, or waits for something else.
+const OUTLIVED_S: i64 = 3_600;
 /// More often it need not be doubled.
 const DOUBLED_MAX: u32 = 20;
 /// Of so many is it known at the most how long they are left alone.
@@ -60,10 +63,19 @@ impl Settling {
             self.trouble.has_failed(Work::Settling, &error, now);
             self.unsettled.leave_alone(id, now);
         }
+        self.unsettled.outlive(self.clock.now());
         if self.unsettled.is_empty() {
             self.trouble.has_succeeded(Work::Settling);
         }
         paused
+    }
+
+    /// What could not be settled and is not tried any more is no trouble any more, even where nothing
+    /// else is settled.
+    pub(super) fn look_again(&self) {
+        if self.unsettled.outlive(self.clock.now()) && self.unsettled.is_empty() {
+            self.trouble.has_succeeded(Work::Settling);
+        }
     }
 }
 
@@ -122,6 +134,14 @@ impl Unsettled {
 
     fn forget(&self, id: DeliveryId) {
         self.all().remove(&id);
+    }
+
+    /// Forgets what is not tried any more; whether there was any.
+    fn outlive(&self, now: Timestamp) -> bool {
+        let mut all = self.all();
+        let before = all.len();
+        all.retain(|_, alone| alone.until.plus_s(OUTLIVED_S) > now);
+        all.len() < before
     }
 
     fn is_empty(&self) -> bool {
@@ -220,5 +240,17 @@ mod tests {
         assert!(!unsettled.is_left_alone(DeliveryId(2), NOW));
         unsettled.forget(id);
         assert!(unsettled.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_tried_any_more_is_outlived() {
+        let unsettled = Unsettled::default();
+        unsettled.leave_alone(DeliveryId(1), NOW);
+        unsettled.leave_alone(DeliveryId(2), NOW.plus_s(60));
+        let until = NOW.plus_s(ALONE_S + OUTLIVED_S);
+        assert!(!unsettled.outlive(until.plus_s(-1)), "it may be tried again any moment");
+        assert!(unsettled.outlive(until) && !unsettled.is_empty(), "the other may");
+        assert!(unsettled.outlive(until.plus_s(60)) && unsettled.is_empty());
+        assert!(!unsettled.outlive(until.plus_s(60)), "there is none");
     }
 }
