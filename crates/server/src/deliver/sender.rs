@@ -56,12 +56,14 @@ pub(crate) struct Sender {
 /// An attempt's place among those that are under way, however that ends.
 struct Slot {
     sender: Arc<Sender>,
+    delivery: DeliveryId,
     id: DestinationId,
     lane: Lane,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.sender.settling.unsettled.end(self.delivery);
         self.sender.slots().end(self.id, self.lane);
     }
 }
@@ -210,6 +212,7 @@ impl Sender {
             // It is known to fail: that is no first attempt which others must not wait for.
             let asked = asked(Lane::Again);
             if probe_at <= now && self.slots().room(asked) > 0 {
+                let _turn = self.settling.unsettled.turn.lock().await;
                 let leased = self.deliveries.probe(id, (now, until)).await?;
                 self.begin(done, asked, leased.into_iter().collect());
                 return Ok(Timestamp::MAX);
@@ -229,6 +232,7 @@ impl Sender {
                 look_at = look_at.min(self.slots().next_at(id, now));
                 continue;
             }
+            let _turn = self.settling.unsettled.turn.lock().await;
             let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
             self.begin(done, asked, leased);
         }
@@ -244,12 +248,16 @@ impl Sender {
         let destination = self.live.setup().destination(id).cloned().map(Arc::new);
         // None is ever removed; were it so, the leases would run out.
         let Some(destination) = destination else { return };
+        let unsettled = &self.settling.unsettled;
         for delivery in leased {
-            if self.settling.unsettled.is_left_alone(delivery.id, now) {
+            // Their leases run out, or are settled by what is under way.
+            if unsettled.is_left_alone(delivery.id, now)
+                || !unsettled.begin(delivery.id, delivery.attempts)
+            {
                 continue;
             }
             self.slots().begin(asked);
-            let slot = Slot { sender: self.clone(), id, lane };
+            let slot = Slot { sender: self.clone(), delivery: delivery.id, id, lane };
             let (destination, done) = (destination.clone(), done.clone());
             tokio::spawn(async move {
                 if let Some(attempt) = slot.sender.attempt(&destination, delivery).await {

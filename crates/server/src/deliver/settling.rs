@@ -33,10 +33,18 @@ pub(crate) struct Settling {
     pub(crate) unsettled: Unsettled,
 }
 
-/// The deliveries that were sent, and of which that could not be written: their leases run out, and
-/// they would be sent again whenever they do.
+/// The deliveries that were sent, and of which that is not written: their leases run out, and they
+/// would be sent again whenever they do.
 #[derive(Default)]
-pub(crate) struct Unsettled(Mutex<HashMap<DeliveryId, Alone>>);
+pub(crate) struct Unsettled {
+    /// Those of which it could not be written.
+    alone: Mutex<HashMap<DeliveryId, Alone>>,
+    /// Those that are under way, until that is written; the attempt that holds their leases.
+    under_way: Mutex<HashMap<DeliveryId, u32>>,
+    /// Held while a lease is taken and known here, and while attempts are written: what is written
+    /// is of the attempt that holds the lease.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
 
 struct Alone {
     times: u32,
@@ -50,7 +58,10 @@ impl Settling {
             let labels = [("led_to", attempt.led_to())];
             metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
         }
-        let settle = |some| self.deliveries.settle(some, self.rule);
+        let settle = |some: Arc<[Attempt]>| async move {
+            let _turn = self.unsettled.turn.lock().await;
+            self.deliveries.settle(self.unsettled.renumbered(&some), self.rule).await
+        };
         let is_away = |error: &store::Error| {
             self.trouble.has_failed(Work::Settling, error, self.clock.now());
         };
@@ -121,6 +132,26 @@ impl Unsettled {
         self.all().get(&id).is_some_and(|alone| alone.until > now)
     }
 
+    /// Whether it was not under way before. Where it was, its lease has run out before it could be
+    /// settled: what it leads to is that of the attempt which holds the lease now, and is not made.
+    pub(super) fn begin(&self, id: DeliveryId, number: u32) -> bool {
+        self.under_way().insert(id, number).is_none()
+    }
+
+    pub(super) fn end(&self, id: DeliveryId) {
+        self.under_way().remove(&id);
+    }
+
+    /// They, as attempts that hold the leases.
+    fn renumbered(&self, attempts: &Arc<[Attempt]>) -> Arc<[Attempt]> {
+        let under_way = self.under_way();
+        let number = |one: &Attempt| under_way.get(&one.delivery_id).map_or(one.number, |n| *n);
+        if attempts.iter().all(|one| number(one) == one.number) {
+            return attempts.clone();
+        }
+        attempts.iter().map(|one| Attempt { number: number(one), ..one.clone() }).collect()
+    }
+
     fn leave_alone(&self, id: DeliveryId, now: Timestamp) {
         let mut all = self.all();
         if all.len() >= UNSETTLED_MAX && !all.contains_key(&id) {
@@ -149,7 +180,11 @@ impl Unsettled {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<DeliveryId, Alone>> {
-        self.0.lock().expect("no panic happens under this lock")
+        self.alone.lock().expect("no panic happens under this lock")
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<DeliveryId, u32>> {
+        self.under_way.lock().expect("no panic happens under this lock")
     }
 }
 
@@ -240,6 +275,21 @@ mod tests {
         assert!(!unsettled.is_left_alone(DeliveryId(2), NOW));
         unsettled.forget(id);
         assert!(unsettled.is_empty());
+    }
+
+    #[test]
+    fn what_is_leased_while_it_is_under_way_is_not_begun_and_settled_by_that_lease() {
+        let unsettled = Unsettled::default();
+        assert!(unsettled.begin(DeliveryId(1), 1) && unsettled.begin(DeliveryId(2), 1));
+        let numbers = |unsettled: &Unsettled| {
+            let all: Arc<[Attempt]> = [1, 2, 3].map(attempt).into();
+            unsettled.renumbered(&all).iter().map(|one| one.number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&unsettled), [1, 1, 1]);
+        assert!(!unsettled.begin(DeliveryId(2), 2), "it is under way");
+        assert_eq!(numbers(&unsettled), [1, 2, 1]);
+        unsettled.end(DeliveryId(2));
+        assert!(unsettled.begin(DeliveryId(2), 3), "it is settled");
     }
 
     #[test]
