@@ -73,6 +73,20 @@ struct Ended {
     slot: Slot,
 }
 
+/// What every attempt is begun with.
+#[derive(Clone)]
+struct Way {
+    done: mpsc::Sender<Ended>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Way {
+    /// No attempt begins any more.
+    fn is_closed(&self) -> bool {
+        *self.stopped.borrow()
+    }
+}
+
 impl Sender {
     /// Begins attempts until `stopped` says so, and settles those that are under way then.
     pub(crate) async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
@@ -83,7 +97,7 @@ impl Sender {
         let (done, settled) = mpsc::channel(SETTLED_MAX);
         let taking = self.clone().take_over(stopped.clone());
         let settling = self.clone().settle(settled);
-        let sending = self.send(done, stopped);
+        let sending = self.send(Way { done, stopped });
         tokio::join!(taking, settling, sending);
     }
 
@@ -140,12 +154,13 @@ impl Sender {
         Incoming { stored, due_at, hearing }
     }
 
-    async fn send(self: Arc<Self>, done: mpsc::Sender<Ended>, mut stopped: watch::Receiver<bool>) {
+    async fn send(self: Arc<Self>, way: Way) {
+        let mut stopped = way.stopped.clone();
         let mut turn = 0;
-        while !*stopped.borrow() {
+        while !way.is_closed() {
             turn += 1;
             self.settling.look_again();
-            let look_at = match self.begin_some(&done, turn).await {
+            let look_at = match self.begin_some(&way, turn).await {
                 Ok(look_at) => {
                     self.trouble.has_succeeded(Work::Leasing);
                     look_at
@@ -169,7 +184,7 @@ impl Sender {
     /// Begins as many attempts as there is room for; when to look again.
     async fn begin_some(
         self: &Arc<Self>,
-        done: &mpsc::Sender<Ended>,
+        way: &Way,
         turn: usize,
     ) -> Result<Timestamp, store::Error> {
         let now = self.clock.now();
@@ -181,7 +196,10 @@ impl Sender {
         due.rotate_left(turn % places);
         let mut failure = None;
         for one in due {
-            match self.begin_of(done, &one, now).await {
+            if way.is_closed() {
+                break;
+            }
+            match self.begin_of(way, &one, now).await {
                 Ok(at) => look_at = look_at.min(at),
                 // The others go on.
                 Err(error) => failure = Some(error),
@@ -193,7 +211,7 @@ impl Sender {
     /// The same of one destination.
     async fn begin_of(
         self: &Arc<Self>,
-        done: &mpsc::Sender<Ended>,
+        way: &Way,
         due: &Due,
         now: Timestamp,
     ) -> Result<Timestamp, store::Error> {
@@ -214,7 +232,7 @@ impl Sender {
             if probe_at <= now && self.slots().room(asked) > 0 {
                 let _turn = self.settling.unsettled.turn.lock().await;
                 let leased = self.deliveries.probe(id, (now, until)).await?;
-                self.begin(done, asked, leased.into_iter().collect());
+                self.begin(way, asked, leased.into_iter().collect());
                 return Ok(Timestamp::MAX);
             }
             return Ok(if probe_at > now { probe_at } else { Timestamp::MAX });
@@ -234,13 +252,13 @@ impl Sender {
             }
             let _turn = self.settling.unsettled.turn.lock().await;
             let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
-            self.begin(done, asked, leased);
+            self.begin(way, asked, leased);
         }
         Ok(look_at)
     }
 
     /// Begins attempts at what was leased of one destination.
-    fn begin(self: &Arc<Self>, done: &mpsc::Sender<Ended>, asked: Asked, leased: Vec<Delivery>) {
+    fn begin(self: &Arc<Self>, way: &Way, asked: Asked, leased: Vec<Delivery>) {
         if leased.is_empty() {
             return;
         }
@@ -258,11 +276,11 @@ impl Sender {
             }
             self.slots().begin(asked);
             let slot = Slot { sender: self.clone(), delivery: delivery.id, id, lane };
-            let (destination, done) = (destination.clone(), done.clone());
+            let (destination, way) = (destination.clone(), way.clone());
             tokio::spawn(async move {
-                if let Some(attempt) = slot.sender.attempt(&destination, delivery).await {
+                if let Some(attempt) = slot.sender.attempt(&way, &destination, delivery).await {
                     // Where nobody settles any more, the lease runs out.
-                    _ = done.send(Ended { attempt, slot }).await;
+                    _ = way.done.send(Ended { attempt, slot }).await;
                 }
             });
         }
@@ -283,7 +301,12 @@ impl Sender {
     }
 
     /// One try, from the request to what it leads to; `None`: it was not begun.
-    async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Option<Attempt> {
+    async fn attempt(
+        &self,
+        way: &Way,
+        destination: &Destination,
+        delivery: Delivery,
+    ) -> Option<Attempt> {
         if !hears(destination, delivery.owed.kind) {
             self.give_back(&delivery, true).await;
             // What comes after it of the same conversion may be due.
@@ -309,7 +332,8 @@ impl Sender {
         };
         let key = delivery.owed.idempotency_key(&self.live.setup());
         let made = self.teller.request(destination, &delivery.owed, &key, at).await;
-        if self.is_halted(destination.id) {
+        // That may have taken long.
+        if way.is_closed() || self.is_halted(destination.id) {
             self.give_back(&delivery, false).await;
             return None;
         }
