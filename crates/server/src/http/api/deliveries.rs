@@ -22,12 +22,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use store::deliveries::{Deliveries, Delivery, DeliveryFilter, Replayable, State, StoredAttempt};
 
 const NOUN: &str = "delivery";
 /// So many of them are shown with their attempts at once at the most: each may have many, with what was
 /// answered.
 const WITH_ATTEMPTS_MAX: u32 = 20;
+/// How long what is set up waits for deliveries that do not answer.
+const KEY_WITHIN: Duration = Duration::from_secs(2);
 /// What can be sent once more.
 const REPLAYABLE: [State; 5] =
     [State::Delivered, State::Unverified, State::Rejected, State::Exhausted, State::Held];
@@ -210,11 +213,15 @@ fn reused() -> Error {
 /// answer it is not known, and nothing that is set up waits for them.
 pub(super) async fn refuse_key_of_replay(app: &App, sent: &Idempotency) -> Result<(), Error> {
     let Some(deliveries) = app.deliveries.get() else { return Ok(()) };
-    match deliveries.replayed(&sent.key).await {
-        Ok(Some(_)) => Err(reused()),
-        Ok(None) => Ok(()),
-        Err(error) => {
+    match tokio::time::timeout(KEY_WITHIN, deliveries.replayed(&sent.key)).await {
+        Ok(Ok(Some(_))) => Err(reused()),
+        Ok(Ok(None)) => Ok(()),
+        Ok(Err(error)) => {
             tracing::debug!(%error, "it is not known whether a key is a replay's");
+            Ok(())
+        }
+        Err(_) => {
+            tracing::debug!("it is not known in time whether a key is a replay's");
             Ok(())
         }
     }
