@@ -73,6 +73,13 @@ struct Ended {
     slot: Slot,
 }
 
+/// What has come of beginning attempts.
+struct Begun {
+    look_at: Timestamp,
+    /// Not all that is due could be leased.
+    failure: Option<store::Error>,
+}
+
 /// What every attempt is begun with.
 #[derive(Clone)]
 struct Way {
@@ -160,18 +167,17 @@ impl Sender {
         while !way.is_closed() {
             turn += 1;
             self.settling.look_again();
-            let look_at = match self.begin_some(&way, turn).await {
-                Ok(look_at) => {
-                    self.trouble.has_succeeded(Work::Leasing);
-                    look_at
-                }
-                Err(error) => {
-                    self.trouble.has_failed(Work::Leasing, &error, self.clock.now());
-                    pause(STORE_AGAIN, &mut stopped).await;
-                    continue;
-                }
-            };
+            let begun = self.begin_some(&way, turn).await;
             let now = self.clock.now();
+            let failure = begun.as_ref().map_or_else(Some, |begun| begun.failure.as_ref());
+            match failure {
+                None => self.trouble.has_succeeded(Work::Leasing),
+                Some(error) => self.trouble.has_failed(Work::Leasing, error, now),
+            }
+            let Ok(Begun { look_at, .. }) = begun else {
+                pause(STORE_AGAIN, &mut stopped).await;
+                continue;
+            };
             let wait_us = u64::try_from(look_at.us_since(now)).unwrap_or(0);
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -181,12 +187,8 @@ impl Sender {
         }
     }
 
-    /// Begins as many attempts as there is room for; when to look again.
-    async fn begin_some(
-        self: &Arc<Self>,
-        way: &Way,
-        turn: usize,
-    ) -> Result<Timestamp, store::Error> {
+    /// Begins as many attempts as there is room for. `Err`: it is not known what is due.
+    async fn begin_some(self: &Arc<Self>, way: &Way, turn: usize) -> Result<Begun, store::Error> {
         let now = self.clock.now();
         let mut due = self.deliveries.due().await?;
         lag::note(&due, now);
@@ -195,20 +197,24 @@ impl Sender {
         let places = due.len().max(1);
         due.rotate_left(turn % places);
         let mut failure = None;
+        let again_at = now.plus_ms(i64::try_from(STORE_AGAIN.as_millis()).unwrap_or(0));
         for one in due {
             if way.is_closed() {
                 break;
             }
             match self.begin_of(way, &one, now).await {
                 Ok(at) => look_at = look_at.min(at),
-                // The others go on.
-                Err(error) => failure = Some(error),
+                // The others go on, and are not looked at later for it.
+                Err(error) => {
+                    look_at = look_at.min(again_at);
+                    failure = Some(error);
+                }
             }
         }
-        failure.map_or(Ok(look_at), Err)
+        Ok(Begun { look_at, failure })
     }
 
-    /// The same of one destination.
+    /// The same of one destination: when to look again.
     async fn begin_of(
         self: &Arc<Self>,
         way: &Way,
