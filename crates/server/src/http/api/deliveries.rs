@@ -278,10 +278,15 @@ async fn replay(
     if let Some(count) = earlier(&app, deliveries, sent.idempotency.as_ref()).await? {
         return Ok(Body::of(Replay { count, overtaken: None, preview }));
     }
-    let count = match &sent.idempotency {
-        Some(under) => deliveries.replay_once(&filter, under, app.clock.now()).await?,
-        None => deliveries.replay(&filter, app.clock.now()).await?,
+    let replayed = match &sent.idempotency {
+        Some(under) => deliveries.replay_once(&filter, under, app.clock.now()).await,
+        None => deliveries.replay(&filter, app.clock.now()).await,
     };
+    let count = replayed.map_err(|error| match error {
+        // Some of them may have been done before: it is not so that nothing was changed.
+        store::Error::Unavailable(_) => Error::Late,
+        error => error.into(),
+    })?;
     tracing::info!(
         actor = auth::ACTOR,
         count,
