@@ -2,7 +2,7 @@
 
 use crate::client::Connection;
 use crate::config::Config;
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// How long a server that is asked may take, beside what it waits for a destination.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The code of an answer that says that nothing was changed, though a server's failure.
+const UNCHANGED: &str = "unavailable";
 
 /// A question, which must be answered 200.
 pub(crate) fn asked(config: &Config, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
@@ -26,32 +28,38 @@ pub(crate) fn exchanged(
     target: &str,
     body: &str,
 ) -> anyhow::Result<Value> {
-    let (status, answer) = heard(config, (method, target), body, None)?;
+    let (status, answer) = heard(config, (method, target), body, None)??;
     good(status, answer)
 }
 
-/// A POST that is done once under that key, however often it is sent: `Err` where it cannot be known
-/// whether it was done.
+/// A POST that is done once under that key, however often it is sent. The outer
+/// error: it was not done; the inner one: that cannot be known.
 pub(crate) fn posted_once(
     config: &Config,
     target: &str,
     body: &str,
     key: &str,
 ) -> anyhow::Result<anyhow::Result<Value>> {
-    let (status, answer) = heard(config, ("POST", target), body, Some(key))?;
-    if status >= 500 {
-        return Err(good(status, answer).err().unwrap_or_else(|| anyhow!("it is no answer")));
+    match heard(config, ("POST", target), body, Some(key))? {
+        Err(unheard) => Ok(Err(unheard)),
+        Ok((status, answer)) if may_be_done(status, &answer) => Ok(good(status, answer)),
+        Ok((status, answer)) => good(status, answer).map(Ok),
     }
-    Ok(good(status, answer))
 }
 
-/// Status and body of an answer.
+/// Whether an answer leaves it open: our fault, or late. Of `unavailable` it is said that nothing was
+/// changed.
+fn may_be_done(status: u16, answer: &Value) -> bool {
+    status >= 500 && answer["code"] != UNCHANGED
+}
+
+/// Status and body of an answer. The outer error: nothing was sent.
 fn heard(
     config: &Config,
     (method, target): (&str, &str),
     body: &str,
     once: Option<&str>,
-) -> anyhow::Result<(u16, Value)> {
+) -> anyhow::Result<anyhow::Result<(u16, Value)>> {
     let Some(key) = &config.admin_key else {
         bail!("the server is asked with its admin key: set COUNTERFOIL_ADMIN_KEY");
     };
@@ -64,18 +72,19 @@ fn heard(
         body.len(),
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let patience = ANSWER_WITHIN + Duration::from_millis(config.outbound_timeout_ms);
     runtime.block_on(async {
+        let nobody = || format!("no server answers at {address}");
+        let opened = tokio::time::timeout(patience, Connection::open(address)).await;
+        let mut connection =
+            opened.context("it took too long").with_context(nobody)?.with_context(nobody)?;
         let asked = async {
-            let mut connection = Connection::open(address).await?;
             let answer = connection.exchange(request.as_bytes()).await?;
             let json = serde_json::from_slice::<Value>(answer.body).unwrap_or_default();
             anyhow::Ok((answer.status, json))
         };
-        let patience = ANSWER_WITHIN + Duration::from_millis(config.outbound_timeout_ms);
-        tokio::time::timeout(patience, asked)
-            .await
-            .context("it took too long")?
-            .with_context(|| format!("no server answers at {address}"))
+        let answered = tokio::time::timeout(patience, asked).await.context("it took too long");
+        Ok(answered.and_then(|answered| answered.with_context(nobody)))
     })
 }
 
@@ -98,4 +107,26 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn it_may_be_done_unless_the_answer_says_that_it_is_not() {
+        for (status, code, expected) in [
+            (200, "", false),
+            (409, "archived", false),
+            (500, "internal_error", true),
+            (502, "", true),
+            (503, "not_applied_yet", true),
+            (503, "unavailable", false),
+        ] {
+            let answer = json!({ "code": code });
+            assert_eq!(may_be_done(status, &answer), expected, "{status} {code}");
+        }
+        assert!(may_be_done(502, &Value::Null), "who answers is none of ours");
+    }
 }

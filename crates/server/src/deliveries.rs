@@ -328,9 +328,9 @@ fn sent_once_more(config: &Config, body: &str, key: Option<&str>) -> anyhow::Res
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         bail!("--key: letters, digits and signs of ASCII");
     }
-    posted_once(config, REPLAY, body, &key).with_context(|| {
+    posted_once(config, REPLAY, body, &key)?.with_context(|| {
         format!("it may be done, or under way: the same with `--key {key}` does it once")
-    })?
+    })
 }
 
 /// As many calls as it takes: each looks at so many conversions and no more.

@@ -174,7 +174,7 @@ pub(super) fn troubled(
     }
     let detail = format!(
         "deliveries.db does not answer as it should: {why}. What it answers for is sent as before; \
-         what is owed is kept. Where it cannot be written what came of an attempt, it is made again, \
+         what is owed is kept. Where it cannot take over what is newly owed, nothing new is sent. Where it cannot be written what came of an attempt, it is made again, \
          later each time, under the same key. A full disk is to be given room. {DAMAGED}"
     );
     closed(seen, detail, before, since)

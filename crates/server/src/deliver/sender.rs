@@ -56,12 +56,14 @@ pub(crate) struct Sender {
 /// An attempt's place among those that are under way, however that ends.
 struct Slot {
     sender: Arc<Sender>,
+    delivery: DeliveryId,
     id: DestinationId,
     lane: Lane,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.sender.settling.unsettled.end(self.delivery);
         self.sender.slots().end(self.id, self.lane);
     }
 }
@@ -69,6 +71,27 @@ impl Drop for Slot {
 struct Ended {
     attempt: Attempt,
     slot: Slot,
+}
+
+/// What has come of beginning attempts.
+struct Begun {
+    look_at: Timestamp,
+    /// Not all that is due could be leased.
+    failure: Option<store::Error>,
+}
+
+/// What every attempt is begun with.
+#[derive(Clone)]
+struct Way {
+    done: mpsc::Sender<Ended>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Way {
+    /// No attempt begins any more.
+    fn is_closed(&self) -> bool {
+        *self.stopped.borrow()
+    }
 }
 
 impl Sender {
@@ -81,7 +104,7 @@ impl Sender {
         let (done, settled) = mpsc::channel(SETTLED_MAX);
         let taking = self.clone().take_over(stopped.clone());
         let settling = self.clone().settle(settled);
-        let sending = self.send(done, stopped);
+        let sending = self.send(Way { done, stopped });
         tokio::join!(taking, settling, sending);
     }
 
@@ -138,22 +161,23 @@ impl Sender {
         Incoming { stored, due_at, hearing }
     }
 
-    async fn send(self: Arc<Self>, done: mpsc::Sender<Ended>, mut stopped: watch::Receiver<bool>) {
+    async fn send(self: Arc<Self>, way: Way) {
+        let mut stopped = way.stopped.clone();
         let mut turn = 0;
-        while !*stopped.borrow() {
+        while !way.is_closed() {
             turn += 1;
-            let look_at = match self.begin_some(&done, turn).await {
-                Ok(look_at) => {
-                    self.trouble.has_succeeded(Work::Leasing);
-                    look_at
-                }
-                Err(error) => {
-                    self.trouble.has_failed(Work::Leasing, &error, self.clock.now());
-                    pause(STORE_AGAIN, &mut stopped).await;
-                    continue;
-                }
-            };
+            self.settling.look_again();
+            let begun = self.begin_some(&way, turn).await;
             let now = self.clock.now();
+            let failure = begun.as_ref().map_or_else(Some, |begun| begun.failure.as_ref());
+            match failure {
+                None => self.trouble.has_succeeded(Work::Leasing),
+                Some(error) => self.trouble.has_failed(Work::Leasing, error, now),
+            }
+            let Ok(Begun { look_at, .. }) = begun else {
+                pause(STORE_AGAIN, &mut stopped).await;
+                continue;
+            };
             let wait_us = u64::try_from(look_at.us_since(now)).unwrap_or(0);
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -163,12 +187,8 @@ impl Sender {
         }
     }
 
-    /// Begins as many attempts as there is room for; when to look again.
-    async fn begin_some(
-        self: &Arc<Self>,
-        done: &mpsc::Sender<Ended>,
-        turn: usize,
-    ) -> Result<Timestamp, store::Error> {
+    /// Begins as many attempts as there is room for. `Err`: it is not known what is due.
+    async fn begin_some(self: &Arc<Self>, way: &Way, turn: usize) -> Result<Begun, store::Error> {
         let now = self.clock.now();
         let mut due = self.deliveries.due().await?;
         lag::note(&due, now);
@@ -177,20 +197,27 @@ impl Sender {
         let places = due.len().max(1);
         due.rotate_left(turn % places);
         let mut failure = None;
+        let again_at = now.plus_ms(i64::try_from(STORE_AGAIN.as_millis()).unwrap_or(0));
         for one in due {
-            match self.begin_of(done, &one, now).await {
+            if way.is_closed() {
+                break;
+            }
+            match self.begin_of(way, &one, now).await {
                 Ok(at) => look_at = look_at.min(at),
-                // The others go on.
-                Err(error) => failure = Some(error),
+                // The others go on, and are not looked at later for it.
+                Err(error) => {
+                    look_at = look_at.min(again_at);
+                    failure = Some(error);
+                }
             }
         }
-        failure.map_or(Ok(look_at), Err)
+        Ok(Begun { look_at, failure })
     }
 
-    /// The same of one destination.
+    /// The same of one destination: when to look again.
     async fn begin_of(
         self: &Arc<Self>,
-        done: &mpsc::Sender<Ended>,
+        way: &Way,
         due: &Due,
         now: Timestamp,
     ) -> Result<Timestamp, store::Error> {
@@ -209,8 +236,9 @@ impl Sender {
             // It is known to fail: that is no first attempt which others must not wait for.
             let asked = asked(Lane::Again);
             if probe_at <= now && self.slots().room(asked) > 0 {
+                let _turn = self.settling.unsettled.turn.lock().await;
                 let leased = self.deliveries.probe(id, (now, until)).await?;
-                self.begin(done, asked, leased.into_iter().collect());
+                self.begin(way, asked, leased.into_iter().collect());
                 return Ok(Timestamp::MAX);
             }
             return Ok(if probe_at > now { probe_at } else { Timestamp::MAX });
@@ -228,14 +256,15 @@ impl Sender {
                 look_at = look_at.min(self.slots().next_at(id, now));
                 continue;
             }
+            let _turn = self.settling.unsettled.turn.lock().await;
             let leased = self.deliveries.lease(id, lane, room, (now, until)).await?;
-            self.begin(done, asked, leased);
+            self.begin(way, asked, leased);
         }
         Ok(look_at)
     }
 
     /// Begins attempts at what was leased of one destination.
-    fn begin(self: &Arc<Self>, done: &mpsc::Sender<Ended>, asked: Asked, leased: Vec<Delivery>) {
+    fn begin(self: &Arc<Self>, way: &Way, asked: Asked, leased: Vec<Delivery>) {
         if leased.is_empty() {
             return;
         }
@@ -243,17 +272,21 @@ impl Sender {
         let destination = self.live.setup().destination(id).cloned().map(Arc::new);
         // None is ever removed; were it so, the leases would run out.
         let Some(destination) = destination else { return };
+        let unsettled = &self.settling.unsettled;
         for delivery in leased {
-            if self.settling.unsettled.is_left_alone(delivery.id, now) {
+            // Their leases run out, or are settled by what is under way.
+            if unsettled.is_left_alone(delivery.id, now)
+                || !unsettled.begin(delivery.id, delivery.attempts)
+            {
                 continue;
             }
             self.slots().begin(asked);
-            let slot = Slot { sender: self.clone(), id, lane };
-            let (destination, done) = (destination.clone(), done.clone());
+            let slot = Slot { sender: self.clone(), delivery: delivery.id, id, lane };
+            let (destination, way) = (destination.clone(), way.clone());
             tokio::spawn(async move {
-                if let Some(attempt) = slot.sender.attempt(&destination, delivery).await {
+                if let Some(attempt) = slot.sender.attempt(&way, &destination, delivery).await {
                     // Where nobody settles any more, the lease runs out.
-                    _ = done.send(Ended { attempt, slot }).await;
+                    _ = way.done.send(Ended { attempt, slot }).await;
                 }
             });
         }
@@ -274,7 +307,12 @@ impl Sender {
     }
 
     /// One try, from the request to what it leads to; `None`: it was not begun.
-    async fn attempt(&self, destination: &Destination, delivery: Delivery) -> Option<Attempt> {
+    async fn attempt(
+        &self,
+        way: &Way,
+        destination: &Destination,
+        delivery: Delivery,
+    ) -> Option<Attempt> {
         if !hears(destination, delivery.owed.kind) {
             self.give_back(&delivery, true).await;
             // What comes after it of the same conversion may be due.
@@ -300,7 +338,8 @@ impl Sender {
         };
         let key = delivery.owed.idempotency_key(&self.live.setup());
         let made = self.teller.request(destination, &delivery.owed, &key, at).await;
-        if self.is_halted(destination.id) {
+        // That may have taken long.
+        if way.is_closed() || self.is_halted(destination.id) {
             self.give_back(&delivery, false).await;
             return None;
         }

@@ -17,6 +17,9 @@ const STORE_AGAIN: Duration = Duration::from_millis(500);
 const ALONE_S: i64 = 120;
 /// It is never left alone for longer, in seconds.
 const ALONE_S_MAX: i64 = 86_400;
+/// What was not tried again for so long after it was left alone, in seconds, is not tried any more: it
+/// was cancelled, or waits for something else.
+const OUTLIVED_S: i64 = 3_600;
 /// More often it need not be doubled.
 const DOUBLED_MAX: u32 = 20;
 /// Of so many is it known at the most how long they are left alone.
@@ -30,10 +33,18 @@ pub(crate) struct Settling {
     pub(crate) unsettled: Unsettled,
 }
 
-/// The deliveries that were sent, and of which that could not be written: their leases run out, and
-/// they would be sent again whenever they do.
+/// The deliveries that were sent, and of which that is not written: their leases run out, and they
+/// would be sent again whenever they do.
 #[derive(Default)]
-pub(crate) struct Unsettled(Mutex<HashMap<DeliveryId, Alone>>);
+pub(crate) struct Unsettled {
+    /// Those of which it could not be written.
+    alone: Mutex<HashMap<DeliveryId, Alone>>,
+    /// Those that are under way, until that is written; the attempt that holds their leases.
+    under_way: Mutex<HashMap<DeliveryId, u32>>,
+    /// Held while a lease is taken and known here, and while attempts are written: what is written
+    /// is of the attempt that holds the lease.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
 
 struct Alone {
     times: u32,
@@ -47,7 +58,10 @@ impl Settling {
             let labels = [("led_to", attempt.led_to())];
             metrics::counter!("counterfoil_delivery_attempts_total", &labels).increment(1);
         }
-        let settle = |some| self.deliveries.settle(some, self.rule);
+        let settle = |some: Arc<[Attempt]>| async move {
+            let _turn = self.unsettled.turn.lock().await;
+            self.deliveries.settle(self.unsettled.renumbered(&some), self.rule).await
+        };
         let is_away = |error: &store::Error| {
             self.trouble.has_failed(Work::Settling, error, self.clock.now());
         };
@@ -60,10 +74,19 @@ impl Settling {
             self.trouble.has_failed(Work::Settling, &error, now);
             self.unsettled.leave_alone(id, now);
         }
+        self.unsettled.outlive(self.clock.now());
         if self.unsettled.is_empty() {
             self.trouble.has_succeeded(Work::Settling);
         }
         paused
+    }
+
+    /// What could not be settled and is not tried any more is no trouble any more, even where nothing
+    /// else is settled.
+    pub(super) fn look_again(&self) {
+        if self.unsettled.outlive(self.clock.now()) && self.unsettled.is_empty() {
+            self.trouble.has_succeeded(Work::Settling);
+        }
     }
 }
 
@@ -109,6 +132,26 @@ impl Unsettled {
         self.all().get(&id).is_some_and(|alone| alone.until > now)
     }
 
+    /// Whether it was not under way before. Where it was, its lease has run out before it could be
+    /// settled: what it leads to is that of the attempt which holds the lease now, and is not made.
+    pub(super) fn begin(&self, id: DeliveryId, number: u32) -> bool {
+        self.under_way().insert(id, number).is_none()
+    }
+
+    pub(super) fn end(&self, id: DeliveryId) {
+        self.under_way().remove(&id);
+    }
+
+    /// They, as attempts that hold the leases.
+    fn renumbered(&self, attempts: &Arc<[Attempt]>) -> Arc<[Attempt]> {
+        let under_way = self.under_way();
+        let number = |one: &Attempt| under_way.get(&one.delivery_id).map_or(one.number, |n| *n);
+        if attempts.iter().all(|one| number(one) == one.number) {
+            return attempts.clone();
+        }
+        attempts.iter().map(|one| Attempt { number: number(one), ..one.clone() }).collect()
+    }
+
     fn leave_alone(&self, id: DeliveryId, now: Timestamp) {
         let mut all = self.all();
         if all.len() >= UNSETTLED_MAX && !all.contains_key(&id) {
@@ -124,12 +167,24 @@ impl Unsettled {
         self.all().remove(&id);
     }
 
+    /// Forgets what is not tried any more; whether there was any.
+    fn outlive(&self, now: Timestamp) -> bool {
+        let mut all = self.all();
+        let before = all.len();
+        all.retain(|_, alone| alone.until.plus_s(OUTLIVED_S) > now);
+        all.len() < before
+    }
+
     fn is_empty(&self) -> bool {
         self.all().is_empty()
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<DeliveryId, Alone>> {
-        self.0.lock().expect("no panic happens under this lock")
+        self.alone.lock().expect("no panic happens under this lock")
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<DeliveryId, u32>> {
+        self.under_way.lock().expect("no panic happens under this lock")
     }
 }
 
@@ -220,5 +275,32 @@ mod tests {
         assert!(!unsettled.is_left_alone(DeliveryId(2), NOW));
         unsettled.forget(id);
         assert!(unsettled.is_empty());
+    }
+
+    #[test]
+    fn what_is_leased_while_it_is_under_way_is_not_begun_and_settled_by_that_lease() {
+        let unsettled = Unsettled::default();
+        assert!(unsettled.begin(DeliveryId(1), 1) && unsettled.begin(DeliveryId(2), 1));
+        let numbers = |unsettled: &Unsettled| {
+            let all: Arc<[Attempt]> = [1, 2, 3].map(attempt).into();
+            unsettled.renumbered(&all).iter().map(|one| one.number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&unsettled), [1, 1, 1]);
+        assert!(!unsettled.begin(DeliveryId(2), 2), "it is under way");
+        assert_eq!(numbers(&unsettled), [1, 2, 1]);
+        unsettled.end(DeliveryId(2));
+        assert!(unsettled.begin(DeliveryId(2), 3), "it is settled");
+    }
+
+    #[test]
+    fn what_is_not_tried_any_more_is_outlived() {
+        let unsettled = Unsettled::default();
+        unsettled.leave_alone(DeliveryId(1), NOW);
+        unsettled.leave_alone(DeliveryId(2), NOW.plus_s(60));
+        let until = NOW.plus_s(ALONE_S + OUTLIVED_S);
+        assert!(!unsettled.outlive(until.plus_s(-1)), "it may be tried again any moment");
+        assert!(unsettled.outlive(until) && !unsettled.is_empty(), "the other may");
+        assert!(unsettled.outlive(until.plus_s(60)) && unsettled.is_empty());
+        assert!(!unsettled.outlive(until.plus_s(60)), "there is none");
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
 
 /// The receivers of the tests are on this machine.
 const ALLOWED: (&str, &str) = ("COUNTERFOIL_OUTBOUND_ALLOW", r#"["127.0.0.1/32"]"#);
@@ -540,12 +541,20 @@ fn an_operator_looks_replays_and_pauses_from_the_command_line() {
     scene.receiver.hears(3);
     scene.come_to(conversion, &["delivered"]);
     assert_eq!(scene.receiver.told().len(), 3, "under one key it is done once");
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let mut command = Command::new(PROGRAM);
-    command.args(["deliveries", "replay", "--id", "1", "--yes"]).current_dir(folder.path());
-    command.env("COUNTERFOIL_LISTEN", nobody).env("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY);
-    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    let asks = |address: String| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["deliveries", "replay", "--id", "1", "--yes"]).current_dir(folder.path());
+        command.env("COUNTERFOIL_LISTEN", address).env("COUNTERFOIL_ADMIN_KEY", ADMIN_KEY);
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let hangs_up = thread::spawn(move || drop(listener.accept().unwrap()));
+    let said = asks(address.clone());
+    hangs_up.join().unwrap();
     assert!(said.contains("no server answers") && said.contains("`--key "), "{said}");
+    let said = asks(address);
+    assert!(said.contains("no server answers") && !said.contains("--key"), "nothing left: {said}");
     let (is_good, said) = run(&["replay", "--yes"]);
     assert!(!is_good && said.contains("at least one of --id, --destination"), "{said}");
     let (is_good, said) = run(&["replay", "--state", "waiting"]);

@@ -22,12 +22,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use store::deliveries::{Deliveries, Delivery, DeliveryFilter, Replayable, State, StoredAttempt};
 
 const NOUN: &str = "delivery";
 /// So many of them are shown with their attempts at once at the most: each may have many, with what was
 /// answered.
 const WITH_ATTEMPTS_MAX: u32 = 20;
+/// How long what is set up waits for deliveries that do not answer.
+const KEY_WITHIN: Duration = Duration::from_secs(2);
 /// What can be sent once more.
 const REPLAYABLE: [State; 5] =
     [State::Delivered, State::Unverified, State::Rejected, State::Exhausted, State::Held];
@@ -210,11 +213,15 @@ fn reused() -> Error {
 /// answer it is not known, and nothing that is set up waits for them.
 pub(super) async fn refuse_key_of_replay(app: &App, sent: &Idempotency) -> Result<(), Error> {
     let Some(deliveries) = app.deliveries.get() else { return Ok(()) };
-    match deliveries.replayed(&sent.key).await {
-        Ok(Some(_)) => Err(reused()),
-        Ok(None) => Ok(()),
-        Err(error) => {
+    match tokio::time::timeout(KEY_WITHIN, deliveries.replayed(&sent.key)).await {
+        Ok(Ok(Some(_))) => Err(reused()),
+        Ok(Ok(None)) => Ok(()),
+        Ok(Err(error)) => {
             tracing::debug!(%error, "it is not known whether a key is a replay's");
+            Ok(())
+        }
+        Err(_) => {
+            tracing::debug!("it is not known in time whether a key is a replay's");
             Ok(())
         }
     }
@@ -271,10 +278,15 @@ async fn replay(
     if let Some(count) = earlier(&app, deliveries, sent.idempotency.as_ref()).await? {
         return Ok(Body::of(Replay { count, overtaken: None, preview }));
     }
-    let count = match &sent.idempotency {
-        Some(under) => deliveries.replay_once(&filter, under, app.clock.now()).await?,
-        None => deliveries.replay(&filter, app.clock.now()).await?,
+    let replayed = match &sent.idempotency {
+        Some(under) => deliveries.replay_once(&filter, under, app.clock.now()).await,
+        None => deliveries.replay(&filter, app.clock.now()).await,
     };
+    let count = replayed.map_err(|error| match error {
+        // Some of them may have been done before: it is not so that nothing was changed.
+        store::Error::Unavailable(_) => Error::Late,
+        error => error.into(),
+    })?;
     tracing::info!(
         actor = auth::ACTOR,
         count,

@@ -30,11 +30,14 @@ use domain::secret::Secret;
 use domain::setup::Setup;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use store::deliveries::{Pause, PausedBy};
 
 pub(super) const NOUN: &str = "destination";
 
 const METHODS: [&str; 2] = ["GET", "POST"];
+/// How long a change waits for others that are being worked out and journaled.
+const ALONE_WITHIN: Duration = Duration::from_secs(5);
 /// The longest a reason may be, in bytes.
 const WHY_BYTES_MAX: usize = 1_000;
 /// How many of the fields say whose it is: those never change.
@@ -421,7 +424,8 @@ async fn change(
     mut sent: Sent,
 ) -> Result<Body<Shown<'static>>, Error> {
     let id: DestinationId = id.of(NOUN)?;
-    let _turn = app.changes.lock().await;
+    let turn = tokio::time::timeout(ALONE_WITHIN, app.changes.lock());
+    let turn = turn.await.map_err(|_| Unavailable::Busy)?;
     // What another turn has journaled is part of what it was, whether or not that was heard of.
     caught_up(&app).await.map_err(|_| Unavailable::Busy)?;
     let was = there(&app.live.setup(), id)?.clone();
@@ -443,6 +447,8 @@ async fn change(
     };
     let act = Act::ChangeDestination { id, changes: Box::new(changes) };
     let changed = settle(&app, sent, act).await?;
+    // It is made: others need not wait for how it does.
+    drop(turn);
     let doings = Doings::of_one(&app, id).await?;
     Ok(Body::of(Shown::of(&app.live.setup(), &changed, doings.get(id))))
 }
