@@ -77,7 +77,7 @@ impl State {
 /// Which of what is due goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Never tried.
+    /// Never tried, or to be sent at once by a destination that is back.
     First,
     /// Tried before.
     Again,
@@ -317,7 +317,8 @@ pub trait Deliveries: Send + Sync {
         (now, until): (Timestamp, Timestamp),
     ) -> Result<Vec<Delivery>, Error>;
 
-    /// The same of the oldest that waits for a destination, whether it is due or not.
+    /// The same of the one that waits for a destination and is due first, whether it is by now or not;
+    /// nothing of which the delay is not over. It uses up no wait.
     async fn probe(
         &self,
         destination: DestinationId,
@@ -351,7 +352,7 @@ pub trait Deliveries: Send + Sync {
     async fn count_replayable(&self, filter: &DeliveryFilter) -> Result<Replayable, Error>;
 
     /// Has those that were sent, or tried, sent once more, from `now` on; how many. Those that are
-    /// held only where the filter names that state.
+    /// held only where the filter names that state, or one conversion and no state.
     async fn replay(&self, filter: &DeliveryFilter, now: Timestamp) -> Result<u64, Error>;
 
     /// The same under a key: it is done once, whatever cuts it off. It goes on where it was, and what

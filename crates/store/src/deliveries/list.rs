@@ -13,7 +13,7 @@ pub struct DeliveryFilter {
     pub state: Option<State>,
     /// None of these destinations'.
     pub except: Vec<DestinationId>,
-    /// By when they came to be owed.
+    /// By when the conversion changed.
     pub from: Option<Timestamp>,
     /// Exclusive.
     pub to: Option<Timestamp>,

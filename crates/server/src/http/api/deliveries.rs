@@ -52,8 +52,8 @@ const REPLAY: &[Field] = &[
     Field::optional(
         "state",
         Kind::Word(|| words(&REPLAYABLE, State::name)),
-        "Only in it; what is \
-        held only where this says so",
+        "Only in it; what is held \
+        only where this says so, or with all of one conversion",
     )
     .such_as("exhausted"),
     Field::optional("from", Kind::Instant, "Of changes then or later")

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 pub(super) const CHUNK: u64 = 1_000;
 /// How many are looked at in one transaction of a replay.
 const SPAN: u64 = 50_000;
-/// How many are put back for each destination, where many were resumed at once: more than can be under
-/// way to it.
+/// How many are put back for each destination, where many were resumed at once: as many as can be
+/// under way to it.
 const SHARE_MIN: u64 = 100;
 
 /// One chunk of a replay: how many, and where the next one begins.

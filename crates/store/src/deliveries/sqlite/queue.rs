@@ -267,15 +267,11 @@ pub(super) fn give_back(
                 ":unheard": unheard,
                 ":now": now.as_us(),
             },
-            |row| {
-                Ok((
-                    ConversionId(row.get("conversion_id")?),
-                    DestinationId(row.get("destination_id")?),
-                ))
-            },
+            |row| Ok(line_of(row)),
         )
         .optional()?;
-    if let Some((conversion, destination)) = given_back {
+    if let Some(line) = given_back {
+        let (conversion, destination) = line?;
         line::advance(&tx, conversion, destination, now)?;
     }
     tx.commit()?;
